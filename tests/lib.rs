@@ -1,0 +1,1 @@
+//! Tests of the whole live in the folders beside this file, one `[[test]]` each.
