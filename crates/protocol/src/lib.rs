@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Matrix room logic as functions of their inputs: no clock, no randomness, no I/O.
+//!
+//! The caller loads what a function asks for, calls it, and writes down the result. What is not loaded yet is named in
+//! [`Needs`]; load it, tell it to [`Known`], call again. The same inputs always give the same answer.
+//!
+//! | question | answer |
+//! |---|---|
+//! | What is an event? | [`Pdu`], parsed once and cheap to clone |
+//! | How does a local user's wish become an event? | [`Draft`] and [`Tip`] → [`append`], with the state that [`auth_slots`] names |
+//! | Is an event allowed? | [`authorize`] |
+//! | What does a client get to see of an event? | [`client_event`], [`stripped`], [`redact`] |
+//!
+//! Room versions 1 to 12 are data: ruma's `RoomVersionRules` decide, never a comparison of version numbers.
+
+mod append;
+mod auth;
+mod client;
+mod format;
+mod hash;
+mod known;
+mod pdu;
+mod redact;
+mod signer;
+#[cfg(test)]
+mod testing;
+
+pub use append::{AppendError, Draft, Tip, append};
+pub use auth::{
+    AuthState, Rejection, auth_slots, auth_slots_of, authorize, authorize_by_state,
+    authorize_citations,
+};
+pub use client::{Format, client_event, stripped, with_unsigned};
+pub use format::Malformed;
+pub use known::{Known, Needs};
+pub use pdu::{Pdu, Slot};
+pub use redact::redact;
+pub use signer::{InvalidKey, Signer};
