@@ -8,6 +8,9 @@
 //! | What is an event? | [`Pdu`], parsed once and cheap to clone |
 //! | How does a local user's wish become an event? | [`Draft`] and [`Tip`] → [`append`], with the state that [`auth_slots`] names |
 //! | Is an event allowed? | [`authorize`] |
+//! | How does a room begin? | [`NewRoom`] → [`create`] |
+//! | Who may do what? | [`Power`], [`may_redact`] |
+//! | Who may read what? | [`visibility`] |
 //! | What does a client get to see of an event? | [`client_event`], [`stripped`], [`redact`] |
 //!
 //! Room versions 1 to 12 are data: ruma's `RoomVersionRules` decide, never a comparison of version numbers.
@@ -15,14 +18,17 @@
 mod append;
 mod auth;
 mod client;
+mod create;
 mod format;
 mod hash;
 mod known;
 mod pdu;
+mod power;
 mod redact;
 mod signer;
 #[cfg(test)]
 mod testing;
+pub mod visibility;
 
 pub use append::{AppendError, Draft, Tip, append};
 pub use auth::{
@@ -30,8 +36,12 @@ pub use auth::{
     authorize_citations,
 };
 pub use client::{Format, client_event, stripped, with_unsigned};
+pub use create::{
+    InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
+};
 pub use format::Malformed;
 pub use known::{Known, Needs};
 pub use pdu::{Pdu, Slot};
-pub use redact::redact;
+pub use power::Power;
+pub use redact::{may_redact, redact};
 pub use signer::{InvalidKey, Signer};
