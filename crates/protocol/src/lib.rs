@@ -11,6 +11,7 @@
 //! | How does a room begin? | [`NewRoom`] → [`create`] |
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
+//! | What must a sync tell? | [`sync`] |
 //! | What does a client get to see of an event? | [`client_event`], [`stripped`], [`redact`] |
 //!
 //! Room versions 1 to 12 are data: ruma's `RoomVersionRules` decide, never a comparison of version numbers.
@@ -26,6 +27,7 @@ mod pdu;
 mod power;
 mod redact;
 mod signer;
+pub mod sync;
 #[cfg(test)]
 mod testing;
 pub mod visibility;
