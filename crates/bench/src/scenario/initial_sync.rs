@@ -1,0 +1,171 @@
+//! `initial-sync`: a user logs in afresh and asks for everything.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::send::message;
+use super::{Bench, Scenario};
+use crate::api::Account;
+use crate::crowd;
+use crate::measure::Meter;
+use crate::timeline::Update;
+
+/// How many syncs are under way at once.
+const AT_ONCE: usize = 4;
+/// How many rooms are filled at once.
+const ROOMS_AT_ONCE: usize = 16;
+
+/// The shape of the crowd.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Users who sync, each with rooms of their own.
+    pub users: usize,
+    /// Rooms of each of them.
+    pub rooms: usize,
+    /// Members of each room.
+    pub members: usize,
+    /// Messages in each room.
+    pub messages: usize,
+}
+
+/// Users in many small rooms.
+pub struct InitialSync {
+    shape: Shape,
+    users: Vec<Subject>,
+}
+
+struct Subject {
+    account: Account,
+    /// Each room with its newest message.
+    newest: HashMap<String, String>,
+}
+
+impl InitialSync {
+    /// Registers everybody, fills the rooms.
+    pub async fn prepare(bench: &Bench, shape: Shape) -> anyhow::Result<InitialSync> {
+        ensure!(
+            shape.users > 0 && shape.members > 0 && shape.messages > 0,
+            "rooms need members and messages"
+        );
+        let mut users = Vec::new();
+        for number in 0..shape.users {
+            let members = bench
+                .recruiter
+                .users(&format!("initial-{number}"), shape.members)
+                .await?;
+            let rooms = stream::iter(crowd::rooms(&members, shape.rooms).await?);
+            let fill = |room: String| async {
+                let newest = converse(&members, &room, shape.messages)
+                    .await
+                    .context("filling a room")?;
+                anyhow::Ok((room, newest))
+            };
+            let newest = rooms
+                .map(fill)
+                .buffer_unordered(ROOMS_AT_ONCE)
+                .try_collect()
+                .await?;
+            users.push(Subject {
+                account: members[0].clone(),
+                newest,
+            });
+        }
+        Ok(InitialSync { shape, users })
+    }
+}
+
+/// The members speak in turn; the answer is what was said last.
+async fn converse(members: &[Account], room: &str, messages: usize) -> anyhow::Result<String> {
+    let mut newest = String::new();
+    for number in 0..messages {
+        let text = message(&format!("{:.<100}", format!("message {number} ")));
+        let speaker = &members[number % members.len()];
+        newest = speaker
+            .send(room, "m.room.message", &format!("{number}"), &text)
+            .await?;
+    }
+    Ok(newest)
+}
+
+impl Scenario for InitialSync {
+    fn name(&self) -> String {
+        let Shape {
+            rooms,
+            members,
+            messages,
+            ..
+        } = self.shape;
+        format!("initial-sync: {rooms} rooms of {members}, {messages} messages each")
+    }
+
+    async fn run(&mut self, meter: &mut Meter, operations: u64) -> anyhow::Result<()> {
+        let users = &self.users;
+        meter.start()?;
+        meter
+            .drive(AT_ONCE, operations, |_, number| {
+                users[number as usize % users.len()].sync()
+            })
+            .await;
+        meter.stop()
+    }
+}
+
+impl Subject {
+    async fn sync(&self) -> anyhow::Result<()> {
+        check(&self.account.sync(None, None, 0).await?, &self.newest)
+    }
+}
+
+/// Every room is there and ends with its newest message.
+fn check(update: &Update, newest: &HashMap<String, String>) -> anyhow::Result<()> {
+    let told = update.rooms.join.len();
+    ensure!(
+        told == newest.len(),
+        "a sync told {told} of {} rooms",
+        newest.len()
+    );
+    for (room, event) in newest {
+        let news = update
+            .rooms
+            .join
+            .get(room)
+            .with_context(|| format!("{room} was not told"))?;
+        let last = news.timeline.events.last().map(|event| &event.event_id);
+        ensure!(
+            last == Some(event),
+            "{room} ends with {last:?} instead of {event}"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check_rooms(told: serde_json::Value, expected: bool) {
+        let update =
+            serde_json::from_value(json!({ "next_batch": "t", "rooms": { "join": told } }))
+                .unwrap();
+        let newest = HashMap::from([("!a".to_owned(), "$2".to_owned())]);
+        assert_eq!(check(&update, &newest).is_ok(), expected, "{told}");
+    }
+
+    fn room(events: &[&str]) -> serde_json::Value {
+        let event = |id: &&str| json!({ "event_id": id, "sender": "@a:x", "type": "m.room.message", "content": {} });
+        json!({ "timeline": { "events": events.iter().map(event).collect::<Vec<_>>() } })
+    }
+
+    #[test]
+    fn every_room_is_told_up_to_its_newest_message() {
+        check_rooms(json!({ "!a": room(&["$1", "$2"]) }), true);
+        check_rooms(json!({ "!a": room(&["$1"]) }), false);
+        check_rooms(json!({ "!a": room(&[]) }), false);
+        check_rooms(json!({}), false);
+        check_rooms(json!({ "!a": room(&["$2"]), "!b": room(&["$3"]) }), false);
+    }
+}
