@@ -1,2 +1,85 @@
-//! Placeholder.
-fn main() {}
+//! The project's commands: `cargo xtask run`, `cargo xtask test`.
+
+mod cargo;
+mod needs;
+mod progress;
+mod run;
+mod test;
+
+use std::{env, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// The project's commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the server and start it on http://127.0.0.1:8008, with its data in ./data
+    Run(run::Run),
+    /// Run the tests: everything but crashes, clients, Complement, fuzzing and figures
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    let outcome = match parse(env::args()) {
+        Command::Run(run) => run.execute(),
+        Command::Test(test) => test.execute(),
+    };
+    outcome.unwrap_or_else(|error| {
+        progress::say(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// What is asked for. clap would drop the `--` that cargo needs to see.
+fn parse(words: impl Iterator<Item = String>) -> Command {
+    let mut words = words.fuse();
+    let ours: Vec<_> = words.by_ref().take_while(|word| word != "--").collect();
+    let mut command = Arguments::parse_from(ours).command;
+    if let Command::Test(test) = &mut command {
+        test.tests = words.collect();
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_make_sense_to_clap() {
+        Arguments::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check(arguments: &[&str], passed_on: &[&str]) {
+        let words = ["xtask", "test"].iter().chain(arguments);
+        let Command::Test(test) = parse(words.map(|word| (*word).to_owned())) else {
+            panic!("this is another command");
+        };
+        assert_eq!(test.passed_on(), passed_on);
+    }
+
+    #[test]
+    fn what_follows_a_command_is_passed_on() {
+        check(&[], &["--"]);
+        check(&["cors"], &["cors", "--"]);
+        check(
+            &["-p", "tertulia-http", "cors"],
+            &["-p", "tertulia-http", "cors", "--"],
+        );
+        check(&["--", "--nocapture"], &["--", "--nocapture"]);
+        check(
+            &["cors", "--", "--nocapture"],
+            &["cors", "--", "--nocapture"],
+        );
+    }
+}
