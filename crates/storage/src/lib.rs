@@ -45,6 +45,7 @@ mod codec;
 mod committer;
 mod engine;
 mod error;
+mod follow;
 mod format;
 mod lane;
 mod local;
@@ -66,6 +67,7 @@ pub use engine::{
     MAX_VALUE, Receipt, Row, RowRange, Snapshot, TableId, Write, at_once,
 };
 pub use error::{Error, Result};
+pub use follow::{Follower, Start};
 pub use format::{Migration, Progress, StoreOptions};
 pub use lane::Partition;
 pub use local::{Batch, Local, LocalEngine, Reach, Rows};
