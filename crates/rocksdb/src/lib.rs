@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The RocksDB engine of Tertulia: one directory, one process, little memory.
+//!
+//! Everything that makes a store an engine (transactions, positions, merged commits) comes from
+//! [`tertulia_storage::LocalEngine`]; this crate adds the options, the reads and the files.
+
+mod engine;
+mod error;
+mod files;
+mod options;
+mod rows;
+
+pub use engine::{Figures, RocksEngine, RocksLocal};
+pub use error::OpenError;
+pub use options::Options;

@@ -53,6 +53,7 @@ mod memory;
 mod own;
 mod store;
 mod table;
+pub mod testing;
 mod topics;
 mod tx;
 mod view;
