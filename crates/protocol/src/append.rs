@@ -103,8 +103,7 @@ pub fn append(
     if draft.sender.server_name() != signer.server() {
         return Err(AppendError::Foreign(draft.sender));
     }
-    let object = unsigned_object(tip, &draft, now, signer)?;
-    let event = sign(object, tip.rules, signer)?;
+    let event = build(tip, &draft, now, signer)?;
     if event.kind() == &TimelineEventType::RoomCreate {
         authorize_citations(tip.rules, &event, tip.known)??;
     }
@@ -112,19 +111,31 @@ pub fn append(
     Ok(event)
 }
 
-/// Hashes and signs the object of an event; the bytes that are signed are also those its ID is the hash of.
-pub(crate) fn sign(
-    mut object: CanonicalJsonObject,
+/// Builds and signs an event without asking whether it is allowed.
+pub(crate) fn build(
+    tip: &Tip<'_>,
+    draft: &Draft,
+    now: MilliSecondsSinceUnixEpoch,
+    signer: &Signer,
+) -> Result<Pdu, AppendError> {
+    let mut object = unsigned_object(tip, draft, now, signer)?;
+    let signable = hash_and_sign(&mut object, tip.rules, signer)?;
+    let id = hash::event_id(&object, &signable, tip.rules)?;
+    Ok(Pdu::with_id(id, &object, tip.rules)?)
+}
+
+/// Hashes and signs the object of an event. Gives the bytes that were signed, of which the event's ID is the hash.
+pub(crate) fn hash_and_sign(
+    object: &mut CanonicalJsonObject,
     rules: &RoomVersionRules,
     signer: &Signer,
-) -> Result<Pdu, Malformed> {
-    let hash = CanonicalJsonValue::String(hash::content_hash(&object)?);
+) -> Result<String, Malformed> {
+    let hash = CanonicalJsonValue::String(hash::content_hash(object)?);
     let hashes = CanonicalJsonObject::from([("sha256".to_owned(), hash)]);
     object.insert("hashes".to_owned(), hashes.into());
-    let signable = hash::signable(&object, rules)?;
-    let id = hash::event_id(&object, &signable, rules)?;
-    signer.sign_into(&mut object, &signable);
-    Pdu::with_id(id, &object, rules)
+    let signable = hash::signable(object, rules)?;
+    signer.sign_into(object, &signable);
+    Ok(signable)
 }
 
 fn unsigned_object(
@@ -185,12 +196,7 @@ fn cite_previous(tip: &Tip<'_>) -> Result<CanonicalJsonValue, AppendError> {
         let ids = tip.prev_events.iter().map(|id| id.as_str().into());
         return Ok(CanonicalJsonValue::Array(ids.collect()));
     }
-    let missing = tip.prev_events.iter().filter(|id| !tip.known.was_asked(id));
-    let needs = Needs {
-        events: missing.cloned().collect(),
-        ..Needs::default()
-    };
-    needs.unless_any(())?;
+    tip.known.require(tip.prev_events)?;
     let found = tip.prev_events.iter().filter_map(|id| tip.known.get(id));
     Ok(cite(found, tip.rules)?)
 }

@@ -1,7 +1,7 @@
 //! Whether the rules of the room allow an event.
 
 use ruma::{
-    OwnedEventId,
+    EventId, OwnedEventId,
     events::{StateEventType, TimelineEventType},
     room_version_rules::RoomVersionRules,
     state_res::{
@@ -9,7 +9,7 @@ use ruma::{
     },
 };
 
-use crate::{Draft, Known, Needs, Pdu, Slot, known::Lookup};
+use crate::{Draft, Known, Needs, Pdu, Slot};
 
 /// The rules of the room forbid the event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,17 +112,11 @@ pub fn authorize_citations(
     event: &Pdu,
     known: &Known,
 ) -> Result<Result<(), Rejection>, Needs> {
-    let mut missing = Needs::default();
-    for id in event.auth_events().iter().chain(&create_of(rules, event)) {
-        if !known.was_asked(id) {
-            missing.events.insert(id.clone());
-        }
-    }
-    missing.unless_any(())?;
-    let lookup = Lookup::new(known);
-    let verdict =
-        check_state_independent_auth_rules(&rules.authorization, event, |id| lookup.event(id));
-    lookup.into_needs().unless_any(verdict.map_err(Rejection))
+    let create = create_of(rules, event);
+    known.require(event.auth_events().iter().chain(&create))?;
+    let fetch = |id: &EventId| known.get(id);
+    let verdict = check_state_independent_auth_rules(&rules.authorization, event, fetch);
+    Ok(verdict.map_err(Rejection))
 }
 
 /// The create event, where the room's ID tells it.

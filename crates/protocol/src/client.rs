@@ -96,3 +96,81 @@ pub fn stripped(event: &Pdu) -> Option<Box<RawValue>> {
     };
     Some(to_raw_value(&stripped).expect("strings always serialise"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Room, VERSIONS, redaction, text};
+
+    fn read(raw: &RawValue) -> Value {
+        serde_json::from_str(raw.get()).unwrap()
+    }
+
+    #[test]
+    fn clients_get_what_the_specification_names_and_no_more() {
+        for version in VERSIONS {
+            let mut room = Room::new(version, "public");
+            let event = room.say(text("@a:x", "hello"));
+            let mut expected = json!({
+                "content": {"body": "hello", "msgtype": "m.text"},
+                "event_id": event.event_id(),
+                "origin_server_ts": event.origin_server_ts(),
+                "room_id": event.room_id(),
+                "sender": "@a:x",
+                "type": "m.room.message",
+            });
+            assert_eq!(read(&client_event(&event, Format::Full)), expected);
+            expected.as_object_mut().unwrap().remove("room_id");
+            assert_eq!(read(&client_event(&event, Format::Sync)), expected);
+        }
+    }
+
+    #[test]
+    fn the_create_event_names_its_room_to_clients() {
+        let room = Room::new("12", "public");
+        let create = read(&client_event(&room.events[0], Format::Full));
+        assert_eq!(create["room_id"], room.events[1].room_id().as_str());
+    }
+
+    #[test]
+    fn a_state_event_has_its_key() {
+        let room = Room::new("11", "public");
+        let join = read(&client_event(&room.events[1], Format::Sync));
+        assert_eq!(join["state_key"], "@a:x");
+    }
+
+    #[test]
+    fn old_and_new_clients_find_what_was_redacted() {
+        for version in VERSIONS {
+            let mut room = Room::new(version, "public");
+            let target = room.say(text("@a:x", "oops"));
+            let redaction = room.say(redaction("@a:x", &target));
+            let got = read(&client_event(&redaction, Format::Sync));
+            assert_eq!(got["redacts"], target.event_id().as_str());
+            let content = json!({"reason": "spam", "redacts": target.event_id()});
+            assert_eq!(got["content"], content, "room version {version}");
+        }
+    }
+
+    #[test]
+    fn unsigned_is_put_around_the_shared_part() {
+        let mut room = Room::new("11", "public");
+        let event = client_event(&room.say(text("@a:x", "hello")), Format::Sync);
+        let mut expected = read(&event);
+        expected["unsigned"] = json!({"age": 5});
+        assert_eq!(read(&with_unsigned(&event, &json!({"age": 5}))), expected);
+    }
+
+    #[test]
+    fn who_is_invited_sees_four_fields() {
+        let mut room = Room::new("11", "public");
+        let expected = json!({
+            "type": "m.room.join_rules", "state_key": "", "sender": "@a:x",
+            "content": {"join_rule": "public"},
+        });
+        assert_eq!(read(&stripped(&room.events[2]).unwrap()), expected);
+        assert!(stripped(&room.say(text("@a:x", "hello"))).is_none());
+    }
+}

@@ -1,20 +1,39 @@
 //! What a pure function was told, and what it still asks for.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeSet, HashMap},
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ruma::{
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedServerName, ServerName,
 };
 
-use ruma::{EventId, OwnedEventId, OwnedServerName};
+use crate::{AuthState, Pdu, Slot};
 
-use crate::Pdu;
+/// Where a room's state is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum At {
+    /// Before this event: resolved from what its `prev_events` lead to.
+    Before(OwnedEventId),
+    /// Now, resolved from all branches.
+    Now(OwnedRoomId),
+}
 
-/// Events that were looked up: found, or known to be absent.
+/// A server's signing key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerKey {
+    /// The 32 bytes of an ed25519 public key.
+    pub key: Vec<u8>,
+    /// Until when the server vouches for it.
+    pub valid_until: MilliSecondsSinceUnixEpoch,
+}
+
+/// What was looked up: found, or known to be absent.
 ///
 /// Only what was never looked up is a need, so that "load and call again" comes to an end.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     events: HashMap<OwnedEventId, Option<Pdu>>,
+    keys: HashMap<OwnedServerName, HashMap<String, Option<ServerKey>>>,
+    state: HashMap<At, BTreeMap<Slot, Option<Pdu>>>,
 }
 
 impl Known {
@@ -37,12 +56,62 @@ impl Known {
     pub fn was_asked(&self, id: &EventId) -> bool {
         self.events.contains_key(id)
     }
+
+    /// Takes note of a server's key, or that it cannot be had.
+    pub fn tell_key(&mut self, server: OwnedServerName, id: String, key: Option<ServerKey>) {
+        self.keys.entry(server).or_default().insert(id, key);
+    }
+
+    /// Takes note of what a slot held somewhere.
+    pub fn tell_state(&mut self, at: At, slot: Slot, event: Option<Pdu>) {
+        self.state.entry(at).or_default().insert(slot, event);
+    }
+
+    /// The key, if it was found; the outer option tells whether it was looked up.
+    pub(crate) fn key(&self, server: &ServerName, id: &str) -> Option<Option<&ServerKey>> {
+        Some(self.keys.get(server)?.get(id)?.as_ref())
+    }
+
+    /// The events in `slots`, all of which must have been looked up.
+    pub(crate) fn state(&self, at: &At, slots: &[Slot]) -> Result<AuthState, Needs> {
+        let told = self.state.get(at);
+        let (mut found, mut missing) = (AuthState::default(), BTreeSet::new());
+        for slot in slots {
+            match told.and_then(|told| told.get(slot)) {
+                Some(Some(event)) => found.insert(event.clone()),
+                Some(None) => {}
+                None => {
+                    missing.insert(slot.clone());
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        Err(Needs {
+            state: [(at.clone(), missing)].into(),
+            ..Needs::default()
+        })
+    }
+
+    /// Fails with those of `ids` that were never looked up.
+    pub(crate) fn require<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a OwnedEventId>,
+    ) -> Result<(), Needs> {
+        let missing = ids.into_iter().filter(|id| !self.was_asked(id));
+        let needs = Needs {
+            events: missing.cloned().collect(),
+            ..Needs::default()
+        };
+        if needs.is_empty() { Ok(()) } else { Err(needs) }
+    }
 }
 
 impl FromIterator<Pdu> for Known {
     fn from_iter<T: IntoIterator<Item = Pdu>>(events: T) -> Self {
         let mut known = Self::default();
-        events.into_iter().for_each(|event| known.found(event));
+        known.extend(events);
         known
     }
 }
@@ -53,54 +122,33 @@ impl Extend<Pdu> for Known {
     }
 }
 
-/// What must be loaded before the function can answer.
+/// What must be loaded and told to [`Known`] before the function can answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("{} events and the keys of {} servers must be loaded first", events.len(), keys.len())]
+#[error(
+    "{} events, {} keys and the state at {} places must be loaded first",
+    events.len(), keys.len(), state.len()
+)]
 pub struct Needs {
-    /// Events that were never looked up.
+    /// Events: for [`Known::found`] or [`Known::absent`].
     pub events: BTreeSet<OwnedEventId>,
-    /// Signing keys, by server and key ID.
+    /// Signing keys by server and key ID: for [`Known::tell_key`].
     pub keys: BTreeSet<(OwnedServerName, String)>,
+    /// Slots of the state: for [`Known::tell_state`].
+    pub state: BTreeMap<At, BTreeSet<Slot>>,
 }
 
 impl Needs {
     /// Whether nothing is needed.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.keys.is_empty()
+        self.events.is_empty() && self.keys.is_empty() && self.state.is_empty()
     }
 
-    /// `answer`, unless something was needed for it.
-    pub(crate) fn unless_any<T>(self, answer: T) -> Result<T, Self> {
-        if self.is_empty() {
-            Ok(answer)
-        } else {
-            Err(self)
+    /// Puts two lists together.
+    pub fn merge(&mut self, other: Self) {
+        self.events.extend(other.events);
+        self.keys.extend(other.keys);
+        for (at, slots) in other.state {
+            self.state.entry(at).or_default().extend(slots);
         }
-    }
-}
-
-/// Looks events up on behalf of ruma, and notes those that nobody has looked for yet.
-pub(crate) struct Lookup<'a> {
-    known: &'a Known,
-    needs: RefCell<Needs>,
-}
-
-impl<'a> Lookup<'a> {
-    pub(crate) fn new(known: &'a Known) -> Self {
-        Self {
-            known,
-            needs: RefCell::default(),
-        }
-    }
-
-    pub(crate) fn event(&self, id: &EventId) -> Option<&'a Pdu> {
-        if !self.known.was_asked(id) {
-            self.needs.borrow_mut().events.insert(id.to_owned());
-        }
-        self.known.get(id)
-    }
-
-    pub(crate) fn into_needs(self) -> Needs {
-        self.needs.into_inner()
     }
 }

@@ -8,6 +8,7 @@
 //! | What is an event? | [`Pdu`], parsed once and cheap to clone |
 //! | How does a local user's wish become an event? | [`Draft`] and [`Tip`] → [`append`], with the state that [`auth_slots`] names |
 //! | Is an event allowed? | [`authorize`] |
+//! | What becomes of an event from elsewhere? | [`verify`] → [`Verified`], [`admit`] → [`Verdict`] |
 //! | How does a room begin? | [`NewRoom`] → [`create`] |
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
@@ -16,6 +17,7 @@
 //!
 //! Room versions 1 to 12 are data: ruma's `RoomVersionRules` decide, never a comparison of version numbers.
 
+mod admit;
 mod append;
 mod auth;
 mod client;
@@ -30,8 +32,10 @@ mod signer;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+mod verify;
 pub mod visibility;
 
+pub use admit::{Incoming, Purpose, Verdict, acl_allows, admit};
 pub use append::{AppendError, Draft, Tip, append};
 pub use auth::{
     AuthState, Rejection, auth_slots, auth_slots_of, authorize, authorize_by_state,
@@ -42,8 +46,9 @@ pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
 };
 pub use format::Malformed;
-pub use known::{Known, Needs};
+pub use known::{At, Known, Needs, ServerKey};
 pub use pdu::{Pdu, Slot};
 pub use power::Power;
 pub use redact::{may_redact, redact};
 pub use signer::{InvalidKey, Signer};
+pub use verify::{Dropped, Verified, verify};

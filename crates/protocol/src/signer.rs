@@ -90,3 +90,95 @@ impl fmt::Debug for Signer {
         write!(f, "Signer({}, {})", self.server, self.key_id())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{
+        Engine as _, engine::general_purpose::GeneralPurpose,
+        engine::general_purpose::GeneralPurposeConfig,
+    };
+    use ruma::room_version_rules::RoomVersionRules;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::append::hash_and_sign;
+
+    /// The signer of the specification's appendix "Cryptographic Test Vectors".
+    fn signer() -> Signer {
+        let lenient = GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone);
+        let engine = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient);
+        let seed = engine
+            .decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1")
+            .unwrap();
+        let seed = seed.as_slice().try_into().unwrap();
+        Signer::from_seed("domain".try_into().unwrap(), seed, "1").unwrap()
+    }
+
+    fn object(value: &Value) -> CanonicalJsonObject {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    #[track_caller]
+    fn check_json(value: &Value, signature: &str) {
+        let mut object = object(value);
+        signer().sign_json(&mut object).unwrap();
+        let mut expected = value.clone();
+        expected["signatures"] = json!({"domain": {"ed25519:1": signature}});
+        assert_eq!(serde_json::to_value(&object).unwrap(), expected);
+    }
+
+    #[test]
+    fn objects_are_signed_as_in_the_appendix() {
+        let empty = "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ";
+        check_json(&json!({}), empty);
+        let two = "KqmLSbO39/Bzb0QIYE82zqLwsA+PDzYIpIRA2sRQ4sL53+sN6/fpNSoqE7BP7vBZhG6kYdD13EIMJpvhJI+6Bw";
+        check_json(&json!({"one": 1, "two": "Two"}), two);
+    }
+
+    #[track_caller]
+    fn check_event(event: &Value, hash: &str, signature: &str) {
+        let mut object = object(event);
+        hash_and_sign(&mut object, &RoomVersionRules::V1, &signer()).unwrap();
+        let mut expected = event.clone();
+        expected["hashes"] = json!({"sha256": hash});
+        expected["signatures"] = json!({"domain": {"ed25519:1": signature}});
+        assert_eq!(serde_json::to_value(&object).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_minimal_event_is_signed_as_in_the_appendix() {
+        let event = json!({
+            "room_id": "!x:domain", "sender": "@a:domain", "origin": "domain",
+            "origin_server_ts": 1_000_000, "signatures": {}, "hashes": {}, "type": "X",
+            "content": {}, "prev_events": [], "auth_events": [], "depth": 3,
+            "unsigned": {"age_ts": 1_000_000},
+        });
+        check_event(
+            &event,
+            "5jM4wQpv6lnBo7CLIghJuHdW+s2CMBJPUOGOC89ncos",
+            "KxwGjPSDEtvnFgU00fwFz+l6d2pJM6XBIaMEn81SXPTRl16AqLAYqfIReFGZlHi5KLjAWbOoMszkwsQma+lYAg",
+        );
+    }
+
+    #[test]
+    fn an_event_with_content_is_signed_as_in_the_appendix() {
+        let event = json!({
+            "content": {"body": "Here is the message content"}, "event_id": "$0:domain",
+            "origin": "domain", "origin_server_ts": 1_000_000, "type": "m.room.message",
+            "room_id": "!r:domain", "sender": "@u:domain", "signatures": {},
+            "unsigned": {"age_ts": 1_000_000},
+        });
+        check_event(
+            &event,
+            "onLKD1bGljeBWQhWZ1kaP9SorVmRQNdN5aM2JYU2n/g",
+            "Wm+VzmOUOz08Ds+0NTWb1d4CZrVsJSikkeRxh6aCcUwu6pNC78FunoD7KNWzqFn241eYHYMGCA5McEiVPdhzBA",
+        );
+    }
+
+    #[test]
+    fn a_signer_shows_no_secret() {
+        assert_eq!(format!("{:?}", signer()), "Signer(domain, ed25519:1)");
+    }
+}

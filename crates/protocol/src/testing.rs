@@ -8,7 +8,10 @@ use ruma::{
 };
 use serde_json::{Value, json, value::to_raw_value};
 
-use crate::{AppendError, AuthState, Draft, Known, Pdu, Signer, Slot, Tip, append, auth_slots};
+use crate::{
+    AppendError, AuthState, Draft, Known, Pdu, ServerKey, Signer, Slot, Tip, append, append::build,
+    auth_slots,
+};
 
 pub(crate) const VERSIONS: [&str; 12] = [
     "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
@@ -25,6 +28,16 @@ pub(crate) fn signer(server: &str) -> Signer {
         *byte ^= own;
     }
     Signer::from_seed(server.try_into().unwrap(), &seed, "1").unwrap()
+}
+
+/// Tells the key of [`signer`], valid for the given time.
+pub(crate) fn tell_key(known: &mut Known, server: &str, valid_until: u32) {
+    let signer = signer(server);
+    let key = ServerKey {
+        key: signer.public_key().to_vec(),
+        valid_until: MilliSecondsSinceUnixEpoch(valid_until.into()),
+    };
+    known.tell_key(server.try_into().unwrap(), signer.key_id(), Some(key));
 }
 
 pub(crate) fn draft(sender: &str, kind: &str, key: Option<&str>, content: Value) -> Draft {
@@ -121,6 +134,21 @@ impl Room {
         let event = append(&tip, draft, self.time(), &signer)?;
         self.take(event.clone());
         Ok(event)
+    }
+
+    /// Builds what a server would that does not care for the rules.
+    pub(crate) fn forge(&self, draft: &Draft) -> Pdu {
+        let state = self.auth_state(draft);
+        let signer = signer(draft.sender.server_name().as_str());
+        let tip = Tip {
+            room: self.id.as_deref(),
+            rules: &self.rules,
+            prev_events: &self.tips,
+            depth: self.depth,
+            state: &state,
+            known: &self.known(),
+        };
+        build(&tip, draft, self.time(), &signer).unwrap()
     }
 
     pub(crate) fn time(&self) -> MilliSecondsSinceUnixEpoch {
