@@ -40,7 +40,8 @@ impl Moment {
         after
     }
 
-    fn allows(&self, joins_later: bool) -> bool {
+    /// Whether the reader may see what happens at this moment; `joins_later` is whether the reader joins at any time after.
+    pub fn allows(&self, joins_later: bool) -> bool {
         match (&self.visibility, &self.membership) {
             (HistoryVisibility::WorldReadable, _) | (_, MembershipState::Join) => true,
             (HistoryVisibility::Invited, MembershipState::Invite) => true,

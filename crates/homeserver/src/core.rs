@@ -1,0 +1,103 @@
+//! What every module needs and none owns.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::Arc,
+};
+
+use parking_lot::RwLock;
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, OwnedUserId, ServerName, UserId};
+use tertulia_protocol::Signer;
+use tertulia_storage::Store;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Clock, Random, Settings};
+
+/// What every module needs and none owns.
+pub(crate) struct Core {
+    pub(crate) name: OwnedServerName,
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    /// The tasks of the server; `stop` ends them.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) locals: Locals,
+}
+
+impl Core {
+    pub(crate) fn now(&self) -> MilliSecondsSinceUnixEpoch {
+        self.clock.now()
+    }
+
+    pub(crate) fn is_local(&self, server: &ServerName) -> bool {
+        server == self.name
+    }
+
+    /// The memory of a module that needs some: one value of each type, made when first asked for.
+    pub(crate) fn local<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.locals.get()
+    }
+}
+
+/// One value of each type.
+#[derive(Default)]
+pub(crate) struct Locals {
+    values: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Locals {
+    fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let kind = TypeId::of::<T>();
+        if let Some(value) = self.values.read().get(&kind) {
+            return downcast(value.clone());
+        }
+        let mut values = self.values.write();
+        downcast(values.entry(kind).or_insert_with(|| Arc::new(T::default())).clone())
+    }
+}
+
+fn downcast<T: Send + Sync + 'static>(value: Arc<dyn Any + Send + Sync>) -> Arc<T> {
+    value.downcast().expect("values are kept under their own type")
+}
+
+/// A local user, as the one who acts. Cheap to clone.
+#[derive(Clone)]
+pub struct User {
+    pub(crate) core: Arc<Core>,
+    pub(crate) id: OwnedUserId,
+}
+
+impl User {
+    pub(crate) fn new(core: Arc<Core>, id: OwnedUserId) -> Self {
+        Self { core, id }
+    }
+
+    /// The user's ID.
+    pub fn id(&self) -> &UserId {
+        &self.id
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("User").field(&self.id).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_has_one_value() {
+        let locals = Locals::default();
+        *locals.get::<RwLock<u8>>().write() = 3;
+        *locals.get::<RwLock<String>>().write() = "three".to_owned();
+        assert_eq!(*locals.get::<RwLock<u8>>().read(), 3);
+        assert_eq!(*locals.get::<RwLock<String>>().read(), "three");
+    }
+}

@@ -1,0 +1,27 @@
+//! Events: their way into a room, and the state of the room at each of them.
+//!
+//! A local event comes in by [`append`], a foreign one by [`admit`]; both end in [`place`], the
+//! only function that writes a room's tables.
+
+mod append;
+mod cache;
+mod client_event;
+mod current;
+mod filter;
+mod history;
+mod members;
+mod place;
+mod redact;
+mod sight;
+mod token;
+
+pub(crate) use append::{Appended, append, append_built};
+pub(crate) use cache::EventCache;
+pub use client_event::{ClientEvent, RoomIdShown, Unsigned};
+pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};
+pub use filter::EventFilter;
+pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
+pub(crate) use members::MemberContent;
+pub(crate) use redact::{current_power, load_redacted};
+pub(crate) use sight::Sight;
+pub use token::TimelineToken;

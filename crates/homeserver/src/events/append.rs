@@ -1,0 +1,99 @@
+//! A local user's wish becomes an event at the end of a room.
+
+use ruma::{
+    MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedEventId, OwnedTransactionId,
+    room_version_rules::EventsReferenceFormatVersion,
+};
+use tertulia_protocol::{AuthState, Draft, Known, Pdu, Tip, auth_slots};
+use tertulia_storage::{Position, Tx};
+
+use super::{
+    EventCache, Head, current_slots,
+    place::{Accepted, place},
+};
+use crate::{
+    Result,
+    core::Core,
+    schema::{STATE, StateChange, StateRef},
+};
+
+/// An event that has its place in a room. The position is the transaction's own until committed.
+#[derive(Clone, Debug)]
+pub(crate) struct Appended {
+    pub(crate) pdu: Pdu,
+    pub(crate) position: Position,
+}
+
+/// Which session sent an event, and what it called it.
+pub(crate) type SentBy = Option<(OwnedDeviceId, OwnedTransactionId)>;
+
+/// Makes `draft` an event at the end of the room: reads what decides, decides, writes.
+pub(crate) async fn append(
+    tx: &mut Tx,
+    core: &Core,
+    head: &mut Head,
+    draft: Draft,
+    now: MilliSecondsSinceUnixEpoch,
+    sent_by: SentBy,
+) -> Result<Appended> {
+    let slots = auth_slots(&head.rules, &draft).map_err(tertulia_protocol::AppendError::from)?;
+    let state = current_slots(tx, core, head, &slots).await?;
+    let known = cited_events(tx, core, head).await?;
+    let pdu = build(core, head, draft, now, &state, &known)?;
+    append_built(tx, core, head, pdu, sent_by).await
+}
+
+/// Writes down an event that was built on `head` and is allowed there.
+pub(crate) async fn append_built(
+    tx: &mut Tx,
+    core: &Core,
+    head: &mut Head,
+    pdu: Pdu,
+    sent_by: SentBy,
+) -> Result<Appended> {
+    let before = StateRef::AsOf { generation: head.row.generation, position: head.row.state_at };
+    let changes = own_change(tx, head, &pdu).await?;
+    let accepted = Accepted { pdu: pdu.clone(), before, after: None, changes, sent_by };
+    let position = place(tx, core, head, accepted).await?;
+    Ok(Appended { pdu, position })
+}
+
+fn build(
+    core: &Core,
+    head: &Head,
+    draft: Draft,
+    now: MilliSecondsSinceUnixEpoch,
+    state: &AuthState,
+    known: &Known,
+) -> Result<Pdu> {
+    let prev_events: Vec<OwnedEventId> =
+        head.row.extremities.iter().map(|extremity| extremity.event.clone()).collect();
+    let tip = Tip {
+        room: Some(&head.room),
+        rules: &head.rules,
+        prev_events: &prev_events,
+        depth: head.row.depth,
+        state,
+        known,
+    };
+    Ok(tertulia_protocol::append(&tip, draft, now, &core.signer)?)
+}
+
+/// The events at the end of the room, where its version cites them by hash.
+async fn cited_events(tx: &Tx, core: &Core, head: &Head) -> Result<Known> {
+    if head.rules.events_reference_format != EventsReferenceFormatVersion::V1 {
+        return Ok(Known::default());
+    }
+    let ids: Vec<_> = head.row.extremities.iter().map(|at| at.event.clone()).collect();
+    let events = core.local::<EventCache>().load_many(tx, &head.rules, &ids).await?;
+    Ok(events.into_iter().flatten().collect())
+}
+
+/// What a state event at the end of the room changes: its own slot.
+async fn own_change(tx: &Tx, head: &Head, pdu: &Pdu) -> Result<Vec<StateChange>> {
+    let Some((kind, key)) = pdu.slot() else { return Ok(Vec::new()) };
+    let kind = kind.to_string();
+    let replaced = tx.get(&STATE, &head.slot(&kind, key)).await?.map(|row| row.event);
+    let event = Some(pdu.event_id().clone());
+    Ok(vec![StateChange { kind, key: key.clone(), event, replaced, own: true }])
+}

@@ -1,0 +1,180 @@
+//! Events as clients get them.
+
+use ruma::{
+    EventId, MilliSecondsSinceUnixEpoch, OwnedTransactionId, RoomId, UserId,
+    events::{TimelineEventType, room::member::MembershipState},
+    room_version_rules::RoomVersionRules,
+};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::value::RawValue;
+use tertulia_protocol::Pdu;
+
+/// Whether an event says in which room it happened. Inside `/sync` the room is said once, outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomIdShown {
+    /// With `room_id`.
+    Yes,
+    /// Without `room_id`.
+    No,
+}
+
+/// An event as a client gets it: the event all readers share, and what is this reader's own.
+///
+/// It serialises as the specification's `ClientEvent`.
+#[derive(Clone, Debug)]
+pub struct ClientEvent {
+    pdu: Pdu,
+    room_id: RoomIdShown,
+    /// The content to show instead of the event's own.
+    content: Option<Arc<RawValue>>,
+    unsigned: Unsigned,
+}
+
+/// What is said of an event beside what was signed: it differs from reader to reader.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Unsigned {
+    /// Milliseconds since the event was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<i64>,
+    /// What the reading session called the event when it sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<OwnedTransactionId>,
+    /// The content that a state event replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prev_content: Option<Box<RawValue>>,
+    /// The event that redacted this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted_because: Option<Box<ClientEvent>>,
+    /// What the reader was to the room when the event happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub membership: Option<MembershipState>,
+}
+
+impl Unsigned {
+    fn is_empty(&self) -> bool {
+        self.age.is_none()
+            && self.transaction_id.is_none()
+            && self.prev_content.is_none()
+            && self.redacted_because.is_none()
+            && self.membership.is_none()
+    }
+}
+
+impl ClientEvent {
+    /// The event as it was sent.
+    pub(crate) fn new(pdu: Pdu, room_id: RoomIdShown) -> Self {
+        let content = content_for_clients(&pdu);
+        Self { pdu, room_id, content, unsigned: Unsigned::default() }
+    }
+
+    /// What its redaction left of an event.
+    pub(crate) fn redacted(
+        pdu: &Pdu,
+        rules: &RoomVersionRules,
+        because: Self,
+        room_id: RoomIdShown,
+    ) -> Self {
+        let pdu = tertulia_protocol::redact(rules, pdu);
+        let unsigned =
+            Unsigned { redacted_because: Some(Box::new(because)), ..Unsigned::default() };
+        Self { pdu, room_id, content: None, unsigned }
+    }
+
+    /// Says how old the event is.
+    #[must_use]
+    pub(crate) fn aged(mut self, now: MilliSecondsSinceUnixEpoch) -> Self {
+        let sent = self.pdu.origin_server_ts();
+        self.unsigned.age = Some(i64::from(now.0) - i64::from(sent.0));
+        self
+    }
+
+    /// What is this reader's own, to add to.
+    pub(crate) fn unsigned_mut(&mut self) -> &mut Unsigned {
+        &mut self.unsigned
+    }
+
+    /// What is this reader's own.
+    pub fn unsigned(&self) -> &Unsigned {
+        &self.unsigned
+    }
+
+    /// The event's ID.
+    pub fn id(&self) -> &EventId {
+        self.pdu.event_id()
+    }
+
+    /// The room it happened in.
+    pub fn room(&self) -> &RoomId {
+        self.pdu.room_id()
+    }
+
+    /// Who sent it.
+    pub fn sender(&self) -> &UserId {
+        self.pdu.sender()
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &TimelineEventType {
+        self.pdu.kind()
+    }
+
+    /// Its state key, if it is a state event.
+    pub fn state_key(&self) -> Option<&str> {
+        self.pdu.state_key()
+    }
+
+    /// Its content, or what a redaction left of it.
+    pub fn content(&self) -> &RawValue {
+        self.content.as_deref().unwrap_or_else(|| self.pdu.content())
+    }
+
+    /// The event as servers know it.
+    pub(crate) fn pdu(&self) -> &Pdu {
+        &self.pdu
+    }
+}
+
+impl Serialize for ClientEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("content", self.content())?;
+        map.serialize_entry("event_id", self.id())?;
+        map.serialize_entry("origin_server_ts", &self.pdu.origin_server_ts())?;
+        if let Some(redacts) = self.pdu.redacts().filter(|_| !self.is_redacted()) {
+            map.serialize_entry("redacts", redacts)?;
+        }
+        if self.room_id == RoomIdShown::Yes {
+            map.serialize_entry("room_id", self.room())?;
+        }
+        map.serialize_entry("sender", self.sender())?;
+        if let Some(key) = self.state_key() {
+            map.serialize_entry("state_key", key)?;
+        }
+        map.serialize_entry("type", self.kind())?;
+        if !self.unsigned.is_empty() {
+            map.serialize_entry("unsigned", &self.unsigned)?;
+        }
+        map.end()
+    }
+}
+
+impl ClientEvent {
+    fn is_redacted(&self) -> bool {
+        self.unsigned.redacted_because.is_some()
+    }
+}
+
+/// In older room versions `redacts` stands beside the content; clients of today look inside it
+/// (specification, room version 11).
+fn content_for_clients(pdu: &Pdu) -> Option<Arc<RawValue>> {
+    if *pdu.kind() != TimelineEventType::RoomRedaction {
+        return None;
+    }
+    let redacts = pdu.redacts()?;
+    let mut content: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(pdu.content().get()).ok()?;
+    content.insert("redacts".to_owned(), redacts.as_str().into());
+    serde_json::value::to_raw_value(&content).ok().map(Arc::from)
+}

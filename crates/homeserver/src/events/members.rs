@@ -1,0 +1,245 @@
+//! The lists of a room's members and of a user's rooms, which follow from its member events.
+
+use ruma::{OwnedUserId, UserId};
+use serde::Deserialize;
+use tertulia_protocol::Pdu;
+use tertulia_storage::{Position, Tx};
+
+use super::{EventCache, Head};
+use crate::{
+    Result,
+    core::Core,
+    log,
+    schema::{MEMBERS, MEMBERSHIPS, Member, Membership, MembershipKind, StateChange},
+};
+
+/// What the lists need of a member event's content. Wrong types count as absent.
+#[derive(Debug, Default)]
+pub(crate) struct MemberContent {
+    pub(crate) membership: Option<MembershipKind>,
+    pub(crate) displayname: Option<String>,
+    pub(crate) avatar_url: Option<String>,
+    pub(crate) is_direct: bool,
+}
+
+impl MemberContent {
+    pub(crate) fn of(pdu: &Pdu) -> Self {
+        #[derive(Deserialize)]
+        struct Lenient {
+            membership: Option<serde_json::Value>,
+            displayname: Option<serde_json::Value>,
+            avatar_url: Option<serde_json::Value>,
+            is_direct: Option<serde_json::Value>,
+        }
+        let Ok(raw) = serde_json::from_str::<Lenient>(pdu.content().get()) else {
+            return Self::default();
+        };
+        let text = |value: Option<serde_json::Value>| match value {
+            Some(serde_json::Value::String(text)) => Some(text),
+            _ => None,
+        };
+        Self {
+            membership: text(raw.membership).and_then(|name| MembershipKind::named(&name)),
+            displayname: text(raw.displayname),
+            avatar_url: text(raw.avatar_url),
+            is_direct: raw.is_direct == Some(serde_json::Value::Bool(true)),
+        }
+    }
+}
+
+/// Notes one changed member slot in the lists; `pdu` is the event that changed it or led to it.
+pub(crate) async fn note(
+    tx: &mut Tx,
+    core: &Core,
+    head: &mut Head,
+    position: Position,
+    change: &StateChange,
+    pdu: &Pdu,
+) -> Result<()> {
+    let Ok(user) = UserId::parse(change.key.as_str()).map(|user| user.to_owned()) else {
+        return Ok(());
+    };
+    let member = match &change.event {
+        Some(id) if id == pdu.event_id() => Some(pdu.clone()),
+        Some(id) => Some(core.local::<EventCache>().load(tx, &head.rules, id).await?),
+        None => None,
+    };
+    let content = member.as_ref().map(MemberContent::of).unwrap_or_default();
+    let row = member.zip(content.membership).map(|(event, kind)| Member {
+        kind,
+        event: event.event_id().clone(),
+        displayname: content.displayname.clone(),
+        avatar_url: content.avatar_url.clone(),
+    });
+    list_member(tx, head, &user, row.as_ref()).await?;
+    if core.is_local(user.server_name()) {
+        list_room(tx, head, position, user, row, content.is_direct).await?;
+    }
+    Ok(())
+}
+
+/// Writes the room's list and counts.
+async fn list_member(
+    tx: &mut Tx,
+    head: &mut Head,
+    user: &UserId,
+    row: Option<&Member>,
+) -> Result<()> {
+    let key = (head.room.clone(), user.to_owned());
+    let before = tx.get(&MEMBERS, &key).await?.map(|member| member.kind);
+    let row_kind = row.map(|member| member.kind);
+    count(&mut head.row.joined, MembershipKind::Join, before, row_kind);
+    count(&mut head.row.invited, MembershipKind::Invite, before, row_kind);
+    match row {
+        Some(row) => tx.put(&MEMBERS, &key, row),
+        None => tx.delete(&MEMBERS, &key),
+    }
+    Ok(())
+}
+
+fn count(
+    total: &mut u64,
+    counted: MembershipKind,
+    before: Option<MembershipKind>,
+    after: Option<MembershipKind>,
+) {
+    *total += u64::from(after == Some(counted));
+    *total = total.saturating_sub(u64::from(before == Some(counted)));
+}
+
+/// Writes the user's own list.
+async fn list_room(
+    tx: &mut Tx,
+    head: &Head,
+    position: Position,
+    user: OwnedUserId,
+    member: Option<Member>,
+    direct: bool,
+) -> Result<()> {
+    tx.wake(log::user_topic(&user));
+    let key = (user, head.room.clone());
+    let old = tx.get(&MEMBERSHIPS, &key).await?;
+    match member {
+        Some(member) => {
+            let row = next_membership(old, &member, position, head.row.stretch, direct);
+            tx.put(&MEMBERSHIPS, &key, &row);
+        }
+        None => tx.delete(&MEMBERSHIPS, &key),
+    }
+    Ok(())
+}
+
+/// The user's membership after a member event.
+fn next_membership(
+    old: Option<Membership>,
+    member: &Member,
+    position: Position,
+    stretch: u32,
+    direct: bool,
+) -> Membership {
+    let kind = member.kind;
+    let same = old.as_ref().filter(|old| old.kind == kind);
+    let since = same.map_or(position, |old| old.since);
+    let before = match same {
+        Some(old) => old.before,
+        None => old.as_ref().map(|old| old.kind),
+    };
+    let was_joined = old.as_ref().is_some_and(|old| old.kind == MembershipKind::Join);
+    let joined = match (kind == MembershipKind::Join, was_joined) {
+        (true, false) => Some((position, None)),
+        (false, true) => {
+            old.as_ref().and_then(|old| old.joined).map(|(from, _)| (from, Some(position)))
+        }
+        _ => old.as_ref().and_then(|old| old.joined),
+    };
+    let keeps_direct = matches!(kind, MembershipKind::Join)
+        && old.as_ref().is_some_and(|old| {
+            matches!(old.kind, MembershipKind::Invite | MembershipKind::Join) && old.direct
+        });
+    Membership {
+        kind,
+        event: member.event.clone(),
+        at: position,
+        since,
+        before,
+        joined,
+        stretch,
+        forgotten: same.is_some_and(|old| old.forgotten),
+        direct: direct || keeps_direct,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MembershipKind::*, *};
+
+    /// Runs a user's member events, one a position, and tells the row at the end.
+    fn after(kinds: &[MembershipKind]) -> Membership {
+        let mut row = None;
+        for (position, kind) in (1..).zip(kinds) {
+            let member = Member {
+                kind: *kind,
+                event: ruma::event_id!("$e").to_owned(),
+                displayname: None,
+                avatar_url: None,
+            };
+            let direct = *kind == Invite;
+            row = Some(next_membership(row, &member, Position::new(position), 0, direct));
+        }
+        row.expect("there was an event")
+    }
+
+    #[track_caller]
+    fn check(
+        kinds: &[MembershipKind],
+        since: u64,
+        before: Option<MembershipKind>,
+        joined: Option<(u64, Option<u64>)>,
+    ) {
+        let row = after(kinds);
+        assert_eq!(row.since, Position::new(since), "{kinds:?}");
+        assert_eq!(row.at, Position::new(kinds.len() as u64), "{kinds:?}");
+        assert_eq!(row.before, before, "{kinds:?}");
+        let joined = joined.map(|(from, to)| (Position::new(from), to.map(Position::new)));
+        assert_eq!(row.joined, joined, "{kinds:?}");
+    }
+
+    #[test]
+    fn a_membership_begins_when_it_changes_not_when_it_is_repeated() {
+        check(&[Join], 1, None, Some((1, None)));
+        check(&[Join, Join], 1, None, Some((1, None)));
+        check(&[Invite, Join, Join], 2, Some(Invite), Some((2, None)));
+    }
+
+    #[test]
+    fn the_last_stay_is_remembered_after_leaving() {
+        check(&[Join, Leave], 2, Some(Join), Some((1, Some(2))));
+        check(&[Join, Leave, Ban], 3, Some(Leave), Some((1, Some(2))));
+        check(&[Join, Ban], 2, Some(Join), Some((1, Some(2))));
+        check(&[Join, Leave, Invite], 3, Some(Leave), Some((1, Some(2))));
+        check(&[Join, Leave, Join], 3, Some(Leave), Some((3, None)));
+        check(&[Invite, Leave], 2, Some(Invite), None);
+    }
+
+    #[test]
+    fn a_direct_invite_makes_a_direct_room_until_it_is_left() {
+        assert!(after(&[Invite]).direct);
+        assert!(after(&[Invite, Join, Join]).direct);
+        assert!(!after(&[Invite, Leave]).direct);
+        assert!(!after(&[Invite, Leave, Join]).direct);
+    }
+
+    #[test]
+    fn counts_follow_the_change_and_never_fall_below_zero() {
+        let mut total = 5;
+        count(&mut total, Join, None, Some(Join));
+        assert_eq!(total, 6);
+        count(&mut total, Join, Some(Join), Some(Join));
+        assert_eq!(total, 6);
+        count(&mut total, Join, Some(Join), Some(Leave));
+        assert_eq!(total, 5);
+        let mut none = 0;
+        count(&mut none, Join, Some(Join), None);
+        assert_eq!(none, 0);
+    }
+}

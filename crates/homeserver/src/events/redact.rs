@@ -1,0 +1,113 @@
+//! Redactions: what they remove, and how a redacted event is told.
+
+use ruma::{OwnedEventId, events::StateEventType};
+use tertulia_protocol::{Pdu, Power, may_redact};
+use tertulia_storage::{Tx, View};
+
+use super::{ClientEvent, EventCache, Head, RoomIdShown, current_slots};
+use crate::{
+    Error, Result,
+    core::Core,
+    schema::{EARLY_REDACTIONS, EVENT_META, STATE, TIMELINE, Verdict},
+};
+
+/// An event to tell, with what its redaction left.
+pub(crate) struct Shown {
+    pdu: Pdu,
+    because: Option<Pdu>,
+    rules: ruma::room_version_rules::RoomVersionRules,
+}
+
+impl Shown {
+    /// The event as a client gets it.
+    pub(crate) fn shown(self, room_id: RoomIdShown) -> ClientEvent {
+        match self.because {
+            None => ClientEvent::new(self.pdu, room_id),
+            Some(because) => {
+                let because = ClientEvent::new(because, room_id);
+                ClientEvent::redacted(&self.pdu, &self.rules, because, room_id)
+            }
+        }
+    }
+}
+
+/// Loads the event that redacted `pdu`, if one did.
+pub(crate) async fn load_redacted(
+    view: &View,
+    core: &Core,
+    head: &Head,
+    pdu: Pdu,
+    redacted_by: Option<OwnedEventId>,
+) -> Result<Shown> {
+    let because = match redacted_by {
+        Some(id) => Some(core.local::<EventCache>().load(view, &head.rules, &id).await?),
+        None => None,
+    };
+    Ok(Shown { pdu, because, rules: head.rules.clone() })
+}
+
+/// Applies the redaction `pdu`, if it is one and may redact its target; a target that is not
+/// here yet is remembered.
+pub(crate) async fn apply_redaction(
+    tx: &mut Tx,
+    core: &Core,
+    head: &Head,
+    pdu: &Pdu,
+) -> Result<()> {
+    let Some(target) = pdu.redacts() else { return Ok(()) };
+    let key = (head.room.clone(), target.clone());
+    if tx.get(&EVENT_META, &key).await?.is_none() {
+        tx.put(&EARLY_REDACTIONS, &key, &(pdu.event_id().clone(),));
+        return Ok(());
+    }
+    let event = core.local::<EventCache>().load(tx, &head.rules, target).await?;
+    if may_redact(&head.rules, pdu, &event, &current_power(tx, core, head).await?) {
+        mark_redacted(tx, head, &event, pdu.event_id()).await?;
+    }
+    Ok(())
+}
+
+/// Who may do what in the room as it is now.
+pub(crate) async fn current_power(view: &View, core: &Core, head: &Head) -> Result<Power> {
+    let slots = [StateEventType::RoomCreate, StateEventType::RoomPowerLevels];
+    let slots = slots.map(|kind| (kind, String::new()));
+    let state = current_slots(view, core, head, &slots).await?;
+    let create = state.get(&StateEventType::RoomCreate, "").ok_or(Error::NotFound("room"))?;
+    let levels = state.get(&StateEventType::RoomPowerLevels, "");
+    Ok(Power::new(&head.rules, create, levels))
+}
+
+/// Notes in every row that shows `event` that it was redacted. The first redaction counts.
+pub(crate) async fn mark_redacted(
+    tx: &mut Tx,
+    head: &Head,
+    event: &Pdu,
+    by: &OwnedEventId,
+) -> Result<()> {
+    let key = (head.room.clone(), event.event_id().clone());
+    let Some(mut meta) = tx.get(&EVENT_META, &key).await? else { return Ok(()) };
+    if meta.redacted_by.is_some() {
+        return Ok(());
+    }
+    meta.redacted_by = Some(by.clone());
+    tx.put(&EVENT_META, &key, &meta);
+    if let Verdict::Timeline { stretch, ordinal } = meta.verdict {
+        let place = (head.room.clone(), stretch, ordinal);
+        if let Some(mut row) = tx.get(&TIMELINE, &place).await? {
+            row.redacted_by = Some(by.clone());
+            tx.put(&TIMELINE, &place, &row);
+        }
+    }
+    mark_slot(tx, head, event).await
+}
+
+async fn mark_slot(tx: &mut Tx, head: &Head, event: &Pdu) -> Result<()> {
+    let Some((kind, key)) = event.slot() else { return Ok(()) };
+    let slot = head.slot(&kind.to_string(), key);
+    let Some(mut row) = tx.get(&STATE, &slot).await? else { return Ok(()) };
+    if row.event == *event.event_id() {
+        row.redacted = true;
+        tx.put(&STATE, &slot, &row);
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Which events of a room a user may see.
+//!
+//! Two slots decide: the room's history visibility and the user's membership, each as of the
+//! event. Their history is read once for any number of events
+//! (client-server API, "Room history visibility").
+
+use ruma::{
+    UserId,
+    events::room::{history_visibility::HistoryVisibility, member::MembershipState},
+};
+use tertulia_protocol::{
+    Pdu,
+    visibility::{Moment, membership_in, visibility_in},
+};
+use tertulia_storage::{Direction, Position, View};
+
+use super::{EventCache, Head};
+use crate::{
+    Result,
+    core::Core,
+    schema::{Ordinal, STATE_LOG},
+};
+
+/// How many changes of one slot are looked at; older ones count as never having been.
+const CHANGES: usize = 1_000;
+
+/// What a user may see of a room.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight {
+    visibility: Slot<HistoryVisibility>,
+    membership: Slot<MembershipState>,
+}
+
+/// The values of a slot over time, oldest first.
+#[derive(Clone, Debug)]
+struct Slot<T> {
+    first: T,
+    later: Vec<(Position, T)>,
+}
+
+impl<T: Clone> Slot<T> {
+    /// The value before and after what happened at `position`.
+    fn around(&self, position: Position) -> (T, T) {
+        let end = self.later.partition_point(|(at, _)| *at <= position);
+        let start = self.later.partition_point(|(at, _)| *at < position);
+        (self.before(start), self.before(end))
+    }
+
+    fn before(&self, index: usize) -> T {
+        index.checked_sub(1).map_or(&self.first, |last| &self.later[last].1).clone()
+    }
+
+    fn now(&self) -> T {
+        self.before(self.later.len())
+    }
+}
+
+impl Sight {
+    /// What `user` may see of the room, from the present generation of its state.
+    pub(crate) async fn of(view: &View, core: &Core, head: &Head, user: &UserId) -> Result<Self> {
+        let visibility = history(view, core, head, "m.room.history_visibility", "").await?;
+        let membership = history(view, core, head, "m.room.member", user.as_str()).await?;
+        Ok(Self {
+            visibility: visibility.map(HistoryVisibility::Shared, visibility_in),
+            membership: membership.map(MembershipState::Leave, membership_in),
+        })
+    }
+
+    /// Whether the event at `place` may be seen.
+    pub(crate) fn sees(&self, place: Ordinal) -> bool {
+        let position = place.position().unwrap_or(Position::ZERO);
+        let (visibility_before, visibility_after) = self.visibility.around(position);
+        let (member_before, member_after) = self.membership.around(position);
+        let joins_later = self.joined_after(position);
+        let before = Moment { visibility: visibility_before, membership: member_before };
+        let after = Moment { visibility: visibility_after, membership: member_after };
+        before.allows(joins_later) || after.allows(joins_later)
+    }
+
+    /// What the user was to the room once the event at `place` had happened.
+    pub(crate) fn membership_at(&self, place: Ordinal) -> MembershipState {
+        let position = place.position().unwrap_or(Position::ZERO);
+        self.membership.around(position).1
+    }
+
+    /// Whether anyone may read the room as it is now.
+    pub(crate) fn is_world_readable(&self) -> bool {
+        self.visibility.now() == HistoryVisibility::WorldReadable
+    }
+
+    fn joined_after(&self, position: Position) -> bool {
+        let later = self.membership.later.partition_point(|(at, _)| *at <= position);
+        self.membership.later[later..].iter().any(|(_, kind)| *kind == MembershipState::Join)
+    }
+}
+
+/// The events that held a slot over time, oldest first.
+struct Held {
+    later: Vec<(Position, Option<Pdu>)>,
+}
+
+impl Held {
+    fn map<T: Clone>(self, empty: T, value: impl Fn(&Pdu) -> T) -> Slot<T> {
+        let later = self
+            .later
+            .iter()
+            .map(|(at, pdu)| (*at, pdu.as_ref().map_or_else(|| empty.clone(), &value)));
+        let later = later.collect();
+        Slot { first: empty, later }
+    }
+}
+
+async fn history(view: &View, core: &Core, head: &Head, kind: &str, key: &str) -> Result<Held> {
+    let prefix = head.slot(kind, key);
+    let mut rows = view.scan(&STATE_LOG, &prefix, Direction::Forward, CHANGES).await?;
+    rows.reverse();
+    let ids: Vec<_> = rows.iter().filter_map(|(_, row)| row.event.clone()).collect();
+    let cache = core.local::<EventCache>();
+    let mut events = cache.load_many(view, &head.rules, &ids).await?.into_iter();
+    let later = rows
+        .into_iter()
+        .map(|((.., at), row)| (at.0, row.event.and_then(|_| events.next().flatten())));
+    Ok(Held { later: later.collect() })
+}

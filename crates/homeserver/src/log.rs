@@ -1,0 +1,49 @@
+//! The log: the one durable order of everything that clients can be told.
+
+use ruma::{DeviceId, RoomId, UserId};
+use tertulia_storage::{Position, Topic, Tx};
+
+use crate::schema::{Entry, LOG};
+
+/// The shard of an embedded store. Several shards come with an engine for several nodes.
+pub(crate) const SHARD: u16 = 0;
+
+/// Takes the next position for `entry`, and wakes those it concerns once it is settled.
+pub(crate) fn record(tx: &mut Tx, entry: &Entry) -> Position {
+    let position = tx.next_position();
+    tx.put(&LOG, &(SHARD, position), entry);
+    for topic in topics(entry) {
+        tx.wake(topic);
+    }
+    position
+}
+
+/// What happens in a room.
+pub(crate) fn room_topic(room: &RoomId) -> Topic {
+    Topic::of("room", room.as_str())
+}
+
+/// What happens to a user: memberships, account data, profile.
+pub(crate) fn user_topic(user: &UserId) -> Topic {
+    Topic::of("user", user.as_str())
+}
+
+/// What happens to one session: its queue, and its end.
+pub(crate) fn device_topic(user: &UserId, device: &DeviceId) -> Topic {
+    Topic::of("device", &format!("{user} {device}"))
+}
+
+fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
+    let (first, second) = match entry {
+        Entry::Event { room, member, .. } => {
+            (room_topic(room), member.as_ref().map(|user| user_topic(user)))
+        }
+        Entry::Receipt { user, private: true, .. } => (user_topic(user), None),
+        Entry::Receipt { room, .. } => (room_topic(room), None),
+        Entry::AccountData { user, .. }
+        | Entry::Profile { user }
+        | Entry::Deactivated { user }
+        | Entry::Forgotten { user, .. } => (user_topic(user), None),
+    };
+    std::iter::once(first).chain(second)
+}

@@ -1,0 +1,79 @@
+//! The ports to the outside: what the server asks of the world it runs in.
+
+use std::{fmt::Debug, time::Duration};
+
+use futures_util::future::BoxFuture;
+use ruma::MilliSecondsSinceUnixEpoch;
+
+/// Time. Tests drive it.
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// The present.
+    fn now(&self) -> MilliSecondsSinceUnixEpoch;
+
+    /// Ends when `duration` has passed.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's own time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> MilliSecondsSinceUnixEpoch {
+        MilliSecondsSinceUnixEpoch::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Chance: where identifiers, tokens and salts come from. Tests seed it.
+pub trait Random: Debug + Send + Sync + 'static {
+    /// Fills `bytes` with bytes nobody can guess.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The operating system's randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::Rng::fill_bytes(&mut rand::rng(), bytes);
+    }
+}
+
+impl dyn Random {
+    /// A word of `length` letters and digits.
+    pub fn word(&self, length: usize) -> String {
+        const LETTERS: &[u8; 62] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let mut word = String::with_capacity(length);
+        let mut bytes = [0; 32];
+        while word.len() < length {
+            self.fill(&mut bytes);
+            // Bytes beyond the last whole multiple of 62 would favour the first letters.
+            let fair = bytes.iter().filter(|byte| **byte < 248);
+            word.extend(fair.map(|byte| char::from(LETTERS[usize::from(byte % 62)])));
+        }
+        word.truncate(length);
+        word
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_have_the_length_asked_for_and_only_letters_and_digits() {
+        let random: &dyn Random = &SystemRandom;
+        for length in [0, 1, 18, 100] {
+            let word = random.word(length);
+            assert_eq!(word.len(), length);
+            assert!(word.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{word}");
+        }
+        assert_ne!(random.word(18), random.word(18));
+    }
+}

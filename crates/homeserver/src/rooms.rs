@@ -1,0 +1,59 @@
+//! Rooms, as one of their users sees and changes them.
+
+mod access;
+mod create;
+mod face;
+mod forget;
+mod membership;
+mod page;
+mod read;
+mod redact;
+mod send;
+
+use std::sync::Arc;
+
+use ruma::{OwnedRoomId, RoomId, UserId};
+
+use crate::core::{Core, User};
+
+use face::Face;
+pub use page::{Context, MessagesQuery, Page};
+pub use read::{JoinedMember, MembersQuery};
+pub use send::Transaction;
+
+/// A room as one of its users sees it. Cheap to clone; whether the room exists shows in use.
+#[derive(Clone, Debug)]
+pub struct Room {
+    user: User,
+    id: OwnedRoomId,
+}
+
+impl User {
+    /// The room `id`, with this user acting.
+    pub fn room(&self, id: &RoomId) -> Room {
+        Room { user: self.clone(), id: id.to_owned() }
+    }
+}
+
+impl Room {
+    /// The room's ID.
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// Who acts.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    fn me(&self) -> &UserId {
+        &self.user.id
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.user.core
+    }
+}
+
+#[cfg(test)]
+mod tests;

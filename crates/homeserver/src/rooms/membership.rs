@@ -1,0 +1,148 @@
+//! Inviting, joining, leaving, and removing others.
+
+use ruma::{
+    OwnedUserId, UserId,
+    events::{StateEventType, room::member::MembershipState},
+};
+use serde_json::{Map, Value, json, value::to_raw_value};
+use tertulia_protocol::Draft;
+
+use super::{Face, Room};
+use crate::{
+    Error, Result,
+    events::load_head,
+    schema::{MEMBERS, Member, MembershipKind},
+};
+
+impl Room {
+    /// Joins the room; does nothing where the user is in it already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if the room's rules forbid it, [`Error::NotFound`] if there is no such
+    /// room.
+    pub async fn join(&self, reason: Option<String>) -> Result<()> {
+        if self.membership_of(self.me()).await? == Some(MembershipKind::Join) {
+            return Ok(());
+        }
+        let face = self.user.face().await?;
+        let content = member_content(MembershipState::Join, reason, Some(face));
+        self.set_membership(self.me().to_owned(), content).await
+    }
+
+    /// Invites `user`; `is_direct` tells them that the room is for the two alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::join`]; also if the user is in the room or banned.
+    pub async fn invite(
+        &self,
+        user: &UserId,
+        reason: Option<String>,
+        is_direct: bool,
+    ) -> Result<()> {
+        let mut content = member_content(MembershipState::Invite, reason, None);
+        if is_direct {
+            content.insert("is_direct".to_owned(), true.into());
+        }
+        self.set_membership(user.to_owned(), content).await
+    }
+
+    /// Asks to be let in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::join`].
+    pub async fn knock(&self, reason: Option<String>) -> Result<()> {
+        let face = self.user.face().await?;
+        let content = member_content(MembershipState::Knock, reason, Some(face));
+        self.set_membership(self.me().to_owned(), content).await
+    }
+
+    /// Leaves the room, or refuses an invite to it; does nothing where the user is out of it
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for one who never had anything to do with the room, and as
+    /// [`Room::join`].
+    pub async fn leave(&self, reason: Option<String>) -> Result<()> {
+        match self.membership_of(self.me()).await? {
+            None => Err(Error::Forbidden("you are not in the room".to_owned())),
+            Some(MembershipKind::Leave) => Ok(()),
+            Some(_) => {
+                let content = member_content(MembershipState::Leave, reason, None);
+                self.set_membership(self.me().to_owned(), content).await
+            }
+        }
+    }
+
+    /// Removes `user` from the room, or takes an invite back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] if the user is not in the room, and as [`Room::join`].
+    pub async fn kick(&self, user: &UserId, reason: Option<String>) -> Result<()> {
+        let target = self.membership_of(user).await?;
+        let removable = [MembershipKind::Join, MembershipKind::Invite, MembershipKind::Knock];
+        if !target.is_some_and(|kind| removable.contains(&kind)) {
+            return Err(Error::Forbidden("the user is not in the room".to_owned()));
+        }
+        let content = member_content(MembershipState::Leave, reason, None);
+        self.set_membership(user.to_owned(), content).await
+    }
+
+    /// Removes `user` and keeps them out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::join`].
+    pub async fn ban(&self, user: &UserId, reason: Option<String>) -> Result<()> {
+        let content = member_content(MembershipState::Ban, reason, None);
+        self.set_membership(user.to_owned(), content).await
+    }
+
+    /// Lets a banned `user` be invited or join again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] if the user is not banned, and as [`Room::join`].
+    pub async fn unban(&self, user: &UserId, reason: Option<String>) -> Result<()> {
+        if self.membership_of(user).await? != Some(MembershipKind::Ban) {
+            return Err(Error::Forbidden("the user is not banned".to_owned()));
+        }
+        let content = member_content(MembershipState::Leave, reason, None);
+        self.set_membership(user.to_owned(), content).await
+    }
+
+    async fn set_membership(&self, user: OwnedUserId, content: Map<String, Value>) -> Result<()> {
+        let content = to_raw_value(&content).expect("an object is JSON");
+        let (me, kind) = (self.me().to_owned(), StateEventType::RoomMember);
+        self.append(Draft::state(me, kind, user.as_str(), content), None).await.map(drop)
+    }
+
+    /// What `user` is to the room by its own list.
+    pub(super) async fn membership_of(&self, user: &UserId) -> Result<Option<MembershipKind>> {
+        Ok(self.member(user).await?.map(|member| member.kind))
+    }
+
+    async fn member(&self, user: &UserId) -> Result<Option<Member>> {
+        let view = self.core().store.view().await?;
+        load_head(&view, &self.id).await?;
+        Ok(view.get(&MEMBERS, &(self.id.clone(), user.to_owned())).await?)
+    }
+}
+
+/// The content of a member event.
+fn member_content(
+    membership: MembershipState,
+    reason: Option<String>,
+    face: Option<Face>,
+) -> Map<String, Value> {
+    let mut content = face.map(Face::into_content).unwrap_or_default();
+    content.insert("membership".to_owned(), json!(membership));
+    if let Some(reason) = reason {
+        content.insert("reason".to_owned(), reason.into());
+    }
+    content
+}

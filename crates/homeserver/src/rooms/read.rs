@@ -1,0 +1,211 @@
+//! Reading a room's state, members and single events.
+
+use ruma::{EventId, OwnedUserId, events::StateEventType};
+use tertulia_protocol::Pdu;
+use tertulia_storage::{Direction, View};
+
+use super::{
+    Room,
+    access::{Open, Until},
+};
+use crate::{
+    Error, Result,
+    events::{
+        Base, ClientEvent, EventCache, FullState, Head, RoomIdShown, Sight, TimelineToken,
+        current_state, load_redacted, slot_at, state_at,
+    },
+    schema::{EVENT_META, MEMBERS, MembershipKind, Ordinal, Verdict},
+};
+
+/// Which members to tell.
+#[derive(Clone, Debug, Default)]
+pub struct MembersQuery {
+    /// The place in the timeline whose members are meant; now, if absent.
+    pub at: Option<TimelineToken>,
+    /// Only those of this membership.
+    pub membership: Option<MembershipKind>,
+    /// Only those not of this membership.
+    pub not_membership: Option<MembershipKind>,
+}
+
+/// A joined user and the face they show in the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedMember {
+    /// Who.
+    pub user: OwnedUserId,
+    /// The name they show.
+    pub displayname: Option<String>,
+    /// The picture they show.
+    pub avatar_url: Option<String>,
+}
+
+/// How many members one answer tells at most.
+const MEMBERS_MOST: usize = 200_000;
+
+impl Room {
+    /// All of the room's state: as it is now, or as it was when the user left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for one who may not look into the room.
+    pub async fn state(&self) -> Result<Vec<ClientEvent>> {
+        let open = self.open().await?;
+        let state = full_state(&open).await?;
+        self.render(&open, state.into_values().collect()).await
+    }
+
+    /// The event in one slot of the state, as it is now, or as it was when the user left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for one who may not look into the room, [`Error::NotFound`] if the
+    /// slot is empty.
+    pub async fn state_event(&self, kind: &StateEventType, key: &str) -> Result<ClientEvent> {
+        let open = self.open().await?;
+        let kind = kind.to_string();
+        let event = match open.until {
+            Until::Now => {
+                let row = open.view.get(&crate::schema::STATE, &open.head.slot(&kind, key)).await?;
+                row.map(|row| row.event)
+            }
+            Until::Then(position) => {
+                slot_at(&open.view, open.head.base(), &kind, key, position).await?
+            }
+        };
+        let event = event.ok_or(Error::NotFound("state event"))?;
+        let mut events = self.render(&open, vec![event]).await?;
+        events.pop().ok_or(Error::NotFound("state event"))
+    }
+
+    /// The member events of the room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for one who may not look into the room.
+    pub async fn members(&self, query: &MembersQuery) -> Result<Vec<ClientEvent>> {
+        let open = self.open().await?;
+        let asked = query.at.and_then(|at| at.ordinal.position());
+        let state = match (open.until, asked) {
+            (Until::Now, None) => current_members(&open.view, &open.head).await?,
+            (until, asked) => members_of(past_state(&open, until, asked).await?),
+        };
+        let events = self.render(&open, state).await?;
+        Ok(events.into_iter().filter(|event| query.asks_for(event.pdu())).collect())
+    }
+
+    /// Those who are in the room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for one who is not in the room.
+    pub async fn joined_members(&self) -> Result<Vec<JoinedMember>> {
+        let open = self.open().await?;
+        if self.membership_of(self.me()).await? != Some(MembershipKind::Join) {
+            return Err(Error::Forbidden("you are not in the room".to_owned()));
+        }
+        let prefix = (self.id.clone(),);
+        let rows = open.view.scan(&MEMBERS, &prefix, Direction::Forward, MEMBERS_MOST).await?;
+        let joined = rows.into_iter().filter(|(_, row)| row.kind == MembershipKind::Join);
+        let face = |((_, user), row): (_, crate::schema::Member)| JoinedMember {
+            user,
+            displayname: row.displayname,
+            avatar_url: row.avatar_url,
+        };
+        Ok(joined.map(face).collect())
+    }
+
+    /// One event of the room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if there is no such event in the room, or the user may not see it.
+    pub async fn event(&self, id: &EventId) -> Result<ClientEvent> {
+        let missing = Error::NotFound("event");
+        let view = self.core().store.view().await?;
+        let head = crate::events::load_head(&view, &self.id).await.map_err(|_| missing)?;
+        let place = self.visible_place(&view, &head, id).await?;
+        let open = Open { view, head, until: Until::Now };
+        let mut events = self.render(&open, vec![id.to_owned()]).await?;
+        let mut event = events.pop().ok_or(Error::NotFound("event"))?;
+        let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
+        event.unsigned_mut().membership = Some(sight.membership_at(place.1));
+        Ok(event)
+    }
+
+    /// Where an event stands that the user may see.
+    pub(super) async fn visible_place(
+        &self,
+        view: &View,
+        head: &Head,
+        id: &EventId,
+    ) -> Result<(u32, Ordinal)> {
+        let meta = view.get(&EVENT_META, &(self.id.clone(), id.to_owned())).await?;
+        let Some(Verdict::Timeline { stretch, ordinal }) = meta.map(|meta| meta.verdict) else {
+            return Err(Error::NotFound("event"));
+        };
+        let sight = Sight::of(view, self.core(), head, self.me()).await?;
+        if sight.sees(ordinal) { Ok((stretch, ordinal)) } else { Err(Error::NotFound("event")) }
+    }
+
+    /// Events as the user gets them, in the order of `ids`, with what was redacted removed.
+    pub(super) async fn render(
+        &self,
+        open: &Open,
+        ids: Vec<ruma::OwnedEventId>,
+    ) -> Result<Vec<ClientEvent>> {
+        let keys: Vec<_> = ids.iter().map(|id| (self.id.clone(), id.clone())).collect();
+        let metas = open.view.get_many(&EVENT_META, &keys).await?;
+        let cache = self.core().local::<EventCache>();
+        let events = cache.load_many(&open.view, &open.head.rules, &ids).await?;
+        let mut rendered = Vec::with_capacity(ids.len());
+        for (pdu, meta) in events.into_iter().zip(metas) {
+            let Some(pdu) = pdu else { continue };
+            let because = meta.and_then(|meta| meta.redacted_by);
+            let event = load_redacted(&open.view, self.core(), &open.head, pdu, because).await?;
+            rendered.push(event.shown(RoomIdShown::Yes).aged(self.core().now()));
+        }
+        Ok(rendered)
+    }
+}
+
+impl MembersQuery {
+    fn asks_for(&self, pdu: &Pdu) -> bool {
+        let kind = crate::events::MemberContent::of(pdu).membership;
+        self.membership.is_none_or(|wanted| kind == Some(wanted))
+            && self.not_membership.is_none_or(|unwanted| kind != Some(unwanted))
+    }
+}
+
+async fn full_state(open: &Open) -> Result<FullState> {
+    match open.until {
+        Until::Now => current_state(&open.view, open.head.base()).await,
+        Until::Then(position) => state_at(&open.view, open.head.base(), position).await,
+    }
+}
+
+/// The state right before the place `asked` for, but no later than the user may see.
+async fn past_state(
+    open: &Open,
+    until: Until,
+    asked: Option<tertulia_storage::Position>,
+) -> Result<FullState> {
+    let asked = asked.map(|at| tertulia_storage::Position::new(at.get().saturating_sub(1)));
+    let position = match (until, asked) {
+        (Until::Then(left), Some(asked)) => left.min(asked),
+        (Until::Then(left), None) => left,
+        (Until::Now, asked) => asked.unwrap_or(open.head.row.last),
+    };
+    let base = Base { room: &open.head.room, generation: open.head.row.generation };
+    state_at(&open.view, base, position).await
+}
+
+fn members_of(state: FullState) -> Vec<ruma::OwnedEventId> {
+    let members = state.into_iter().filter(|((kind, _), _)| kind == "m.room.member");
+    members.map(|(_, event)| event).collect()
+}
+
+async fn current_members(view: &View, head: &Head) -> Result<Vec<ruma::OwnedEventId>> {
+    let prefix = (head.room.clone(),);
+    let rows = view.scan(&MEMBERS, &prefix, Direction::Forward, MEMBERS_MOST).await?;
+    Ok(rows.into_iter().map(|(_, row)| row.event).collect())
+}

@@ -1,0 +1,91 @@
+//! Every table of the server, on one page.
+//!
+//! A table's number is part of the stored format: it is never reused. Records stand in the
+//! submodules, by section. Rows whose key holds a [`Position`] get it from the commit.
+
+mod entry;
+mod rooms;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, OwnedUserId};
+use tertulia_storage::{Descending, Json, Position, Table, ValueError};
+
+pub use entry::Entry;
+pub use rooms::{
+    AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
+    RemovedRoom, RoomHead, StateChange, StateLogRow, StateRef, StateRow, TimelineRow, Verdict,
+};
+
+/// Room → its head: what every new event depends on. The row to guard when a room changes.
+pub const HEADS: Table<(OwnedRoomId,), RoomHead> = Table::new(1, "heads");
+
+/// Event → its canonical JSON, without `unsigned`. Never changes; a redaction is noted in [`EVENT_META`].
+pub const EVENTS: Table<(OwnedEventId,), Bytes> = Table::new(2, "events");
+
+/// Room and event → what the server made of it.
+pub const EVENT_META: Table<(OwnedRoomId, OwnedEventId), EventMeta> = Table::new(3, "event_meta");
+
+/// Room, stretch and place → event. The order in which the server shows a room.
+pub const TIMELINE: Table<(OwnedRoomId, u32, Ordinal), TimelineRow> = Table::new(4, "timeline");
+
+/// Room, generation, event type and state key → the event in force.
+pub const STATE: Table<(OwnedRoomId, u32, String, String), StateRow> = Table::new(5, "state");
+
+/// Room, generation, event type, state key and position, newest first → what took the slot then.
+pub const STATE_LOG: Table<(OwnedRoomId, u32, String, String, Descending<Position>), StateLogRow> =
+    Table::new(6, "state_log");
+
+/// Room, generation and position → the slots that changed there.
+pub const STATE_CHANGES: Table<(OwnedRoomId, u32, Position), (Vec<StateChange>,)> =
+    Table::new(7, "state_changes");
+
+/// Room and number → a state that is none of the room's current states, as differences.
+pub const OVERLAYS: Table<(OwnedRoomId, u64), Overlay> = Table::new(8, "overlays");
+
+/// Room and number → a state event and the numbers of those that authorised it, all smaller.
+pub const AUTH: Table<(OwnedRoomId, u64), AuthRow> = Table::new(9, "auth");
+
+/// Shard and position → what happened. The spine: everything a client can sync is an entry here.
+pub const LOG: Table<(u16, Position), Entry> = Table::new(10, "log");
+
+/// User and room → the user's membership. A projection of the room's member events.
+pub const MEMBERSHIPS: Table<(OwnedUserId, OwnedRoomId), Membership> =
+    Table::new(11, "memberships");
+
+/// Room and user → membership and profile in the room. A projection of the room's member events.
+pub const MEMBERS: Table<(OwnedRoomId, OwnedUserId), Member> = Table::new(12, "members");
+
+/// Room, user, device, endpoint and transaction → the event it made, so that a retried request
+/// makes no second one.
+pub const TRANSACTIONS: Table<
+    (OwnedRoomId, OwnedUserId, OwnedDeviceId, String, OwnedTransactionId),
+    (OwnedEventId,),
+> = Table::new(13, "transactions");
+
+/// Room and target → a redaction that arrived before the event it redacts.
+pub const EARLY_REDACTIONS: Table<(OwnedRoomId, OwnedEventId), (OwnedEventId,)> =
+    Table::new(14, "early_redactions");
+
+/// Room, stretch and place → a hole in the timeline: what lies before is not here yet.
+pub const GAPS: Table<(OwnedRoomId, u32, Ordinal), Gap> = Table::new(15, "gaps");
+
+/// Room → why it was removed altogether, so that it does not come back by itself.
+pub const REMOVED_ROOMS: Table<(OwnedRoomId,), RemovedRoom> = Table::new(16, "removed_rooms");
+
+/// Room and event → nothing: the event waits until what it needs has arrived.
+pub const WAITING: Table<(OwnedRoomId, OwnedEventId), (Vec<OwnedEventId>,)> =
+    Table::new(17, "waiting");
+
+/// Nothing → the server's name and signing key's public half; a store belongs to one server.
+pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");
+
+/// User → what the user tells everyone: the name of each profile field and its value.
+pub const PROFILES: Table<(OwnedUserId,), Json<BTreeMap<String, serde_json::Value>>> =
+    Table::new(40, "profiles");
+
+/// The error for a tag that this version of the program does not know.
+fn unknown(what: &str, tag: u8) -> ValueError {
+    ValueError::Invalid(format!("an unknown {what}, {tag}"))
+}

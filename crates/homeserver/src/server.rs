@@ -1,0 +1,177 @@
+//! Starting and stopping a homeserver.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ruma::{OwnedServerName, ServerName};
+use tertulia_protocol::Signer;
+use tertulia_storage::{Command, Engine, Partition, Store, StoreOptions, Tx};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Clock, Error, Random, Result, Settings, SystemClock, SystemRandom,
+    core::{Core, Locals},
+    schema::SERVER,
+};
+
+/// A running homeserver. Cheap to clone; every clone is the same server.
+#[derive(Clone)]
+pub struct Homeserver {
+    pub(crate) core: Arc<Core>,
+}
+
+/// A homeserver to be.
+pub struct Builder {
+    name: OwnedServerName,
+    settings: Settings,
+    storage: StoreOptions,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Homeserver {
+    /// A homeserver to be, named `name`: the part behind the colon of all its identifiers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if `name` is no server name.
+    pub fn builder(name: &str) -> Result<Builder> {
+        let name = ServerName::parse(name).map_err(|_| Error::Invalid("the server name"))?;
+        Ok(Builder {
+            name: name.to_owned(),
+            settings: Settings::default(),
+            storage: StoreOptions::default(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+        })
+    }
+
+    /// Starts a homeserver named `name` on `engine`, with everything else as usual.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Homeserver::builder`] and [`Builder::start`].
+    pub async fn start(name: &str, engine: impl Engine) -> Result<Self> {
+        Self::builder(name)?.start(engine).await
+    }
+
+    /// The server's name.
+    pub fn name(&self) -> &ServerName {
+        &self.core.name
+    }
+
+    /// What the server's owner decided.
+    pub fn settings(&self) -> &Settings {
+        &self.core.settings
+    }
+
+    /// Ends when [`Homeserver::shutdown`] was called.
+    pub async fn stopping(&self) {
+        self.core.stop.cancelled().await;
+    }
+
+    /// Stops the server: whoever waits is answered, queued commits finish, no task is left.
+    pub async fn shutdown(&self) {
+        self.core.stop.cancel();
+        self.core.tasks.close();
+        self.core.tasks.wait().await;
+        self.core.store.shutdown().await;
+    }
+}
+
+impl Builder {
+    /// Decides differently from the defaults.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// How the store keeps its promises.
+    #[must_use]
+    pub fn storage(mut self, storage: StoreOptions) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Uses another time than the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Uses another chance than the operating system's.
+    #[must_use]
+    pub fn random(mut self, random: impl Random) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Starts the server on `engine`, which is empty or was this server's before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherServer`] if the store belongs to another name, [`Error::Storage`] if it
+    /// cannot be opened.
+    pub async fn start(self, engine: impl Engine) -> Result<Homeserver> {
+        let store = Store::open(engine, self.storage).await?;
+        let signer = load_signer(&store, &self.name, &*self.random).await?;
+        let core = Core {
+            name: self.name,
+            settings: self.settings,
+            store,
+            signer: Arc::new(signer),
+            clock: self.clock,
+            random: self.random,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            locals: Locals::default(),
+        };
+        Ok(Homeserver { core: Arc::new(core) })
+    }
+}
+
+/// What the server's first signing key is called, behind `ed25519:`.
+const KEY_VERSION: &str = "1";
+
+/// The server's name and signing key; both are written down at the first start.
+async fn load_signer(store: &Store, name: &ServerName, random: &dyn Random) -> Result<Signer> {
+    let mut seed = [0; 32];
+    random.fill(&mut seed);
+    let fresh = FirstStart { name: name.to_owned(), key: Bytes::copy_from_slice(&seed) };
+    let (owner, key) = store.write(fresh).await?.out;
+    if owner != name.as_bytes() {
+        return Err(Error::OtherServer(String::from_utf8_lossy(&owner).into_owned()));
+    }
+    let seed = <[u8; 32]>::try_from(&*key).map_err(|_| Error::Invalid("the stored signing key"))?;
+    Signer::from_seed(name.to_owned(), &seed, KEY_VERSION)
+        .map_err(|_| Error::Invalid("the stored signing key"))
+}
+
+/// Makes the store this server's, unless it is somebody's already; tells whose it is.
+struct FirstStart {
+    name: OwnedServerName,
+    key: Bytes,
+}
+
+impl Command for FirstStart {
+    type Out = (Bytes, Bytes);
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("server", "")
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<(Bytes, Bytes)> {
+        let (name_key, key_key) = (("name".to_owned(),), ("key".to_owned(),));
+        if let Some(owner) = tx.get_guarded(&SERVER, &name_key).await? {
+            let key = tx.get(&SERVER, &key_key).await?;
+            return Ok((owner, key.ok_or(Error::Invalid("a store without a signing key"))?));
+        }
+        let name = Bytes::copy_from_slice(self.name.as_bytes());
+        tx.put(&SERVER, &name_key, &name);
+        tx.put(&SERVER, &key_key, &self.key);
+        Ok((name, self.key.clone()))
+    }
+}
