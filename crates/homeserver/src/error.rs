@@ -32,6 +32,39 @@ pub enum Error {
     /// The access token is unknown, or its session has ended.
     #[error("the access token is unknown")]
     UnknownToken,
+    /// The name cannot be a user's.
+    #[error("the user name {0}")]
+    InvalidUserName(&'static str),
+    /// The user name is or was somebody's.
+    #[error("the user name is taken")]
+    UserNameTaken,
+    /// Nobody may make an account here by themself.
+    #[error("this server does not let people register")]
+    RegistrationClosed,
+    /// Accounts without a password or name of their own are not given out here.
+    #[error("this server has no guests")]
+    NoGuests,
+    /// The user name or the password is wrong; which of them is not told.
+    #[error("the user name or the password is wrong")]
+    WrongPassword,
+    /// The password may not be chosen.
+    #[error("the password {0}")]
+    WeakPassword(&'static str),
+    /// The account was closed.
+    #[error("the account was closed")]
+    Deactivated,
+    /// There is no such way to log in.
+    #[error("one cannot log in here in this way")]
+    UnknownLoginType,
+    /// The name of a profile field is too long.
+    #[error("the name of a profile field may have 255 bytes")]
+    ProfileFieldTooLong,
+    /// The profile would be too large.
+    #[error("a profile may have 64 KiB")]
+    ProfileTooLarge,
+    /// Too many ask for the same work at once.
+    #[error("too much to do; try again in a moment")]
+    Busy,
     /// The rules of the room refuse the event.
     #[error(transparent)]
     Refused(#[from] AppendError),

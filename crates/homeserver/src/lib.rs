@@ -3,7 +3,9 @@
 //! Modules use only those to their left:
 //! `schema → ports → core → log → events → rooms → users → … → lib`; a test holds them to it.
 
+mod accounts;
 mod core;
+mod devices;
 mod error;
 mod events;
 mod log;
@@ -14,12 +16,18 @@ mod server;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod users;
 
+pub use accounts::{
+    Attempt, Challenge, Credential, Flow, NewAccount, Operation, OtherSessions, ProfileField,
+    Proof, Remains, Stage,
+};
 pub use core::User;
+pub use devices::{AccessToken, Device, NewDevice, Session};
 pub use error::{Error, Result};
 pub use events::{ClientEvent, EventFilter, RoomIdShown, TimelineToken, Unsigned};
 pub use ports::{Clock, Random, SystemClock, SystemRandom};
 pub use rooms::{Context, JoinedMember, MembersQuery, MessagesQuery, Page, Room, Transaction};
 pub use server::{Builder, Homeserver};
-pub use settings::Settings;
+pub use settings::{PasswordCost, Registration, Secret, Settings};
 pub use tertulia_protocol::{InitialState, NewRoom, Preset};

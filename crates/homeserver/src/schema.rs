@@ -3,15 +3,15 @@
 //! A table's number is part of the stored format: it is never reused. Records stand in the
 //! submodules, by section. Rows whose key holds a [`Position`] get it from the commit.
 
+mod accounts;
 mod entry;
 mod rooms;
-
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, OwnedUserId};
 use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
+pub use accounts::{Account, DeviceRow, Profile, Sighting};
 pub use entry::Entry;
 pub use rooms::{
     AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
@@ -82,8 +82,19 @@ pub const WAITING: Table<(OwnedRoomId, OwnedEventId), (Vec<OwnedEventId>,)> =
 pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");
 
 /// User → what the user tells everyone: the name of each profile field and its value.
-pub const PROFILES: Table<(OwnedUserId,), Json<BTreeMap<String, serde_json::Value>>> =
-    Table::new(40, "profiles");
+pub const PROFILES: Table<(OwnedUserId,), Json<Profile>> = Table::new(40, "profiles");
+
+/// User → the account. The row to guard when anything of a user changes.
+pub const ACCOUNTS: Table<(OwnedUserId,), Account> = Table::new(41, "accounts");
+
+/// User and device → the device and its session.
+pub const DEVICES: Table<(OwnedUserId, OwnedDeviceId), DeviceRow> = Table::new(42, "devices");
+
+/// User and SHA-256 of an access token → the device whose session it proves.
+pub const TOKENS: Table<(OwnedUserId, [u8; 32]), (OwnedDeviceId,)> = Table::new(43, "tokens");
+
+/// User and device → when the device was last heard of.
+pub const LAST_SEEN: Table<(OwnedUserId, OwnedDeviceId), Sighting> = Table::new(44, "last_seen");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

@@ -1,6 +1,12 @@
 //! What an owner of a server decides.
 
+use std::fmt;
+
+use argon2::Params;
 use ruma::RoomVersionId;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 /// What an owner of a server decides. The defaults are right for most.
 #[derive(Clone, Debug)]
@@ -10,10 +16,136 @@ pub struct Settings {
     pub default_room_version: RoomVersionId,
     /// How many events are kept parsed in memory.
     pub cached_events: usize,
+    /// Who may make an account by themself.
+    pub registration: Registration,
+    /// What signs requests that make accounts past [`Settings::registration`]; none turns them off.
+    pub registration_shared_secret: Option<Secret>,
+    /// How dear it is to try a password.
+    pub password_cost: PasswordCost,
 }
+
+/// Who may make an account by themself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// Everyone.
+    Open,
+    /// Those who know one of these words.
+    Tokens(Vec<Secret>),
+    /// Nobody.
+    #[default]
+    Closed,
+}
+
+/// How dear it is to try a password: the parameters of argon2id. Passwords that were set at
+/// another cost stay good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordCost {
+    memory_kib: u32,
+    iterations: u32,
+    lanes: u32,
+}
+
+impl PasswordCost {
+    /// The least there can be: for tests, since it protects nobody.
+    pub const LEAST: Self = Self { memory_kib: 8, iterations: 1, lanes: 1 };
+
+    /// So much memory, so many passes over it, in so many lanes. `None` if that is less than
+    /// argon2 can do: one pass in one lane, and 8 KiB for each lane.
+    pub const fn new(memory_kib: u32, iterations: u32, lanes: u32) -> Option<Self> {
+        match Params::new(memory_kib, iterations, lanes, None) {
+            Ok(_) => Some(Self { memory_kib, iterations, lanes }),
+            Err(_) => None,
+        }
+    }
+
+    /// The cost as argon2 takes it.
+    pub(crate) fn params(self) -> Params {
+        Params::new(self.memory_kib, self.iterations, self.lanes, None)
+            .expect("a cost is only made of parameters that argon2 takes")
+    }
+}
+
+/// What OWASP recommends.
+impl Default for PasswordCost {
+    fn default() -> Self {
+        Self { memory_kib: 19 * 1024, iterations: 2, lanes: 1 }
+    }
+}
+
+/// A text that no log may show. Comparing two takes as long whether they are alike or not.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` from being shown.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        // Hashes have one length, so that not even the length of the secret is told.
+        let (this, that) = (Sha256::digest(&self.0), Sha256::digest(&other.0));
+        this.as_slice().ct_eq(that.as_slice()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { default_room_version: RoomVersionId::V12, cached_events: 4_000 }
+        Self {
+            default_room_version: RoomVersionId::V12,
+            cached_events: 4_000,
+            registration: Registration::default(),
+            registration_shared_secret: None,
+            password_cost: PasswordCost::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_registers_unless_that_is_meant() {
+        let settings = Settings::default();
+        assert_eq!(settings.registration, Registration::Closed);
+        assert_eq!(settings.registration_shared_secret, None);
+    }
+
+    #[test]
+    fn a_secret_is_compared_and_not_shown() {
+        let secret = Secret::new("letmein");
+        assert_eq!(secret, Secret::new("letmein"));
+        for other in ["", "letme", "letmein ", "LETMEIN"] {
+            assert_ne!(secret, Secret::new(other), "{other:?}");
+        }
+        let shown = format!("{:?}", Registration::Tokens(vec![secret]));
+        assert!(!shown.contains("letmein"), "{shown}");
+    }
+
+    #[test]
+    fn a_cost_is_one_that_argon2_can_take() {
+        assert_eq!(PasswordCost::new(8, 1, 1), Some(PasswordCost::LEAST));
+        assert_eq!(PasswordCost::new(19 * 1024, 2, 1), Some(PasswordCost::default()));
+        for (memory_kib, iterations, lanes) in [(7, 1, 1), (8, 0, 1), (8, 1, 0), (15, 1, 2)] {
+            assert_eq!(PasswordCost::new(memory_kib, iterations, lanes), None);
+        }
+        assert_eq!(PasswordCost::LEAST.params().m_cost(), 8);
     }
 }

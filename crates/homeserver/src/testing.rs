@@ -5,11 +5,19 @@ use serde_json::{Value, json, value::RawValue};
 use tertulia_protocol::{NewRoom, Preset};
 use tertulia_storage::MemoryEngine;
 
-use crate::{Homeserver, Room, core::User};
+use crate::{Homeserver, PasswordCost, Registration, Room, Settings, core::User};
 
 /// A server called `x` with nothing in it.
 pub(crate) async fn server() -> Homeserver {
     Homeserver::start("x", MemoryEngine::default()).await.unwrap()
+}
+
+/// A server called `example.org` where people register so, and passwords cost nothing.
+pub(crate) async fn server_where(registration: Registration) -> Homeserver {
+    let settings =
+        Settings { registration, password_cost: PasswordCost::LEAST, ..Settings::default() };
+    let server = Homeserver::builder("example.org").unwrap().settings(settings);
+    server.start(MemoryEngine::default()).await.unwrap()
 }
 
 /// The user `@name:x` of `server`, as one who acts.

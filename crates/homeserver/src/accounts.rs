@@ -1,0 +1,173 @@
+//! Accounts: making them. Logging in, passwords, closing and profiles stand in the submodules.
+
+mod closing;
+mod interaction;
+mod login;
+mod nonces;
+mod password;
+mod profile;
+mod proof;
+
+use parking_lot::Mutex;
+use ruma::OwnedUserId;
+use tertulia_storage::{Command, Partition, Tx};
+
+use self::{nonces::Nonces, password::Hashing};
+use crate::{
+    AccessToken, Error, Homeserver, NewDevice, Registration, Result, Secret, Session, User,
+    devices::Opening,
+    schema::{ACCOUNTS, Account},
+    users,
+};
+
+pub use closing::Remains;
+pub use interaction::{Flow, Operation, Stage};
+pub use login::OtherSessions;
+pub use profile::ProfileField;
+pub use proof::{Attempt, Challenge, Credential, Proof};
+
+/// An account to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewAccount {
+    /// The user name; without one, one is made.
+    pub name: Option<String>,
+    /// The password; without one, nobody can log in with a password.
+    pub password: Option<Secret>,
+    /// Whether the user may administer the server.
+    pub admin: bool,
+    /// The device of the first session, where one is opened.
+    pub device: NewDevice,
+}
+
+impl From<&str> for NewAccount {
+    fn from(name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..Self::default() }
+    }
+}
+
+impl Homeserver {
+    /// Makes an account and logs in to it. Whether people may register is not asked here; see
+    /// [`Homeserver::registration_flows`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Homeserver::create_user`].
+    pub async fn register(&self, account: impl Into<NewAccount>) -> Result<(Session, AccessToken)> {
+        let account = account.into();
+        let id = self.choose_id(account.name.as_deref()).await?;
+        let opening = Opening::new(&self.core, &id, account.device.clone())?;
+        let register = self.prepare(id, &account, Some(opening.clone())).await?;
+        self.core.store.write(register).await?;
+        Ok(opening.done(self))
+    }
+
+    /// Makes an account without logging in to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUserName`], [`Error::UserNameTaken`], [`Error::WeakPassword`], or
+    /// [`Error::Busy`] if too many passwords wait to be hashed.
+    pub async fn create_user(&self, account: impl Into<NewAccount>) -> Result<User> {
+        let account = account.into();
+        let id = self.choose_id(account.name.as_deref()).await?;
+        let register = self.prepare(id.clone(), &account, None).await?;
+        self.core.store.write(register).await?;
+        Ok(User::new(self.core.clone(), id))
+    }
+
+    async fn choose_id(&self, name: Option<&str>) -> Result<OwnedUserId> {
+        match name {
+            // Asked before the password is hashed, which is dear; the command asks again.
+            Some(name) => self.available(name).await,
+            None => users::new_id(&self.core.random.word(12), self.name()),
+        }
+    }
+
+    async fn prepare(
+        &self,
+        id: OwnedUserId,
+        account: &NewAccount,
+        opening: Option<Opening>,
+    ) -> Result<Register> {
+        let password = match &account.password {
+            Some(password) => Some(self.hash(password.reveal()).await?),
+            None => None,
+        };
+        let account = Account {
+            created: self.core.now().get().into(),
+            password,
+            admin: account.admin,
+            deactivated: None,
+            erased: false,
+        };
+        Ok(Register { id, account, opening })
+    }
+
+    async fn hash(&self, password: &str) -> Result<String> {
+        let hashing = self.core.local::<Hashing>();
+        hashing.hash(password, self.core.settings.password_cost, &*self.core.random).await
+    }
+
+    /// The ways to be allowed to register.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RegistrationClosed`] if nobody may.
+    pub fn registration_flows(&self) -> Result<&'static [Flow]> {
+        match self.core.settings.registration {
+            Registration::Open => Ok(&[&[Stage::Dummy]]),
+            Registration::Tokens(_) => Ok(&[&[Stage::RegistrationToken]]),
+            Registration::Closed => Err(Error::RegistrationClosed),
+        }
+    }
+}
+
+/// The nonces of this server.
+#[derive(Default)]
+struct GivenNonces(Mutex<Nonces>);
+
+impl Homeserver {
+    /// A word that [`Homeserver::spend_nonce`] knows once, within a minute.
+    pub fn nonce(&self) -> String {
+        let nonce = self.core.random.word(32);
+        let nonces = self.core.local::<GivenNonces>();
+        nonces.0.lock().give(nonce.clone(), self.core.now());
+        nonce
+    }
+
+    /// Whether `nonce` was given out within the last minute and not spent yet. Now it is spent.
+    pub fn spend_nonce(&self, nonce: &str) -> bool {
+        self.core.local::<GivenNonces>().0.lock().spend(nonce, self.core.now())
+    }
+}
+
+/// Makes an account, with a first session if one is to be opened.
+struct Register {
+    id: OwnedUserId,
+    account: Account,
+    opening: Option<Opening>,
+}
+
+impl Command for Register {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        users::partition(&self.id)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        let key = (self.id.clone(),);
+        if tx.get_guarded(&ACCOUNTS, &key).await?.is_some() {
+            return Err(Error::UserNameTaken);
+        }
+        tx.put(&ACCOUNTS, &key, &self.account);
+        match &self.opening {
+            Some(opening) => opening.write(tx).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

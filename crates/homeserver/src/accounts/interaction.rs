@@ -1,0 +1,198 @@
+//! User-interactive authentication as a machine: which stages a session has passed, and which
+//! may come next. Time is given to it; credentials are checked elsewhere.
+//!
+//! A session belongs to one operation (say, "delete a device"). As soon as a stage was passed it
+//! also belongs to one content, so that a proof given for one request cannot be used for another.
+
+use std::collections::{HashMap, VecDeque};
+
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId};
+
+/// How long a client has to pass all stages.
+pub(crate) const LIFETIME_MS: u64 = 15 * 60_000;
+
+/// How many sessions may be open at a time. The oldest gives way.
+pub(crate) const MOST: usize = 10_000;
+
+/// One step of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The password of an account.
+    Password,
+    /// Nothing at all: a stage that always passes.
+    Dummy,
+    /// A word that allows to register.
+    RegistrationToken,
+}
+
+/// Stages that together are a proof, in their order.
+pub type Flow = &'static [Stage];
+
+/// What is to be done once it was proved that it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The kind of thing: the endpoint.
+    pub name: &'static str,
+    /// A digest of everything the request says, apart from its proof.
+    pub content: [u8; 32],
+    /// The ways to prove that it may be done. One of them suffices.
+    pub flows: &'static [Flow],
+}
+
+/// Why a stage cannot be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is no such session, or its time is over.
+    UnknownSession,
+    /// The session was opened for something else.
+    OtherOperation,
+    /// The stage was passed before; nothing is wrong, but others are missing.
+    Passed,
+    /// No flow has this stage at this point.
+    OutOfOrder,
+}
+
+/// Where a session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// All stages of a flow are passed, and the session has ended. The user is whose password
+    /// was given, if a password was.
+    Proved(Option<OwnedUserId>),
+    /// These stages are passed, others are missing.
+    Missing,
+}
+
+#[derive(Clone, Debug)]
+struct Session {
+    operation: Operation,
+    opened: u64,
+    passed: Vec<Stage>,
+    user: Option<OwnedUserId>,
+}
+
+impl Session {
+    fn is_for(&self, operation: &Operation) -> bool {
+        let bound = !self.passed.is_empty();
+        self.operation.name == operation.name
+            && (!bound || self.operation.content == operation.content)
+    }
+
+    fn may_come_next(&self, stage: Stage) -> bool {
+        let next = self.passed.len();
+        let fits = |flow: &Flow| flow.starts_with(&self.passed) && flow.get(next) == Some(&stage);
+        self.operation.flows.iter().any(fits)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.operation.flows.contains(&self.passed.as_slice())
+    }
+}
+
+/// All open sessions, bounded in number and time.
+#[derive(Debug, Default)]
+pub(crate) struct Interactions {
+    sessions: HashMap<String, Session>,
+    /// The sessions in the order of their opening; ended ones drop out when they come to the front.
+    ages: VecDeque<(String, u64)>,
+}
+
+impl Interactions {
+    /// Opens the session `id` for `operation`.
+    pub(crate) fn open(
+        &mut self,
+        id: String,
+        operation: Operation,
+        now: MilliSecondsSinceUnixEpoch,
+    ) {
+        let opened = now.get().into();
+        self.forget_old(opened);
+        if self.ages.len() == MOST {
+            self.forget_oldest();
+        }
+        self.ages.push_back((id.clone(), opened));
+        self.sessions.insert(id, Session { operation, opened, passed: Vec::new(), user: None });
+    }
+
+    /// Whether `stage` may be tried in the session `id` for `operation`.
+    pub(crate) fn may_try(
+        &self,
+        id: &str,
+        operation: &Operation,
+        stage: Stage,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<(), Refusal> {
+        let session = self.find(id, operation, now)?;
+        if session.passed.contains(&stage) {
+            return Err(Refusal::Passed);
+        }
+        if session.may_come_next(stage) { Ok(()) } else { Err(Refusal::OutOfOrder) }
+    }
+
+    /// Notes that `stage` was passed by `user` (if the stage tells who).
+    ///
+    /// # Errors
+    ///
+    /// As [`Interactions::may_try`]: things may have changed since that was asked.
+    pub(crate) fn pass(
+        &mut self,
+        id: &str,
+        operation: &Operation,
+        stage: Stage,
+        user: Option<OwnedUserId>,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<Progress, Refusal> {
+        self.may_try(id, operation, stage, now)?;
+        let session = self.sessions.get_mut(id).ok_or(Refusal::UnknownSession)?;
+        session.operation.content = operation.content;
+        session.passed.push(stage);
+        session.user = user.or(session.user.take());
+        if !session.is_complete() {
+            return Ok(Progress::Missing);
+        }
+        let proved = session.user.take();
+        self.sessions.remove(id);
+        Ok(Progress::Proved(proved))
+    }
+
+    /// The stages that the session `id` has passed for `operation`, in their order.
+    pub(crate) fn passed(
+        &self,
+        id: &str,
+        operation: &Operation,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<Vec<Stage>, Refusal> {
+        self.find(id, operation, now).map(|session| session.passed.clone())
+    }
+
+    fn find(
+        &self,
+        id: &str,
+        operation: &Operation,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<&Session, Refusal> {
+        let session = self.sessions.get(id).ok_or(Refusal::UnknownSession)?;
+        if is_over(session.opened, now.get().into()) {
+            return Err(Refusal::UnknownSession);
+        }
+        if session.is_for(operation) { Ok(session) } else { Err(Refusal::OtherOperation) }
+    }
+
+    fn forget_old(&mut self, now: u64) {
+        while self.ages.front().is_some_and(|(_, opened)| is_over(*opened, now)) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((id, _)) = self.ages.pop_front() {
+            self.sessions.remove(&id);
+        }
+    }
+}
+
+fn is_over(opened: u64, now: u64) -> bool {
+    now.saturating_sub(opened) >= LIFETIME_MS
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Passwords as proof: logging in with one, and changing it.
+
+use ruma::{OwnedDeviceId, OwnedUserId};
+use tertulia_storage::{Command, Partition, Tx};
+
+use super::password::Hashing;
+use crate::{
+    AccessToken, Error, Homeserver, NewDevice, Result, Session, User,
+    devices::{self, Opening},
+    schema::ACCOUNTS,
+    users,
+};
+
+/// Whose other sessions end when a password changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OtherSessions {
+    /// All go on.
+    Keep,
+    /// All end.
+    End,
+    /// All end but the one on this device.
+    EndExcept(OwnedDeviceId),
+}
+
+impl Homeserver {
+    /// Logs in with a password. `user` is a whole user ID or its first part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongPassword`], whether the user exists or not; [`Error::Deactivated`];
+    /// [`Error::Busy`] if too many passwords wait to be checked.
+    pub async fn login(
+        &self,
+        user: &str,
+        password: &str,
+        device: NewDevice,
+    ) -> Result<(Session, AccessToken)> {
+        let checked = self.check_account(user, password).await?;
+        let opening = Opening::new(&self.core, &checked.user, device)?;
+        self.core.store.write(Login { checked, opening: opening.clone() }).await?;
+        Ok(opening.done(self))
+    }
+
+    /// The user whose name and password these are.
+    pub(super) async fn check_password(&self, user: &str, password: &str) -> Result<OwnedUserId> {
+        Ok(self.check_account(user, password).await?.user)
+    }
+
+    async fn check_account(&self, user: &str, password: &str) -> Result<Checked> {
+        let user = users::existing_id(user, self.name());
+        let account = match &user {
+            Some(user) => users::account(&self.core.store.view().await?, user).await?,
+            None => None,
+        };
+        let closed = account.as_ref().is_some_and(|account| account.deactivated.is_some());
+        let kept = account.and_then(|account| account.password);
+        let hashing = self.core.local::<Hashing>();
+        let (cost, random) = (self.core.settings.password_cost, &*self.core.random);
+        // Checked even where nothing is kept: the time must not tell which accounts exist.
+        let right = hashing.verify(password, kept.clone(), cost, random).await?;
+        match (user, kept) {
+            _ if closed => Err(Error::Deactivated),
+            (Some(user), Some(kept)) if right => Ok(Checked { user, kept }),
+            _ => Err(Error::WrongPassword),
+        }
+    }
+
+    /// Gives the user called `name` another password and ends all their sessions, as an
+    /// administrator does for someone who forgot theirs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Homeserver::user`] and [`User::set_password`].
+    pub async fn reset_password(&self, name: &str, password: &str) -> Result<()> {
+        self.user(name).await?.set_password(password, OtherSessions::End).await
+    }
+}
+
+impl User {
+    /// Gives the user another password. The old one is worth nothing afterwards, not even to
+    /// those who are logging in with it right now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WeakPassword`], [`Error::Busy`] if too many passwords wait to be hashed, or
+    /// [`Error::Deactivated`].
+    pub async fn set_password(&self, password: &str, others: OtherSessions) -> Result<()> {
+        let server = Homeserver { core: self.core.clone() };
+        let hash = server.hash(password).await?;
+        let except = match &others {
+            OtherSessions::EndExcept(device) => Some(device.clone()),
+            OtherSessions::Keep | OtherSessions::End => None,
+        };
+        let end_others = others != OtherSessions::Keep;
+        let set = SetPassword { user: self.id.clone(), hash, end_others, except: except.clone() };
+        if self.core.store.write(set).await?.out {
+            self.delete_all_devices(except.as_deref()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a right password proves: that it was `kept` that it fitted.
+struct Checked {
+    user: OwnedUserId,
+    kept: String,
+}
+
+/// Opens a session, if the password that was checked is still the account's.
+struct Login {
+    checked: Checked,
+    opening: Opening,
+}
+
+impl Command for Login {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        users::partition(&self.checked.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        let account = users::active_account(tx, &self.checked.user).await?;
+        if account.password.as_ref() != Some(&self.checked.kept) {
+            return Err(Error::WrongPassword);
+        }
+        self.opening.write(tx).await
+    }
+}
+
+/// Sets a password and ends a first page of other sessions; tells whether there may be more.
+struct SetPassword {
+    user: OwnedUserId,
+    hash: String,
+    end_others: bool,
+    except: Option<OwnedDeviceId>,
+}
+
+impl Command for SetPassword {
+    type Out = bool;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        users::partition(&self.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+        let mut account = users::active_account(tx, &self.user).await?;
+        account.password = Some(self.hash.clone());
+        tx.put(&ACCOUNTS, &(self.user.clone(),), &account);
+        if self.end_others {
+            return devices::delete_page(tx, &self.user, self.except.as_deref()).await;
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! User-interactive authentication, driven: checks what a client offers and keeps the sessions.
+
+use parking_lot::Mutex;
+use ruma::{OwnedUserId, UserId};
+use sha2::{Digest as _, Sha256};
+
+use super::interaction::{Flow, Interactions, Operation, Progress, Refusal, Stage};
+use crate::{Error, Homeserver, Registration, Result, Secret};
+
+/// What a client offers to prove that it may do something.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The session it was given when it asked first.
+    pub session: Option<String>,
+    /// What it offers now; nothing if it only asks where the session stands.
+    pub credential: Option<Credential>,
+}
+
+/// What a client offers in one stage.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A user, as for [`Homeserver::login`], and the password.
+    Password {
+        /// A whole user ID or its first part.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// The password of someone whom this server does not know by what they gave instead of a name.
+    Stranger,
+    /// Nothing.
+    Dummy,
+    /// A word that allows to register.
+    RegistrationToken(Secret),
+    /// Something that no flow of this server has.
+    Unknown,
+}
+
+impl Credential {
+    fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Password { .. } | Self::Stranger => Some(Stage::Password),
+            Self::Dummy => Some(Stage::Dummy),
+            Self::RegistrationToken(_) => Some(Stage::RegistrationToken),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// What a client is told that has yet to prove that it may do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The ways to prove it.
+    pub flows: &'static [Flow],
+    /// The stages passed so far.
+    pub passed: Vec<Stage>,
+    /// The session in which to go on.
+    pub session: String,
+    /// Why what was offered did not pass, if something was.
+    pub failure: Option<&'static str>,
+}
+
+/// How far a proof has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// It is complete: the operation may be done, once. Tells whose password was given, if one was.
+    Given(Option<OwnedUserId>),
+    /// More is needed.
+    Missing(Challenge),
+}
+
+impl Operation {
+    /// The operation `name` with everything the request says in `content`, which any of `flows`
+    /// allows.
+    pub fn new(name: &'static str, flows: &'static [Flow], content: &[u8]) -> Self {
+        Self { name, content: Sha256::digest(content).into(), flows }
+    }
+}
+
+/// The sessions of this server.
+#[derive(Default)]
+struct Sessions(Mutex<Interactions>);
+
+impl Homeserver {
+    /// Looks at what a client offers to prove that `operation` may be done. Where `subject` is
+    /// given, only that user's password passes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] if too many passwords wait to be checked, [`Error::WrongPassword`] for
+    /// who is not known by what they gave instead of a name.
+    pub async fn prove(
+        &self,
+        operation: Operation,
+        subject: Option<&UserId>,
+        attempt: Option<Attempt>,
+    ) -> Result<Proof> {
+        let Some(Attempt { session, credential }) = attempt else {
+            return Ok(self.challenge(operation, None));
+        };
+        let session = session.unwrap_or_else(|| self.open(operation));
+        let Some(credential) = credential else {
+            return Ok(self.challenge_again(operation, session, None));
+        };
+        let tried = self.try_stage(operation, subject, &session, credential).await?;
+        Ok(match tried {
+            Ok(Progress::Proved(user)) => Proof::Given(user),
+            Ok(Progress::Missing) => self.challenge_again(operation, session, None),
+            Err(failure) => self.challenge_again(operation, session, failure),
+        })
+    }
+
+    /// The inner error is why the client may try again; `None` says that nothing was wrong.
+    async fn try_stage(
+        &self,
+        operation: Operation,
+        subject: Option<&UserId>,
+        session: &str,
+        credential: Credential,
+    ) -> Result<Result<Progress, Option<&'static str>>> {
+        let sessions = self.core.local::<Sessions>();
+        let Some(stage) = credential.stage() else {
+            return Ok(Err(Some("this server does not know this stage")));
+        };
+        let now = self.core.now();
+        if let Err(refusal) = sessions.0.lock().may_try(session, &operation, stage, now) {
+            return Ok(Err(words(refusal)));
+        }
+        let user = match self.check_credential(credential, subject).await? {
+            Ok(user) => user,
+            Err(failure) => return Ok(Err(Some(failure))),
+        };
+        let passed = sessions.0.lock().pass(session, &operation, stage, user, self.core.now());
+        Ok(passed.map_err(words))
+    }
+
+    async fn check_credential(
+        &self,
+        credential: Credential,
+        subject: Option<&UserId>,
+    ) -> Result<Result<Option<OwnedUserId>, &'static str>> {
+        match credential {
+            Credential::Dummy => Ok(Ok(None)),
+            Credential::Stranger => Err(Error::WrongPassword),
+            Credential::RegistrationToken(token) if self.allows_registration(&token) => {
+                Ok(Ok(None))
+            }
+            Credential::Password { user, password } => {
+                match self.check_password(&user, password.reveal()).await {
+                    Ok(user) if subject.is_none_or(|subject| subject == user) => Ok(Ok(Some(user))),
+                    Ok(_) => Ok(Err("this is another user's password")),
+                    Err(Error::WrongPassword) => Ok(Err("the password is wrong")),
+                    Err(Error::Deactivated) => Ok(Err("the account was closed")),
+                    Err(error) => Err(error),
+                }
+            }
+            _ => Ok(Err("this does not pass")),
+        }
+    }
+
+    /// Whether `token` allows to register here now.
+    pub fn allows_registration(&self, token: &Secret) -> bool {
+        match &self.core.settings.registration {
+            Registration::Tokens(tokens) => tokens.iter().any(|good| good == token),
+            Registration::Open | Registration::Closed => false,
+        }
+    }
+
+    fn open(&self, operation: Operation) -> String {
+        let id = self.core.random.word(24);
+        let sessions = self.core.local::<Sessions>();
+        sessions.0.lock().open(id.clone(), operation, self.core.now());
+        id
+    }
+
+    fn challenge(&self, operation: Operation, failure: Option<&'static str>) -> Proof {
+        let session = self.open(operation);
+        let flows = operation.flows;
+        Proof::Missing(Challenge { flows, passed: Vec::new(), session, failure })
+    }
+
+    /// Goes on in `session`, or in a new one if that is not one for `operation`.
+    fn challenge_again(
+        &self,
+        operation: Operation,
+        session: String,
+        failure: Option<&'static str>,
+    ) -> Proof {
+        let sessions = self.core.local::<Sessions>();
+        let passed = sessions.0.lock().passed(&session, &operation, self.core.now());
+        match passed {
+            Err(refusal) => self.challenge(operation, failure.or(words(refusal))),
+            Ok(passed) => {
+                let flows = operation.flows;
+                Proof::Missing(Challenge { flows, passed, session, failure })
+            }
+        }
+    }
+}
+
+fn words(refusal: Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::UnknownSession => Some("the session is unknown, or its time is over"),
+        Refusal::OtherOperation => Some("the session was opened for another request"),
+        Refusal::OutOfOrder => Some("this is not the next stage of any flow"),
+        Refusal::Passed => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

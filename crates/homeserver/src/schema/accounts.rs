@@ -1,0 +1,96 @@
+//! Users, their devices and profiles.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tertulia_storage::record;
+
+/// An account of this server. Its row is the one to guard when anything of its user changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// When it was made, in milliseconds since 1970.
+    pub created: u64,
+    /// The password as a PHC string; none if one cannot log in with a password.
+    pub password: Option<String>,
+    /// Whether the user may administer the server.
+    pub admin: bool,
+    /// When it was closed for good, in milliseconds since 1970.
+    pub deactivated: Option<u64>,
+    /// Whether its user asked that what they wrote be hidden from those who come later.
+    pub erased: bool,
+}
+
+record!(Account = 1 { created, password, admin, deactivated, erased });
+
+/// A device of a user, and the one session on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// The SHA-256 of the session's access token.
+    pub token: [u8; 32],
+    /// What its user calls it.
+    pub display_name: Option<String>,
+    /// When it first logged in, in milliseconds since 1970.
+    pub created: u64,
+}
+
+record!(DeviceRow = 1 { token, display_name, created });
+
+/// When and from where a device was last heard of, up to an hour ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// The address it called from.
+    pub from: String,
+}
+
+record!(Sighting = 1 { at, from });
+
+/// What a user tells everyone about themself: the name of each field and its value.
+pub type Profile = BTreeMap<String, Value>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks that `row` is stored as these bytes for ever, and read from them.
+    fn check<T: tertulia_storage::Value + PartialEq + std::fmt::Debug>(row: &T, golden: &str) {
+        let mut out = tertulia_storage::Writer::default();
+        row.write(&mut out);
+        let (bytes, _) = out.finish();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, golden);
+        let mut input = tertulia_storage::Reader::new(&bytes);
+        assert_eq!(T::read(&mut input).unwrap(), *row);
+    }
+
+    #[test]
+    fn accounts_keep_their_form() {
+        let account = Account {
+            created: 1_000,
+            password: Some("$x".to_owned()),
+            admin: true,
+            deactivated: None,
+            erased: false,
+        };
+        check(&account, "01e80701022478010000");
+        let closed = Account { password: None, deactivated: Some(2_000), erased: true, ..account };
+        check(&closed, "01e807000101d00f01");
+    }
+
+    #[test]
+    fn devices_keep_their_form() {
+        let device =
+            DeviceRow { token: [7; 32], display_name: Some("phone".to_owned()), created: 1_000 };
+        let token = "07".repeat(32);
+        check(&device, &format!("01{token}010570686f6e65e807"));
+        let nameless = DeviceRow { display_name: None, ..device };
+        check(&nameless, &format!("01{token}00e807"));
+    }
+
+    #[test]
+    fn sightings_keep_their_form() {
+        let sighting = Sighting { at: 1_000, from: "::1".to_owned() };
+        check(&sighting, "01e807033a3a31");
+    }
+}

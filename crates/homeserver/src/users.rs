@@ -1,0 +1,72 @@
+//! Users: who has an account here, under which name.
+
+mod name;
+
+use ruma::{OwnedUserId, UserId};
+use tertulia_storage::{Partition, Tx, View};
+
+use crate::{
+    Error, Homeserver, Result, User,
+    schema::{ACCOUNTS, Account},
+};
+
+pub(crate) use name::{existing_id, new_id};
+
+/// Where everything of a user is written.
+pub(crate) fn partition(user: &UserId) -> Partition {
+    Partition::of("user", user.as_str())
+}
+
+/// The account of `user`, unless there is none or it was closed. The commit fails if it changes.
+pub(crate) async fn active_account(tx: &Tx, user: &UserId) -> Result<Account> {
+    let account = tx.get_guarded(&ACCOUNTS, &(user.to_owned(),)).await?;
+    let account = account.ok_or(Error::NotFound("user"))?;
+    if account.deactivated.is_some() { Err(Error::Deactivated) } else { Ok(account) }
+}
+
+/// The account of `user`, closed or not.
+pub(crate) async fn account(view: &View, user: &UserId) -> Result<Option<Account>> {
+    Ok(view.get(&ACCOUNTS, &(user.to_owned(),)).await?)
+}
+
+impl Homeserver {
+    /// The user called `name`: a whole ID, or its part before the colon.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if there is no such account here, [`Error::Deactivated`] if it was
+    /// closed.
+    pub async fn user(&self, name: &str) -> Result<User> {
+        let id = existing_id(name, self.name()).ok_or(Error::NotFound("user"))?;
+        match account(&self.core.store.view().await?, &id).await? {
+            None => Err(Error::NotFound("user")),
+            Some(account) if account.deactivated.is_some() => Err(Error::Deactivated),
+            Some(_) => Ok(User::new(self.core.clone(), id)),
+        }
+    }
+
+    /// The ID that a new user called `name` would get. It is not kept for anyone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUserName`], or [`Error::UserNameTaken`].
+    pub async fn available(&self, name: &str) -> Result<OwnedUserId> {
+        let id = new_id(name, self.name())?;
+        match account(&self.core.store.view().await?, &id).await? {
+            Some(_) => Err(Error::UserNameTaken),
+            None => Ok(id),
+        }
+    }
+}
+
+impl User {
+    /// Whether the user may administer the server.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] if the account cannot be read.
+    pub async fn is_admin(&self) -> Result<bool> {
+        let account = account(&self.core.store.view().await?, &self.id).await?;
+        Ok(account.is_some_and(|account| account.admin && account.deactivated.is_none()))
+    }
+}
