@@ -9,6 +9,7 @@
 //! | How does a local user's wish become an event? | [`Draft`] and [`Tip`] → [`append`], with the state that [`auth_slots`] names |
 //! | Is an event allowed? | [`authorize`] |
 //! | What becomes of an event from elsewhere? | [`verify`] → [`Verified`], [`admit`] → [`Verdict`] |
+//! | Which state do several branches lead to? | [`resolve`], [`resolve_contended`] |
 //! | How does a room begin? | [`NewRoom`] → [`create`] |
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
@@ -28,6 +29,7 @@ mod known;
 mod pdu;
 mod power;
 mod redact;
+mod resolve;
 mod signer;
 pub mod sync;
 #[cfg(test)]
@@ -47,8 +49,9 @@ pub use create::{
 };
 pub use format::Malformed;
 pub use known::{At, Known, Needs, ServerKey};
-pub use pdu::{Pdu, Slot};
+pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;
 pub use redact::{may_redact, redact};
+pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended};
 pub use signer::{InvalidKey, Signer};
 pub use verify::{Dropped, Verified, verify};

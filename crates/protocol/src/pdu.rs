@@ -1,6 +1,6 @@
 //! Events as they are stored and as they travel between servers.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId,
@@ -20,6 +20,9 @@ use crate::{
 
 /// A place in the state of a room: event type and state key.
 pub type Slot = (StateEventType, String);
+
+/// A room's state, as event IDs by slot.
+pub type StateIds = BTreeMap<Slot, OwnedEventId>;
 
 /// An event of a room, parsed once and then only read. Cloning shares it.
 #[derive(Clone, Debug)]

@@ -8,10 +8,7 @@ use std::collections::BTreeMap;
 
 use ruma::{OwnedEventId, OwnedUserId, events::room::member::MembershipState};
 
-use crate::{Pdu, Slot};
-
-/// A state as event IDs by slot.
-pub type StateIds = BTreeMap<Slot, OwnedEventId>;
+use crate::{Pdu, Slot, StateIds};
 
 /// One change of a room's current state at the position `P` of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
