@@ -12,7 +12,7 @@ use tertulia_protocol::Signer;
 use tertulia_storage::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Clock, Random, Settings};
+use crate::{Blobs, Clock, Random, Settings};
 
 /// What every module needs and none owns.
 pub(crate) struct Core {
@@ -22,6 +22,7 @@ pub(crate) struct Core {
     pub(crate) signer: Arc<Signer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    pub(crate) blobs: Arc<dyn Blobs>,
     /// The tasks of the server; `stop` ends them.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,

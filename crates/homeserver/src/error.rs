@@ -68,6 +68,36 @@ pub enum Error {
     /// The rules of the room refuse the event.
     #[error(transparent)]
     Refused(#[from] AppendError),
+    /// What was sent is larger than the server takes.
+    #[error("the {0} is too large")]
+    BodyTooLarge(&'static str),
+    /// What was sent is JSON, but must be an object.
+    #[error("the {0} must be a JSON object")]
+    NotAnObject(&'static str),
+    /// There are more of these than one user may have.
+    #[error("there are too many {0}")]
+    TooMany(&'static str),
+    /// Account data that only the server sets.
+    #[error("{0} cannot be set as account data")]
+    SetByServer(String),
+    /// A change of a push rule that makes no sense.
+    #[error("the push rule cannot be changed so: {0}")]
+    PushRule(String),
+    /// The alias stands for a room already.
+    #[error("the room alias {0} exists already")]
+    AliasInUse(String),
+    /// The alias that a new room shall have stands for another.
+    #[error("the room alias {0} stands for another room")]
+    RoomInUse(String),
+    /// A room names an alias that does not stand for it.
+    #[error("the alias {0} does not stand for this room")]
+    BadAlias(String),
+    /// There is no thumbnail of this file.
+    #[error("the server cannot make a thumbnail of this file")]
+    NoThumbnail,
+    /// Uploaded files cannot be written or read.
+    #[error("uploaded files cannot be written or read")]
+    Media(#[from] std::io::Error),
     /// The store belongs to another server.
     #[error("the store belongs to the server {0}; use its name, or another data directory")]
     OtherServer(String),

@@ -3,21 +3,27 @@
 //! Modules use only those to their left:
 //! `schema → ports → core → log → events → rooms → users → … → lib`; a test holds them to it.
 
+mod account_data;
 mod accounts;
 mod core;
 mod devices;
+mod directory;
 mod error;
 mod events;
 mod log;
+mod media;
 mod ports;
+mod receipts;
 mod rooms;
 mod schema;
 mod server;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod typing;
 mod users;
 
+pub use account_data::push_rules::PushRuleChange;
 pub use accounts::{
     Attempt, Challenge, Credential, Flow, NewAccount, Operation, OtherSessions, ProfileField,
     Proof, Remains, Stage,
@@ -26,7 +32,12 @@ pub use core::User;
 pub use devices::{AccessToken, Device, NewDevice, Session};
 pub use error::{Error, Result};
 pub use events::{ClientEvent, EventFilter, RoomIdShown, TimelineToken, Unsigned};
-pub use ports::{Clock, Random, SystemClock, SystemRandom};
+pub use media::{Label, Media, Upload};
+pub use ports::{
+    BlobId, Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock,
+    SystemRandom,
+};
+pub use receipts::ReadMarks;
 pub use rooms::{Context, JoinedMember, MembersQuery, MessagesQuery, Page, Room, Transaction};
 pub use server::{Builder, Homeserver};
 pub use settings::{PasswordCost, Registration, Secret, Settings};

@@ -1,9 +1,15 @@
 //! The ports to the outside: what the server asks of the world it runs in.
 
+mod blobs;
+mod files;
+
 use std::{fmt::Debug, time::Duration};
 
 use futures_util::future::BoxFuture;
 use ruma::MilliSecondsSinceUnixEpoch;
+
+pub use blobs::{BlobId, Blobs, Incoming, MemoryBlobs, Pieces};
+pub use files::FileBlobs;
 
 /// Time. Tests drive it.
 pub trait Clock: Debug + Send + Sync + 'static {

@@ -6,9 +6,13 @@
 mod accounts;
 mod entry;
 mod rooms;
+mod userdata;
 
 use bytes::Bytes;
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, OwnedUserId};
+use ruma::{
+    OwnedDeviceId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedServerName,
+    OwnedTransactionId, OwnedUserId,
+};
 use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
 pub use accounts::{Account, DeviceRow, Profile, Sighting};
@@ -17,6 +21,7 @@ pub use rooms::{
     AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
     RemovedRoom, RoomHead, StateChange, StateLogRow, StateRef, StateRow, TimelineRow, Verdict,
 };
+pub use userdata::{AccountDatum, AliasRow, MediaRow, ReceiptKind, ReceiptRow, Scope};
 
 /// Room → its head: what every new event depends on. The row to guard when a room changes.
 pub const HEADS: Table<(OwnedRoomId,), RoomHead> = Table::new(1, "heads");
@@ -95,6 +100,38 @@ pub const TOKENS: Table<(OwnedUserId, [u8; 32]), (OwnedDeviceId,)> = Table::new(
 
 /// User and device → when the device was last heard of.
 pub const LAST_SEEN: Table<(OwnedUserId, OwnedDeviceId), Sighting> = Table::new(44, "last_seen");
+
+/// User, scope and type → account data. `m.push_rules` has a row once it differs from the default.
+pub const ACCOUNT_DATA: Table<(OwnedUserId, Scope, String), AccountDatum> =
+    Table::new(60, "account_data");
+
+/// User and position → the account data that was set there and not since. Sync reads it forwards.
+pub const ACCOUNT_DATA_CHANGES: Table<(OwnedUserId, Position), (Scope, String)> =
+    Table::new(61, "account_data_changes");
+
+/// User and the hash of a filter → the filter, as JSON.
+pub const FILTERS: Table<(OwnedUserId, String), (String,)> = Table::new(62, "filters");
+
+/// User → how many filters are stored.
+pub const FILTER_COUNTS: Table<(OwnedUserId,), (u32,)> = Table::new(63, "filter_counts");
+
+/// Room, user, kind and thread → up to where the user has read. The thread is empty for a receipt
+/// that does not know threads.
+pub const RECEIPTS: Table<(OwnedRoomId, OwnedUserId, ReceiptKind, String), ReceiptRow> =
+    Table::new(64, "receipts");
+
+/// Room and position → the receipt that was given there and not since. Sync reads it forwards.
+pub const RECEIPT_CHANGES: Table<(OwnedRoomId, Position), (OwnedUserId, ReceiptKind, String)> =
+    Table::new(65, "receipt_changes");
+
+/// Server and media ID → a file.
+pub const MEDIA: Table<(OwnedServerName, String), MediaRow> = Table::new(66, "media");
+
+/// Alias → the room it stands for. The row in which an alias is claimed.
+pub const ALIASES: Table<(OwnedRoomAliasId,), AliasRow> = Table::new(67, "aliases");
+
+/// Room and alias → nothing. A projection of [`ALIASES`].
+pub const ROOM_ALIASES: Table<(OwnedRoomId, OwnedRoomAliasId), ()> = Table::new(68, "room_aliases");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

@@ -9,7 +9,7 @@ use tertulia_storage::{Command, Engine, Partition, Store, StoreOptions, Tx};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Clock, Error, Random, Result, Settings, SystemClock, SystemRandom,
+    Blobs, Clock, Error, MemoryBlobs, Random, Result, Settings, SystemClock, SystemRandom,
     core::{Core, Locals},
     schema::SERVER,
 };
@@ -27,6 +27,7 @@ pub struct Builder {
     storage: StoreOptions,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    blobs: Arc<dyn Blobs>,
 }
 
 impl Homeserver {
@@ -43,6 +44,7 @@ impl Homeserver {
             storage: StoreOptions::default(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
+            blobs: Arc::new(MemoryBlobs::default()),
         })
     }
 
@@ -108,6 +110,13 @@ impl Builder {
         self
     }
 
+    /// Keeps uploaded files here; otherwise they are in memory, and gone with the process.
+    #[must_use]
+    pub fn blobs(mut self, blobs: impl Blobs) -> Self {
+        self.blobs = Arc::new(blobs);
+        self
+    }
+
     /// Starts the server on `engine`, which is empty or was this server's before.
     ///
     /// # Errors
@@ -124,6 +133,7 @@ impl Builder {
             signer: Arc::new(signer),
             clock: self.clock,
             random: self.random,
+            blobs: self.blobs,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             locals: Locals::default(),

@@ -16,6 +16,8 @@ pub struct Settings {
     pub default_room_version: RoomVersionId,
     /// How many events are kept parsed in memory.
     pub cached_events: usize,
+    /// The most bytes of an uploaded file.
+    pub max_upload_size: u64,
     /// Who may make an account by themself.
     pub registration: Registration,
     /// What signs requests that make accounts past [`Settings::registration`]; none turns them off.
@@ -110,6 +112,7 @@ impl Default for Settings {
         Self {
             default_room_version: RoomVersionId::V12,
             cached_events: 4_000,
+            max_upload_size: 50 * 1024 * 1024,
             registration: Registration::default(),
             registration_shared_secret: None,
             password_cost: PasswordCost::default(),

@@ -1,0 +1,220 @@
+//! Account data: what clients keep on the server for themselves, global and per room.
+//!
+//! Tags, push rules and the fully-read marker are account data with rules of their own.
+
+pub(crate) mod filters;
+pub(crate) mod push_rules;
+pub(crate) mod tags;
+
+use std::ops::Bound;
+
+use ruma::{OwnedUserId, RoomId, UserId};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
+
+use crate::{
+    Error, Result, User, log,
+    schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, AccountDatum, Entry, Scope},
+};
+
+/// The most bytes of one type's content. A commit holds 1 MB.
+const MAX_CONTENT: usize = 512 * 1024;
+/// The most bytes of a type, as for types of events.
+const MAX_KIND: usize = 255;
+/// How many rows are read at once.
+const PAGE: usize = 1_000;
+
+pub(crate) const FULLY_READ: &str = "m.fully_read";
+pub(crate) const PUSH_RULES: &str = "m.push_rules";
+pub(crate) const TAG: &str = "m.tag";
+
+impl User {
+    /// The content of one type of the user's account data: of `room`, or global.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if it was never set.
+    pub async fn account_data(&self, room: Option<&RoomId>, kind: &str) -> Result<Box<RawValue>> {
+        let view = self.core.store.view().await?;
+        let datum = load(&view, &self.id, scope(room), kind).await?;
+        Ok(raw(datum.ok_or(Error::NotFound("account data"))?.content))
+    }
+
+    /// Sets the content of one type of the user's account data: of `room`, or global.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAnObject`] if `content` is no JSON object, [`Error::SetByServer`] for what only
+    /// the server sets, [`Error::BodyTooLarge`] beyond 512 KiB.
+    pub async fn set_account_data(
+        &self,
+        room: Option<&RoomId>,
+        kind: &str,
+        content: Box<RawValue>,
+    ) -> Result<()> {
+        check(kind, &content)?;
+        let command = SetAccountData {
+            user: self.id.clone(),
+            scope: scope(room),
+            kind: kind.to_owned(),
+            content: content.get().to_owned(),
+        };
+        self.core.store.write(command).await?;
+        Ok(())
+    }
+}
+
+fn scope(room: Option<&RoomId>) -> Scope {
+    room.map_or(Scope::Global, |room| Scope::Room(room.to_owned()))
+}
+
+/// Whether a client may set `kind` to `content`.
+fn check(kind: &str, content: &RawValue) -> Result<()> {
+    if kind == FULLY_READ || kind == PUSH_RULES {
+        return Err(Error::SetByServer(kind.to_owned()));
+    }
+    if kind.is_empty() || kind.len() > MAX_KIND {
+        return Err(Error::Invalid("the type of the account data"));
+    }
+    if !content.get().starts_with('{') {
+        return Err(Error::NotAnObject("account data"));
+    }
+    check_size(content.get())
+}
+
+fn check_size(content: &str) -> Result<()> {
+    match content.len() {
+        0..=MAX_CONTENT => Ok(()),
+        _ => Err(Error::BodyTooLarge("account data")),
+    }
+}
+
+fn raw(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).expect("account data is stored as JSON")
+}
+
+struct SetAccountData {
+    user: OwnedUserId,
+    scope: Scope,
+    kind: String,
+    content: String,
+}
+
+impl Command for SetAccountData {
+    type Out = Position;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        partition(&self.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<Position> {
+        put(tx, &self.user, &self.scope, &self.kind, self.content.clone()).await
+    }
+}
+
+/// Where a user's account data is changed, one change after the other.
+pub(crate) fn partition(user: &UserId) -> Partition {
+    Partition::of("user", user.as_str())
+}
+
+/// Sets account data, whoever may set it, and writes down that it changed.
+pub(crate) async fn put(
+    tx: &mut Tx,
+    user: &UserId,
+    scope: &Scope,
+    kind: &str,
+    content: String,
+) -> Result<Position> {
+    let key = (user.to_owned(), scope.clone(), kind.to_owned());
+    if let Some(old) = tx.get_guarded(&ACCOUNT_DATA, &key).await? {
+        tx.delete(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), old.at));
+    }
+    let entry = Entry::AccountData {
+        user: user.to_owned(),
+        room: scope.room().map(ToOwned::to_owned),
+        kind: kind.to_owned(),
+    };
+    let at = log::record(tx, &entry);
+    tx.put(&ACCOUNT_DATA, &key, &AccountDatum { at, content });
+    tx.put(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), at), &(scope.clone(), kind.to_owned()));
+    Ok(at)
+}
+
+/// One type of a user's account data, as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Datum {
+    pub(crate) scope: Scope,
+    pub(crate) kind: String,
+    pub(crate) content: String,
+}
+
+impl Datum {
+    /// The event that tells a client.
+    pub(crate) fn event(&self) -> Box<RawValue> {
+        #[derive(Serialize)]
+        struct Event<'a> {
+            r#type: &'a str,
+            content: &'a RawValue,
+        }
+        let content: &RawValue =
+            serde_json::from_str(&self.content).expect("account data is stored as JSON");
+        to_raw_value(&Event { r#type: &self.kind, content }).expect("JSON serialises")
+    }
+}
+
+/// One type of a user's account data. Push rules are there before anyone sets them.
+pub(crate) async fn load(
+    view: &View,
+    user: &UserId,
+    scope: Scope,
+    kind: &str,
+) -> Result<Option<Datum>> {
+    let key = (user.to_owned(), scope.clone(), kind.to_owned());
+    let content = view.get(&ACCOUNT_DATA, &key).await?.map(|datum| datum.content);
+    let content = match content {
+        stored if scope == Scope::Global && kind == PUSH_RULES => {
+            Some(push_rules::content(&push_rules::current(user, stored.as_deref())))
+        }
+        stored => stored,
+    };
+    Ok(content.map(|content| Datum { scope, kind: kind.to_owned(), content }))
+}
+
+/// All of a user's account data, global and of every room: what an initial sync tells.
+pub(crate) async fn all(view: &View, user: &UserId) -> Result<Vec<Datum>> {
+    let mut data =
+        vec![load(view, user, Scope::Global, PUSH_RULES).await?.expect("everyone has push rules")];
+    let mut from = Bound::Unbounded;
+    loop {
+        let prefix = (user.to_owned(),);
+        let page =
+            view.scan_from(&ACCOUNT_DATA, &prefix, from.as_ref(), Direction::Forward, PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(data) };
+        from = Bound::Excluded(last.clone());
+        let rows = page.into_iter().map(|((_, scope, kind), row)| (scope, kind, row.content));
+        let rows = rows.filter(|(scope, kind, _)| *scope != Scope::Global || kind != PUSH_RULES);
+        data.extend(rows.map(|(scope, kind, content)| Datum { scope, kind, content }));
+    }
+}
+
+/// The account data of a user that was set after a position, oldest first: what an incremental
+/// sync tells.
+pub(crate) async fn changed(view: &View, user: &UserId, after: Position) -> Result<Vec<Datum>> {
+    let mut data = Vec::new();
+    let mut from = (user.to_owned(), after);
+    loop {
+        let (prefix, start) = ((user.to_owned(),), Bound::Excluded(&from));
+        let page =
+            view.scan_from(&ACCOUNT_DATA_CHANGES, &prefix, start, Direction::Forward, PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(data) };
+        from = last.clone();
+        for (_, (scope, kind)) in page {
+            data.extend(load(view, user, scope, &kind).await?);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Filters that clients name by an ID instead of repeating them.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
+use sha2::{Digest as _, Sha256};
+use tertulia_storage::{Command, Partition, Tx};
+
+use super::partition;
+use crate::{
+    Error, Result, User,
+    schema::{FILTER_COUNTS, FILTERS},
+};
+
+/// The most bytes of a filter.
+const MAX_SIZE: usize = 64 * 1024;
+/// The most filters of a user. Clients have one or two.
+const MAX_COUNT: u32 = 1_000;
+
+impl User {
+    /// Stores a filter and tells its ID. The same filter has the same ID.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BodyTooLarge`] beyond 64 KiB, [`Error::TooMany`] beyond 1,000 filters.
+    pub async fn create_filter(&self, filter: &FilterDefinition) -> Result<String> {
+        let json = serde_json::to_string(filter).expect("a filter is JSON");
+        if json.len() > MAX_SIZE {
+            return Err(Error::BodyTooLarge("filter"));
+        }
+        let (user, id) = (self.id.clone(), id(&json));
+        self.core.store.write(CreateFilter { user, id: id.clone(), json }).await?;
+        Ok(id)
+    }
+
+    /// The filter that [`User::create_filter`] gave this ID.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if it gave none.
+    pub async fn filter(&self, id: &str) -> Result<FilterDefinition> {
+        let view = self.core.store.view().await?;
+        let row = view.get(&FILTERS, &(self.id.clone(), id.to_owned())).await?;
+        let (json,) = row.ok_or(Error::NotFound("filter"))?;
+        Ok(serde_json::from_str(&json).expect("filters are checked before they are stored"))
+    }
+}
+
+/// What a filter is called. It never begins with `{`, by which sync knows filters given in full.
+fn id(json: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(json)[..15])
+}
+
+struct CreateFilter {
+    user: OwnedUserId,
+    id: String,
+    json: String,
+}
+
+impl Command for CreateFilter {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        partition(&self.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        let key = (self.user.clone(), self.id.clone());
+        if tx.get_guarded(&FILTERS, &key).await?.is_some() {
+            return Ok(());
+        }
+        let counter = (self.user.clone(),);
+        let (count,) = tx.get_guarded(&FILTER_COUNTS, &counter).await?.unwrap_or_default();
+        if count >= MAX_COUNT {
+            return Err(Error::TooMany("filters"));
+        }
+        tx.put(&FILTER_COUNTS, &counter, &(count + 1,));
+        tx.put(&FILTERS, &key, &(self.json.clone(),));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_filter_is_made_of_what_it_says() {
+        let all = id("{}");
+        assert_eq!(all, id("{}"));
+        assert_ne!(all, id(r#"{"event_fields":["type"]}"#));
+        assert_eq!(all, "RBNvo1WzZ4oRRq0W9-hk");
+        assert!(all.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+    }
+}

@@ -1,0 +1,299 @@
+//! Receipts and read markers: up to where users have read a room.
+//!
+//! A receipt may move backwards: the specification lets a client say what it likes.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use ruma::{
+    EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId, events::receipt::ReceiptThread,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
+use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
+
+use crate::{
+    Error, Result, User,
+    account_data::{self, FULLY_READ},
+    log,
+    schema::{
+        EVENT_META, EVENTS, Entry, MEMBERSHIPS, MembershipKind, RECEIPT_CHANGES, RECEIPTS,
+        ReceiptKind, ReceiptRow, Scope,
+    },
+};
+
+/// How far up the relations of an event its thread is looked for.
+const MAX_HOPS: usize = 3;
+/// How many rows are read at once.
+const PAGE: usize = 1_000;
+
+/// Up to where a user has read a room; what is absent stays as it was.
+#[derive(Clone, Debug, Default)]
+pub struct ReadMarks {
+    /// The last event that the user has certainly read: `m.fully_read`.
+    pub fully_read: Option<OwnedEventId>,
+    /// The receipt that the room is shown: `m.read`.
+    pub read: Option<OwnedEventId>,
+    /// The receipt that only the user is shown: `m.read.private`.
+    pub read_private: Option<OwnedEventId>,
+    /// What the receipts are about; the fully-read marker knows no threads.
+    pub thread: ReceiptThread,
+}
+
+impl ReadMarks {
+    fn receipts(&self) -> Vec<(ReceiptKind, OwnedEventId)> {
+        let read = self.read.clone().map(|event| (ReceiptKind::Read, event));
+        let private = self.read_private.clone().map(|event| (ReceiptKind::ReadPrivate, event));
+        read.into_iter().chain(private).collect()
+    }
+}
+
+impl User {
+    /// Notes up to where the user has read `room`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] if the user is not in the room, [`Error::NotFound`] if an event is not
+    /// there, [`Error::Invalid`] if it is not in the thread.
+    pub async fn mark_read(&self, room: &RoomId, marks: ReadMarks) -> Result<()> {
+        check(&self.core.store.view().await?, &self.id, room, &marks).await?;
+        let receipts = marks.receipts();
+        if !receipts.is_empty() {
+            let command = GiveReceipts {
+                room: room.to_owned(),
+                user: self.id.clone(),
+                thread: marks.thread.as_str().unwrap_or_default().to_owned(),
+                receipts,
+                ts: self.core.now().get().into(),
+            };
+            self.core.store.write(command).await?;
+        }
+        if let Some(event) = marks.fully_read {
+            let (user, room) = (self.id.clone(), room.to_owned());
+            self.core.store.write(MarkFullyRead { user, room, event }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a user may set these marks.
+async fn check(view: &View, user: &UserId, room: &RoomId, marks: &ReadMarks) -> Result<()> {
+    let membership = view.get(&MEMBERSHIPS, &(user.to_owned(), room.to_owned())).await?;
+    if membership.is_none_or(|membership| membership.kind != MembershipKind::Join) {
+        return Err(Error::Forbidden("you are not in this room".to_owned()));
+    }
+    if marks.fully_read.is_some() && marks.thread != ReceiptThread::Unthreaded {
+        return Err(Error::Invalid("a thread_id for m.fully_read"));
+    }
+    for event in [&marks.fully_read, &marks.read, &marks.read_private].into_iter().flatten() {
+        if view.get(&EVENT_META, &(room.to_owned(), event.clone())).await?.is_none() {
+            return Err(Error::NotFound("event in this room"));
+        }
+        if !lies_in(view, event, &marks.thread).await? {
+            return Err(Error::Invalid("a thread_id that the event has nothing to do with"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `event` is one that a receipt for `thread` may name.
+async fn lies_in(view: &View, event: &EventId, thread: &ReceiptThread) -> Result<bool> {
+    Ok(match thread {
+        ReceiptThread::Unthreaded => true,
+        ReceiptThread::Main => thread_root(view, event).await?.is_none(),
+        // A root is in the main timeline, but clients also begin a thread's receipts with it.
+        ReceiptThread::Thread(root) => {
+            event == root || thread_root(view, event).await?.as_ref() == Some(root)
+        }
+        _ => false,
+    })
+}
+
+/// The root of the thread that an event is in, by itself or by what it relates to.
+async fn thread_root(view: &View, event: &EventId) -> Result<Option<OwnedEventId>> {
+    let mut event = event.to_owned();
+    for _ in 0..MAX_HOPS {
+        let Some(json) = view.get(&EVENTS, &(event,)).await? else { break };
+        match relation(&json) {
+            Some(Relation { rel_type: Some(kind), event_id }) if kind == "m.thread" => {
+                return Ok(Some(event_id));
+            }
+            Some(Relation { event_id, .. }) => event = event_id,
+            None => break,
+        }
+    }
+    Ok(None)
+}
+
+#[derive(Deserialize)]
+struct Relation {
+    rel_type: Option<String>,
+    event_id: OwnedEventId,
+}
+
+/// What an event says it relates to.
+fn relation(event: &[u8]) -> Option<Relation> {
+    #[derive(Deserialize)]
+    struct Event {
+        content: Content,
+    }
+    #[derive(Deserialize)]
+    struct Content {
+        #[serde(rename = "m.relates_to")]
+        relation: Relation,
+    }
+    let event: Event = serde_json::from_slice(event).ok()?;
+    Some(event.content.relation)
+}
+
+struct GiveReceipts {
+    room: OwnedRoomId,
+    user: OwnedUserId,
+    thread: String,
+    receipts: Vec<(ReceiptKind, OwnedEventId)>,
+    ts: u64,
+}
+
+impl Command for GiveReceipts {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("room", self.room.as_str())
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        for (kind, event) in &self.receipts {
+            self.give(tx, *kind, event).await?;
+        }
+        Ok(())
+    }
+}
+
+impl GiveReceipts {
+    async fn give(&self, tx: &mut Tx, kind: ReceiptKind, event: &EventId) -> Result<()> {
+        let key = (self.room.clone(), self.user.clone(), kind, self.thread.clone());
+        if let Some(old) = tx.get_guarded(&RECEIPTS, &key).await? {
+            if old.event == event {
+                return Ok(());
+            }
+            tx.delete(&RECEIPT_CHANGES, &(self.room.clone(), old.at));
+        }
+        let entry = Entry::Receipt {
+            room: self.room.clone(),
+            user: self.user.clone(),
+            private: kind == ReceiptKind::ReadPrivate,
+        };
+        let at = log::record(tx, &entry);
+        tx.put(&RECEIPTS, &key, &ReceiptRow { at, event: event.to_owned(), ts: self.ts });
+        let (room, user, kind, thread) = key;
+        tx.put(&RECEIPT_CHANGES, &(room, at), &(user, kind, thread));
+        Ok(())
+    }
+}
+
+struct MarkFullyRead {
+    user: OwnedUserId,
+    room: OwnedRoomId,
+    event: OwnedEventId,
+}
+
+impl Command for MarkFullyRead {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        account_data::partition(&self.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        let content = json!({ "event_id": self.event }).to_string();
+        let scope = Scope::Room(self.room.clone());
+        account_data::put(tx, &self.user, &scope, FULLY_READ, content).await?;
+        Ok(())
+    }
+}
+
+/// Up to where a user has read a room, or one thread of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) user: OwnedUserId,
+    pub(crate) kind: ReceiptKind,
+    /// `main`, a thread's root, or empty for a receipt that knows no threads.
+    pub(crate) thread: String,
+    pub(crate) event: OwnedEventId,
+    pub(crate) ts: u64,
+    pub(crate) at: Position,
+}
+
+/// All receipts a user has given in a room, private ones too.
+pub(crate) async fn of_user(view: &View, room: &RoomId, user: &UserId) -> Result<Vec<Receipt>> {
+    let prefix = (room.to_owned(), user.to_owned());
+    let mut receipts = Vec::new();
+    let mut from = Bound::Unbounded;
+    loop {
+        let page =
+            view.scan_from(&RECEIPTS, &prefix, from.as_ref(), Direction::Forward, PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(receipts) };
+        from = Bound::Excluded(last.clone());
+        receipts.extend(page.into_iter().map(|((_, user, kind, thread), row)| {
+            let ReceiptRow { at, event, ts } = row;
+            Receipt { user, kind, thread, event, ts, at }
+        }));
+    }
+}
+
+/// The receipts of a room that were given after a position and that `reader` may be told of: the
+/// newest `limit` of them, oldest first.
+pub(crate) async fn changed(
+    view: &View,
+    room: &RoomId,
+    reader: &UserId,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<Receipt>> {
+    let [after, now] = [after, view.settled()].map(|position| (room.to_owned(), position));
+    let (start, end) = (Bound::Excluded(&after), Bound::Included(&now));
+    let changes = view.range(&RECEIPT_CHANGES, start, end, Direction::Backward, limit).await?;
+    let shown = changes
+        .into_iter()
+        .rev()
+        .filter(|(_, (user, kind, _))| *kind == ReceiptKind::Read || user == reader);
+    let keys: Vec<_> =
+        shown.map(|((room, _), (user, kind, thread))| (room, user, kind, thread)).collect();
+    let rows = view.get_many(&RECEIPTS, &keys).await?;
+    let receipts = keys.into_iter().zip(rows).filter_map(|((_, user, kind, thread), row)| {
+        let ReceiptRow { at, event, ts } = row?;
+        Some(Receipt { user, kind, thread, event, ts, at })
+    });
+    Ok(receipts.collect())
+}
+
+/// The `m.receipt` event that tells a client of `receipts`.
+pub(crate) fn event(receipts: &[Receipt]) -> Box<RawValue> {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        ts: u64,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        thread_id: &'a str,
+    }
+    type Users<'a> = BTreeMap<&'a UserId, Told<'a>>;
+    let mut content: BTreeMap<&EventId, BTreeMap<&str, Users<'_>>> = BTreeMap::new();
+    for Receipt { user, kind, thread, event, ts, .. } in receipts {
+        let kind = match kind {
+            ReceiptKind::Read => "m.read",
+            ReceiptKind::ReadPrivate => "m.read.private",
+        };
+        let users = content.entry(event).or_default().entry(kind).or_default();
+        // There is one place for a user's receipts on an event: the one for all threads goes first.
+        if thread.is_empty() || !users.contains_key(&**user) {
+            users.insert(user, Told { ts: *ts, thread_id: thread });
+        }
+    }
+    to_raw_value(&json!({ "type": "m.receipt", "content": content })).expect("JSON serialises")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What the store keeps of account data, receipts, media and aliases.
+
+use std::fmt::Debug;
+
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomId};
+use tertulia_storage::{Field, KeyError, KeyPart, Position, Reader, ValueError, Writer, record};
+
+use crate::ports::BlobId;
+
+/// What account data is about: the account, or one room. Global data comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The whole account.
+    Global,
+    /// One room.
+    Room(OwnedRoomId),
+}
+
+impl Scope {
+    /// The room, if it is about one.
+    pub fn room(&self) -> Option<&RoomId> {
+        match self {
+            Self::Global => None,
+            Self::Room(room) => Some(room),
+        }
+    }
+}
+
+impl KeyPart for Scope {
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Global => KeyPart::write(&0_u8, out),
+            Self::Room(room) => {
+                KeyPart::write(&1_u8, out);
+                KeyPart::write(room, out);
+            }
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, KeyError> {
+        match <u8 as KeyPart>::read(input)? {
+            0 => Ok(Self::Global),
+            1 => Ok(Self::Room(KeyPart::read(input)?)),
+            _ => Err(KeyError::Invalid),
+        }
+    }
+}
+
+impl Field for Scope {
+    fn write(&self, out: &mut Writer) {
+        KeyPart::write(self, out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ValueError> {
+        Ok(KeyPart::read(input)?)
+    }
+}
+
+/// One type of a user's account data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountDatum {
+    /// When it was last set.
+    pub at: Position,
+    /// The content: a JSON object as the client wrote it.
+    pub content: String,
+}
+record!(AccountDatum = 1 { at, content });
+
+/// Whom a receipt is shown to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReceiptKind {
+    /// Everyone in the room: `m.read`.
+    Read,
+    /// The reader alone: `m.read.private`.
+    ReadPrivate,
+}
+
+impl KeyPart for ReceiptKind {
+    fn write(&self, out: &mut Writer) {
+        KeyPart::write(&(*self as u8), out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, KeyError> {
+        match <u8 as KeyPart>::read(input)? {
+            0 => Ok(Self::Read),
+            1 => Ok(Self::ReadPrivate),
+            _ => Err(KeyError::Invalid),
+        }
+    }
+}
+
+impl Field for ReceiptKind {
+    fn write(&self, out: &mut Writer) {
+        KeyPart::write(self, out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ValueError> {
+        Ok(KeyPart::read(input)?)
+    }
+}
+
+/// Up to where a user has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptRow {
+    /// When the receipt was given, in the order of the log.
+    pub at: Position,
+    /// The event read up to.
+    pub event: OwnedEventId,
+    /// When the receipt was given, in milliseconds since 1970.
+    pub ts: u64,
+}
+record!(ReceiptRow = 1 { at, event, ts });
+
+/// A file of the content repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaRow {
+    /// Who uploaded it; nobody for a file that came from another server.
+    pub uploader: Option<OwnedUserId>,
+    /// The type its uploader gave.
+    pub content_type: Option<String>,
+    /// The name its uploader gave.
+    pub name: Option<String>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// When it was stored, in milliseconds since 1970.
+    pub created: u64,
+    /// Where its bytes lie.
+    pub blob: BlobId,
+}
+record!(MediaRow = 1 { uploader, content_type, name, size, sha256, created, blob });
+
+impl Field for BlobId {
+    fn write(&self, out: &mut Writer) {
+        Field::write(&self.number().to_be_bytes(), out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ValueError> {
+        Ok(Self::from_number(u128::from_be_bytes(Field::read(input)?)))
+    }
+}
+
+/// What an alias stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasRow {
+    /// The room; none while a room is being made that shall have the alias.
+    pub room: Option<OwnedRoomId>,
+    /// Who made the alias.
+    pub creator: OwnedUserId,
+    /// When, in milliseconds since 1970.
+    pub created: u64,
+}
+record!(AliasRow = 1 { room, creator, created });

@@ -1,0 +1,343 @@
+//! Who is typing. It lives in memory: after a restart nobody types.
+//!
+//! Each change of a room's list takes the next number. A sync token holds the number up to which a
+//! client was told, and the number of this life of the server, so that a token from another life
+//! is told what holds now.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId};
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    Error, Result, User,
+    core::Core,
+    log,
+    schema::{MEMBERSHIPS, MembershipKind},
+};
+
+/// The longest that one request makes a user type. Clients say so again every half minute.
+const MAX_TIMEOUT: Duration = Duration::from_secs(120);
+/// In how many rooms the server remembers that nobody types any more.
+const MAX_QUIET_ROOMS: usize = 10_000;
+
+/// How long a server lives, and how often lists changed in it: what a sync token holds of typing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TypingVersion {
+    /// A number drawn when the server first needed it.
+    pub(crate) boot: u64,
+    /// How many changes there were since.
+    pub(crate) count: u64,
+}
+
+impl User {
+    /// Tells those in `room` that the user types, for as long as `timeout`; at most two minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] if the user is not in the room.
+    pub async fn start_typing(&self, room: &RoomId, timeout: Duration) -> Result<()> {
+        self.check_typing(room).await?;
+        let until = later(self.core.now(), timeout.min(MAX_TIMEOUT));
+        let started = self.core.local::<Typing>().lists.lock().start(room, &self.id, until);
+        if let Some(stopped) = started {
+            let typist =
+                Typist { core: self.core.clone(), room: room.to_owned(), user: self.id.clone() };
+            self.core.tasks.spawn(typist.expire(until, stopped));
+            wake(&self.core, room);
+        }
+        Ok(())
+    }
+
+    /// Tells those in `room` that the user has stopped typing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] if the user is not in the room.
+    pub async fn stop_typing(&self, room: &RoomId) -> Result<()> {
+        self.check_typing(room).await?;
+        let stopped = self.core.local::<Typing>().lists.lock().stop(room, &self.id);
+        if stopped {
+            wake(&self.core, room);
+        }
+        Ok(())
+    }
+
+    async fn check_typing(&self, room: &RoomId) -> Result<()> {
+        let view = self.core.store.view().await?;
+        let membership = view.get(&MEMBERSHIPS, &(self.id.clone(), room.to_owned())).await?;
+        match membership.map(|membership| membership.kind) {
+            Some(MembershipKind::Join) => Ok(()),
+            _ => Err(Error::Forbidden("you are not in this room".to_owned())),
+        }
+    }
+}
+
+/// What a token that is made now says of typing. Read it before the lists.
+pub(crate) fn version(core: &Core) -> TypingVersion {
+    let typing = core.local::<Typing>();
+    let count = typing.lists.lock().count;
+    TypingVersion { boot: typing.boot(core), count }
+}
+
+/// Who types in `room`, if a client that was told up to `since` does not know it yet.
+pub(crate) fn changed(
+    core: &Core,
+    room: &RoomId,
+    since: Option<TypingVersion>,
+) -> Option<Vec<OwnedUserId>> {
+    let typing = core.local::<Typing>();
+    let boot = typing.boot(core);
+    let lists = typing.lists.lock();
+    match since {
+        Some(since) if since.boot == boot => lists.changed(room, since.count),
+        // Someone may have typed when the server's last life ended.
+        Some(_) => Some(lists.users(room)),
+        None => Some(lists.users(room)).filter(|users| !users.is_empty()),
+    }
+}
+
+/// The `m.typing` event that tells a client who types.
+pub(crate) fn event(users: &[OwnedUserId]) -> Box<RawValue> {
+    to_raw_value(&json!({ "type": "m.typing", "content": { "user_ids": users } }))
+        .expect("JSON serialises")
+}
+
+/// The module's memory.
+#[derive(Default)]
+struct Typing {
+    boot: OnceLock<u64>,
+    lists: Mutex<Lists>,
+}
+
+impl Typing {
+    fn boot(&self, core: &Core) -> u64 {
+        *self.boot.get_or_init(|| {
+            let mut bytes = [0; 8];
+            core.random.fill(&mut bytes);
+            u64::from_be_bytes(bytes)
+        })
+    }
+}
+
+/// Who types, by room.
+#[derive(Default)]
+struct Lists {
+    /// How many changes there were.
+    count: u64,
+    rooms: HashMap<OwnedRoomId, List>,
+    /// Rooms in which nobody types are forgotten if they changed up to here.
+    forgotten: u64,
+}
+
+#[derive(Default)]
+struct List {
+    /// The number of its last change.
+    changed: u64,
+    users: BTreeMap<OwnedUserId, Typed>,
+}
+
+/// A user who types.
+struct Typed {
+    until: MilliSecondsSinceUnixEpoch,
+    /// Dropped with the rest, it ends the task that waits for `until`.
+    _stop: oneshot::Sender<Infallible>,
+}
+
+impl Lists {
+    /// Notes that `user` types. If that is news, answers with what ends when they stop.
+    fn start(
+        &mut self,
+        room: &RoomId,
+        user: &UserId,
+        until: MilliSecondsSinceUnixEpoch,
+    ) -> Option<oneshot::Receiver<Infallible>> {
+        let list = self.rooms.entry(room.to_owned()).or_default();
+        if let Some(typed) = list.users.get_mut(user) {
+            typed.until = until;
+            return None;
+        }
+        let (stop, stopped) = oneshot::channel();
+        list.users.insert(user.to_owned(), Typed { until, _stop: stop });
+        self.count += 1;
+        list.changed = self.count;
+        Some(stopped)
+    }
+
+    /// Notes that `user` does not type; whether that is news.
+    fn stop(&mut self, room: &RoomId, user: &UserId) -> bool {
+        let Some(list) = self.rooms.get_mut(room) else { return false };
+        if list.users.remove(user).is_none() {
+            return false;
+        }
+        self.count += 1;
+        list.changed = self.count;
+        self.forget();
+        true
+    }
+
+    /// Until when `user` types; none, and noted, if that is over.
+    fn expire(
+        &mut self,
+        room: &RoomId,
+        user: &UserId,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Option<MilliSecondsSinceUnixEpoch> {
+        let until = self.rooms.get(room)?.users.get(user)?.until;
+        if until > now {
+            return Some(until);
+        }
+        self.stop(room, user);
+        None
+    }
+
+    /// Forgets quiet rooms when there are too many, those that changed longest ago.
+    fn forget(&mut self) {
+        let quiet = self.rooms.values().filter(|list| list.users.is_empty());
+        let mut changes: Vec<u64> = quiet.map(|list| list.changed).collect();
+        if changes.len() <= MAX_QUIET_ROOMS {
+            return;
+        }
+        let (_, middle, _) = changes.select_nth_unstable(MAX_QUIET_ROOMS / 2);
+        self.forgotten = *middle;
+        self.rooms.retain(|_, list| !list.users.is_empty() || list.changed > self.forgotten);
+    }
+
+    fn users(&self, room: &RoomId) -> Vec<OwnedUserId> {
+        self.rooms.get(room).map(|list| list.users.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Who types, if that changed after the `count`-th change.
+    fn changed(&self, room: &RoomId, count: u64) -> Option<Vec<OwnedUserId>> {
+        let changed = self.rooms.get(room).map_or(self.forgotten, |list| list.changed);
+        (changed > count).then(|| self.users(room))
+    }
+}
+
+/// One who types, for the task that waits for the end of it.
+struct Typist {
+    core: Arc<Core>,
+    room: OwnedRoomId,
+    user: OwnedUserId,
+}
+
+impl Typist {
+    /// Takes the user from the list when the time is up. A client that goes on typing moves it.
+    async fn expire(
+        self,
+        mut until: MilliSecondsSinceUnixEpoch,
+        mut stopped: oneshot::Receiver<Infallible>,
+    ) {
+        let typing = self.core.local::<Typing>();
+        loop {
+            tokio::select! {
+                () = self.core.clock.sleep(remaining(self.core.now(), until)) => {}
+                _ = &mut stopped => return,
+                () = self.core.stop.cancelled() => return,
+            }
+            match typing.lists.lock().expire(&self.room, &self.user, self.core.now()) {
+                Some(moved) => until = moved,
+                None => break,
+            }
+        }
+        wake(&self.core, &self.room);
+    }
+}
+
+fn later(now: MilliSecondsSinceUnixEpoch, time: Duration) -> MilliSecondsSinceUnixEpoch {
+    let time = UInt::try_from(time.as_millis()).unwrap_or(UInt::MAX);
+    MilliSecondsSinceUnixEpoch(now.get().saturating_add(time))
+}
+
+fn remaining(now: MilliSecondsSinceUnixEpoch, until: MilliSecondsSinceUnixEpoch) -> Duration {
+    Duration::from_millis(until.get().saturating_sub(now.get()).into())
+}
+
+/// Wakes those who wait for something to happen in `room`.
+fn wake(core: &Core, room: &RoomId) {
+    core.store.wake(log::room_topic(room));
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::{room_id, user_id};
+
+    use super::*;
+
+    fn at(time: u32) -> MilliSecondsSinceUnixEpoch {
+        MilliSecondsSinceUnixEpoch(time.into())
+    }
+
+    #[test]
+    fn a_list_is_news_until_it_was_told() {
+        let (room, other) = (room_id!("!a:x"), room_id!("!b:x"));
+        let (alice, bob) = (user_id!("@alice:x"), user_id!("@bob:x"));
+        let mut lists = Lists::default();
+        assert_eq!(lists.changed(room, 0), None);
+        let _alice = lists.start(room, alice, at(5)).unwrap();
+        let _bob = lists.start(room, bob, at(5)).unwrap();
+        assert_eq!(lists.changed(room, 1), Some(vec![alice.to_owned(), bob.to_owned()]));
+        assert_eq!(lists.changed(room, 2), None);
+        assert_eq!(lists.changed(other, 0), None);
+        assert!(lists.stop(room, alice) && lists.stop(room, bob));
+        assert_eq!(lists.changed(room, 2), Some(vec![]));
+        assert!(!lists.stop(room, alice) && !lists.stop(other, alice));
+        assert_eq!(lists.changed(room, 4), None);
+    }
+
+    #[test]
+    fn who_goes_on_typing_is_no_news_and_types_longer() {
+        let (room, alice) = (room_id!("!a:x"), user_id!("@alice:x"));
+        let mut lists = Lists::default();
+        let mut stopped = lists.start(room, alice, at(5)).unwrap();
+        assert!(lists.start(room, alice, at(9)).is_none());
+        assert_eq!(lists.changed(room, 1), None);
+        assert_eq!(lists.expire(room, alice, at(5)), Some(at(9)));
+        stopped.try_recv().unwrap_err();
+        assert_eq!(lists.expire(room, alice, at(9)), None);
+        assert_eq!(lists.changed(room, 1), Some(vec![]));
+        assert_eq!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    }
+
+    #[test]
+    fn quiet_rooms_are_forgotten_without_a_client_missing_that_they_went_quiet() {
+        let alice = user_id!("@alice:x");
+        let name = |n: usize| RoomId::parse(format!("!{n}:x")).unwrap().to_owned();
+        let mut lists = Lists::default();
+        let _typing = lists.start(room_id!("!loud:x"), alice, at(5));
+        for n in 0..=MAX_QUIET_ROOMS {
+            let _stopped = lists.start(&name(n), alice, at(5));
+            lists.stop(&name(n), alice);
+        }
+        assert!(lists.rooms.len() <= MAX_QUIET_ROOMS);
+        assert_eq!(lists.users(room_id!("!loud:x")), [alice]);
+        assert_eq!(lists.changed(&name(0), 2), Some(vec![]));
+        assert_eq!(lists.changed(&name(MAX_QUIET_ROOMS), 2), Some(vec![]));
+        assert_eq!(lists.changed(&name(0), lists.count), None);
+    }
+
+    #[test]
+    fn times_neither_overflow_nor_run_backwards() {
+        assert_eq!(later(at(5), Duration::from_millis(7)), at(12));
+        assert_eq!(later(at(5), Duration::MAX).get(), UInt::MAX);
+        assert_eq!(remaining(at(5), at(12)), Duration::from_millis(7));
+        assert_eq!(remaining(at(12), at(5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_event_replaces_what_a_client_knew() {
+        let json: serde_json::Value =
+            serde_json::from_str(event(&[user_id!("@alice:x").to_owned()]).get()).unwrap();
+        assert_eq!(json, json!({ "type": "m.typing", "content": { "user_ids": ["@alice:x"] } }));
+    }
+}
