@@ -22,7 +22,7 @@ pub(crate) const OVERHEAD: usize = 4;
 /// So many rows of a commit are kept free to note tables that now hold chunks: more large values it cannot bear.
 pub(crate) const FLAGS: usize = 12;
 /// The chunks of values.
-const CHUNKS: TableId = TableId(RESERVED + 1);
+pub(crate) const CHUNKS: TableId = TableId(RESERVED + 1);
 
 const WHOLE: u8 = 0;
 const HEAD: u8 = 1;

@@ -43,6 +43,8 @@
 mod chunks;
 mod codec;
 mod committer;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod engine;
 mod error;
 mod follow;

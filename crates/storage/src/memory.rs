@@ -168,3 +168,27 @@ impl Engine for MemoryEngine {
         self.engine.close()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Memory;
+    use crate::{
+        LocalEngine,
+        conformance::Subject,
+        testing::{Counts, FailingEngine, Fault},
+    };
+
+    impl Subject for Memory {
+        type Engine = LocalEngine;
+
+        fn open(&self, fault: Fault) -> (LocalEngine, Arc<Counts>) {
+            let local = FailingEngine::new(self.clone(), fault);
+            let counts = local.counts();
+            (LocalEngine::start(local).unwrap(), counts)
+        }
+    }
+
+    crate::conformance!(Memory::default());
+}

@@ -1,0 +1,267 @@
+//! What the engine does with its directory: keeping others out, copies, figures, and what happens when it is full.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command as Process};
+
+use bytes::Bytes;
+use tertulia_rocksdb::{OpenError, Options, RocksEngine};
+use tertulia_storage::{
+    Command, Direction, Error, Partition, Result, Store, StoreOptions, Table, Tx,
+};
+
+const BLOBS: Table<(u64,), Bytes> = Table::new(1, "blobs");
+
+/// Puts rows of bytes that do not compress.
+struct Fill {
+    from: u64,
+    rows: u64,
+    size: usize,
+}
+
+impl Fill {
+    fn bytes(&self, row: u64) -> Bytes {
+        let mut state = row + 1;
+        let next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        std::iter::repeat_with(next).take(self.size).collect()
+    }
+}
+
+impl Command for Fill {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("fill", "")
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        for row in self.from..self.from + self.rows {
+            tx.put(&BLOBS, &(row,), &self.bytes(row));
+        }
+        Ok(())
+    }
+}
+
+async fn open(path: &Path) -> (RocksEngine, Store) {
+    let engine = RocksEngine::open(path, Options::default()).unwrap();
+    let store = Store::open(engine.clone(), StoreOptions::default())
+        .await
+        .unwrap();
+    (engine, store)
+}
+
+async fn rows(store: &Store) -> usize {
+    store
+        .view()
+        .await
+        .unwrap()
+        .scan(&BLOBS, &(), Direction::Forward, usize::MAX)
+        .await
+        .unwrap()
+        .len()
+}
+
+#[test]
+fn a_store_in_use_says_by_whom() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = RocksEngine::open(directory.path(), Options::default()).unwrap();
+    let Err(OpenError::Locked { pid, .. }) =
+        RocksEngine::open(directory.path(), Options::default())
+    else {
+        panic!("the store is open already");
+    };
+    assert_eq!(pid, std::process::id());
+    drop(engine);
+    RocksEngine::open(directory.path(), Options::default()).unwrap();
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let Err(error) = RocksEngine::open(file.join("store"), Options::default()) else {
+        panic!("a file is no directory")
+    };
+    assert!(
+        matches!(error, OpenError::NotWritable { .. }) && error.to_string().contains("file/store"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_directory_without_permission_is_named() {
+    if rustix::process::geteuid().is_root() {
+        println!("not run: root may write anywhere");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    let opened = RocksEngine::open(directory.path(), Options::default());
+    assert!(matches!(opened, Err(OpenError::NotWritable { .. })));
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(RocksEngine::open(directory.path(), Options::default()).unwrap());
+    fs::write(directory.path().join("CURRENT"), "nonsense\n").unwrap();
+    let Err(error) = RocksEngine::open(directory.path(), Options::default()) else {
+        panic!("the store is damaged")
+    };
+    assert!(matches!(error, OpenError::Unreadable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_backup_is_a_store_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, store) = open(&directory.path().join("store")).await;
+    store
+        .write(Fill {
+            from: 0,
+            rows: 10,
+            size: 100,
+        })
+        .await
+        .unwrap();
+    engine.backup(directory.path().join("copy")).unwrap();
+    store
+        .write(Fill {
+            from: 10,
+            rows: 10,
+            size: 100,
+        })
+        .await
+        .unwrap();
+    let (_, copy) = open(&directory.path().join("copy")).await;
+    assert_eq!((rows(&store).await, rows(&copy).await), (20, 10));
+    copy.write(Fill {
+        from: 10,
+        rows: 1,
+        size: 100,
+    })
+    .await
+    .unwrap();
+    assert_eq!((rows(&store).await, rows(&copy).await), (20, 11));
+}
+
+#[tokio::test]
+async fn reads_beyond_the_cache_find_the_same_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let small = Options {
+        cache: 64 << 10,
+        write_buffer: 256 << 10,
+    };
+    let engine = RocksEngine::open(directory.path(), small).unwrap();
+    let store = Store::open(engine.clone(), StoreOptions::default())
+        .await
+        .unwrap();
+    for page in 0..20 {
+        store
+            .write(Fill {
+                from: page * 100,
+                rows: 100,
+                size: 1_000,
+            })
+            .await
+            .unwrap();
+    }
+    engine.compact().unwrap();
+    let view = store.view().await.unwrap();
+    let keys: Vec<_> = (0..2_000).step_by(37).map(|row| (row,)).collect();
+    let found = view.get_many(&BLOBS, &keys).await.unwrap();
+    assert!(
+        found
+            .iter()
+            .all(|value| value.as_ref().is_some_and(|value| value.len() == 1_000))
+    );
+    for key in &keys {
+        assert!(view.get(&BLOBS, key).await.unwrap().is_some());
+        let newest = view
+            .scan(&BLOBS, key, Direction::Backward, 1)
+            .await
+            .unwrap();
+        assert_eq!(newest.len(), 1);
+    }
+    assert_eq!(rows(&store).await, 2_000);
+    let figures = engine.figures().unwrap();
+    assert!(
+        figures.disk > 2_000_000 && figures.disk < 10_000_000,
+        "{figures:?}"
+    );
+    assert!(figures.cache < 1_000_000, "{figures:?}");
+}
+
+/// A small file system in memory, while this lives.
+struct Tmpfs<'a>(&'a Path);
+
+impl<'a> Tmpfs<'a> {
+    /// `None` where mounting is not allowed.
+    fn mount(at: &'a Path) -> Option<Self> {
+        let mut mount = Process::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
+            .arg(at);
+        mount
+            .output()
+            .is_ok_and(|output| output.status.success())
+            .then_some(Self(at))
+    }
+}
+
+impl Drop for Tmpfs<'_> {
+    fn drop(&mut self) {
+        let _ = Process::new("umount").arg(self.0).output();
+    }
+}
+
+#[tokio::test]
+async fn a_full_file_system_makes_the_store_read_only_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(_full) = Tmpfs::mount(directory.path()) else {
+        println!("not run: mounting a file system of 64 MB is not allowed here");
+        return;
+    };
+    let path = directory.path().join("store");
+    let mut acknowledged = 0;
+    {
+        let (_, store) = open(&path).await;
+        let error = loop {
+            match store
+                .write(Fill {
+                    from: acknowledged,
+                    rows: 10,
+                    size: 80_000,
+                })
+                .await
+            {
+                Ok(_) => acknowledged += 10,
+                Err(error) => break error,
+            }
+            assert!(acknowledged < 2_000, "160 MB do not fit into 64 MB");
+        };
+        assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
+        assert_eq!(rows(&store).await as u64, acknowledged);
+        store.shutdown().await;
+    }
+    // Room is made, and the server is started again.
+    Process::new("mount")
+        .args(["-o", "remount,size=256m"])
+        .arg(directory.path())
+        .output()
+        .unwrap();
+    let (_, store) = open(&path).await;
+    assert_eq!(rows(&store).await as u64, acknowledged);
+    store
+        .write(Fill {
+            from: acknowledged,
+            rows: 1,
+            size: 10,
+        })
+        .await
+        .unwrap();
+}
