@@ -117,16 +117,9 @@ fn by_both_states(
 
 /// The state that the event claims to be allowed by.
 fn cited_state(rules: &RoomVersionRules, event: &Pdu, known: &Known) -> AuthState {
-    let cited = event
-        .auth_events()
-        .iter()
-        .chain(&create_of(rules, event))
-        .cloned()
-        .collect::<Vec<_>>();
-    cited
-        .iter()
-        .filter_map(|id| known.get(id).cloned())
-        .collect()
+    let cited =
+        event.auth_events().iter().chain(&create_of(rules, event)).cloned().collect::<Vec<_>>();
+    cited.iter().filter_map(|id| known.get(id).cloned()).collect()
 }
 
 /// Whether the room's access list lets the server take part, as far as the room is known here.

@@ -16,12 +16,7 @@ struct World {
 
 impl World {
     fn new(before: &Room, now: &Room) -> Self {
-        Self {
-            known: Known::default(),
-            before: before.clone(),
-            now: now.clone(),
-            rounds: 0,
-        }
+        Self { known: Known::default(), before: before.clone(), now: now.clone(), rounds: 0 }
     }
 
     fn answer(&mut self, needs: Needs) {
@@ -88,11 +83,7 @@ fn check(before: &[Draft], now: &[Draft], event: &Draft, purpose: &Purpose, expe
         }
         let event = room.forge(event);
         let verdict = World::new(&room, &here).judge(event, purpose.clone());
-        assert_eq!(
-            word(&verdict),
-            expected,
-            "room version {version}: {verdict:?}"
-        );
+        assert_eq!(word(&verdict), expected, "room version {version}: {verdict:?}");
     }
 }
 
@@ -104,13 +95,7 @@ fn acl(allow: &[&str], deny: &[&str]) -> Draft {
 #[test]
 fn what_a_member_says_is_accepted() {
     check(&[], &[], &text("@b:y", "hi"), &from("y"), "accept");
-    check(
-        &[],
-        &[text("@a:x", "meanwhile")],
-        &text("@b:y", "hi"),
-        &from("y"),
-        "accept",
-    );
+    check(&[], &[text("@a:x", "meanwhile")], &text("@b:y", "hi"), &from("y"), "accept");
 }
 
 #[test]
@@ -130,13 +115,7 @@ fn what_the_banned_say_in_a_past_of_their_own_is_soft_failed() {
 fn what_the_banned_say_after_the_ban_is_rejected() {
     let ban = [member("@a:x", "@b:y", "ban")];
     check(&ban, &[], &text("@b:y", "hi"), &from("y"), "reject");
-    check(
-        &ban,
-        &[],
-        &member("@b:y", "@b:y", "join"),
-        &from("y"),
-        "reject",
-    );
+    check(&ban, &[], &member("@b:y", "@b:y", "join"), &from("y"), "reject");
 }
 
 #[test]
@@ -155,17 +134,10 @@ fn check_cited(cite: impl Fn(&Room, Vec<String>) -> Vec<String>, expected: &str)
     room.join("@b:y");
     room.say(draft("@a:x", "m.room.name", Some(""), json!({"name": "n"})));
     let event = room.forge(&text("@b:y", "hi"));
-    let cited = event
-        .auth_events()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let cited = event.auth_events().iter().map(ToString::to_string).collect();
     let mut object = event.to_object();
     let cited = cite(&room, cited).into_iter().map(Into::into).collect();
-    object.insert(
-        "auth_events".to_owned(),
-        ruma::CanonicalJsonValue::Array(cited),
-    );
+    object.insert("auth_events".to_owned(), ruma::CanonicalJsonValue::Array(cited));
     let event = Pdu::from_object(object, &room.rules).unwrap();
     let verdict = World::new(&room, &room).judge(event, from("y"));
     assert_eq!(word(&verdict), expected, "{verdict:?}");
@@ -176,10 +148,7 @@ fn an_event_cites_what_decides_on_it_and_nothing_else() {
     check_cited(|_, cited| cited, "accept");
     check_cited(|_, cited| [cited.clone(), cited].concat(), "reject");
     check_cited(|_, _| vec![], "reject");
-    check_cited(
-        |_, cited| [cited, vec!["$unknown".to_owned()]].concat(),
-        "reject",
-    );
+    check_cited(|_, cited| [cited, vec!["$unknown".to_owned()]].concat(), "reject");
     let with_name = |room: &Room, cited: Vec<String>| {
         let name = room.events.last().unwrap().event_id().to_string();
         [cited, vec![name]].concat()
@@ -206,9 +175,7 @@ fn in_new_rooms_the_create_event_must_have_been_accepted() {
     room.join("@b:y");
     let event = room.forge(&text("@b:y", "hi"));
     let mut world = World::new(&room, &room);
-    world
-        .known
-        .found(room.events[0].clone().with_rejected(true));
+    world.known.found(room.events[0].clone().with_rejected(true));
     assert_eq!(word(&world.judge(event, from("y"))), "reject");
 }
 
@@ -245,21 +212,9 @@ fn check_acl(content: serde_json::Value, server: &str, expected: bool) {
 
 #[test]
 fn an_access_list_denies_first_and_allows_what_it_names() {
-    check_acl(
-        json!({"allow": ["*"], "deny": ["*.evil.com"]}),
-        "a.evil.com",
-        false,
-    );
-    check_acl(
-        json!({"allow": ["*"], "deny": ["*.evil.com"]}),
-        "evil.com",
-        true,
-    );
-    check_acl(
-        json!({"allow": ["*"], "deny": ["EVIL.com"]}),
-        "evil.com:80",
-        false,
-    );
+    check_acl(json!({"allow": ["*"], "deny": ["*.evil.com"]}), "a.evil.com", false);
+    check_acl(json!({"allow": ["*"], "deny": ["*.evil.com"]}), "evil.com", true);
+    check_acl(json!({"allow": ["*"], "deny": ["EVIL.com"]}), "evil.com:80", false);
     check_acl(json!({"allow": ["good.com"]}), "other.com", false);
     check_acl(json!({"allow": ["g??d.com"]}), "good.com", true);
     check_acl(json!({}), "any.com", false);
@@ -267,16 +222,8 @@ fn an_access_list_denies_first_and_allows_what_it_names() {
 
 #[test]
 fn an_access_list_may_deny_numbers() {
-    check_acl(
-        json!({"allow": ["*"], "allow_ip_literals": false}),
-        "1.2.3.4",
-        false,
-    );
-    check_acl(
-        json!({"allow": ["*"], "allow_ip_literals": "no"}),
-        "1.2.3.4",
-        true,
-    );
+    check_acl(json!({"allow": ["*"], "allow_ip_literals": false}), "1.2.3.4", false);
+    check_acl(json!({"allow": ["*"], "allow_ip_literals": "no"}), "1.2.3.4", true);
     check_acl(json!({"allow": ["*", 5], "deny": 7}), "[::1]:80", true);
 }
 

@@ -33,13 +33,7 @@ pub struct Draft {
 impl Draft {
     /// A message: an event that leaves the state as it is.
     pub fn message(sender: OwnedUserId, kind: TimelineEventType, content: Box<RawValue>) -> Self {
-        Self {
-            sender,
-            kind,
-            state_key: None,
-            content,
-            redacts: None,
-        }
+        Self { sender, kind, state_key: None, content, redacts: None }
     }
 
     /// A change of the state.
@@ -168,10 +162,7 @@ fn unsigned_object(
     put("type", draft.kind.to_string().into());
     put("content", content.into());
     put("depth", CanonicalJsonValue::Integer(next_depth(tip.depth)));
-    put(
-        "origin_server_ts",
-        CanonicalJsonValue::Integer(now.0.into()),
-    );
+    put("origin_server_ts", CanonicalJsonValue::Integer(now.0.into()));
     put("prev_events", cite_previous(tip)?);
     put("auth_events", cite(auth.into_iter(), tip.rules)?);
     if tip.rules.event_format.require_event_id {
@@ -359,15 +350,10 @@ mod tests {
         let rules = rules("1");
         let room = Room::new("1", "public");
         let object = room.events[1].to_object();
-        let cited = object["prev_events"].as_array().unwrap()[0]
-            .as_array()
-            .unwrap();
+        let cited = object["prev_events"].as_array().unwrap()[0].as_array().unwrap();
         assert_eq!(cited[0].as_str(), Some(room.events[0].event_id().as_str()));
         let hash = ruma::signatures::reference_hash(&room.events[0].to_object(), &rules);
-        assert_eq!(
-            cited[1].as_object().unwrap()["sha256"].as_str(),
-            hash.ok().as_deref()
-        );
+        assert_eq!(cited[1].as_object().unwrap()["sha256"].as_str(), hash.ok().as_deref());
     }
 
     #[test]
@@ -410,10 +396,7 @@ mod tests {
             known: &known,
         };
         let refused = append(&tip, text("@b:y", "hi"), room.time(), &signer("x"));
-        assert_eq!(
-            refused.unwrap_err(),
-            AppendError::Foreign("@b:y".try_into().unwrap())
-        );
+        assert_eq!(refused.unwrap_err(), AppendError::Foreign("@b:y".try_into().unwrap()));
         room.join("@b:y");
     }
 
@@ -422,30 +405,21 @@ mod tests {
         let mut room = Room::new("11", "public");
         let body = "x".repeat(66_000);
         let refused = room.try_say(text("@a:x", &body)).unwrap_err();
-        assert!(matches!(
-            refused,
-            AppendError::Malformed(Malformed::TooLarge(_))
-        ));
+        assert!(matches!(refused, AppendError::Malformed(Malformed::TooLarge(_))));
     }
 
     #[test]
     fn a_fraction_is_no_canonical_number() {
         let mut room = Room::new("11", "public");
         let refused = room.try_say(draft("@a:x", "m.test", None, json!({"n": 0.5})));
-        assert!(matches!(
-            refused,
-            Err(AppendError::Malformed(Malformed::Json(_)))
-        ));
+        assert!(matches!(refused, Err(AppendError::Malformed(Malformed::Json(_)))));
     }
 
     #[test]
     fn a_type_has_at_most_255_bytes() {
         let mut room = Room::new("11", "public");
         let refused = room.try_say(draft("@a:x", &"t".repeat(256), None, json!({})));
-        let field = Malformed::Field {
-            field: "type",
-            problem: "has more than 255 bytes",
-        };
+        let field = Malformed::Field { field: "type", problem: "has more than 255 bytes" };
         assert_eq!(refused.unwrap_err(), AppendError::Malformed(field));
     }
 }

@@ -135,8 +135,10 @@ pub fn authorize_by_state(
     event: &Pdu,
     state: &AuthState,
 ) -> Result<(), Rejection> {
-    check_state_dependent_auth_rules(&rules.authorization, event, |kind, key| {
-        state.get(kind, key)
-    })
-    .map_err(Rejection)
+    check_state_dependent_auth_rules(&rules.authorization, event, |kind, key| state.get(kind, key))
+        .map_err(Rejection)
 }
+
+#[cfg(test)]
+#[path = "auth_tests.rs"]
+mod tests;

@@ -104,10 +104,7 @@ pub fn create(room: &NewRoom) -> Result<Vec<Draft>, UnknownVersion> {
         power_levels(room, &rules),
     ];
     if let Some(alias) = &room.alias {
-        drafts.push(state(
-            StateEventType::RoomCanonicalAlias,
-            json!({ "alias": alias }),
-        ));
+        drafts.push(state(StateEventType::RoomCanonicalAlias, json!({ "alias": alias })));
     }
     let preset = preset_state(room.preset).into_iter();
     let wanted = preset.filter(|(kind, _)| initial(room, kind).is_none());
@@ -178,18 +175,9 @@ fn preset_state(preset: Preset) -> [(StateEventType, Value); 3] {
         Preset::PublicChat => ("public", "forbidden"),
     };
     [
-        (
-            StateEventType::RoomJoinRules,
-            json!({ "join_rule": join_rule }),
-        ),
-        (
-            StateEventType::RoomHistoryVisibility,
-            json!({ "history_visibility": "shared" }),
-        ),
-        (
-            StateEventType::RoomGuestAccess,
-            json!({ "guest_access": guest_access }),
-        ),
+        (StateEventType::RoomJoinRules, json!({ "join_rule": join_rule })),
+        (StateEventType::RoomHistoryVisibility, json!({ "history_visibility": "shared" })),
+        (StateEventType::RoomGuestAccess, json!({ "guest_access": guest_access })),
     ]
 }
 

@@ -56,11 +56,7 @@ fn events_come_in_the_order_of_the_specification() {
     wishes.name = Some("Pub".to_owned());
     wishes.topic = Some("Beer".to_owned());
     wishes.invite = vec![user("@b:x")];
-    let kinds: Vec<_> = build(&wishes)
-        .events
-        .iter()
-        .map(|e| e.kind().to_string())
-        .collect();
+    let kinds: Vec<_> = build(&wishes).events.iter().map(|e| e.kind().to_string()).collect();
     let expected = [
         "create",
         "member",
@@ -85,16 +81,8 @@ fn presets_decide_who_may_join() {
         (Preset::TrustedPrivateChat, "invite", "can_join"),
         (Preset::PublicChat, "public", "forbidden"),
     ] {
-        check(
-            preset(name),
-            "m.room.join_rules",
-            &json!({ "join_rule": rule }),
-        );
-        check(
-            preset(name),
-            "m.room.guest_access",
-            &json!({ "guest_access": guests }),
-        );
+        check(preset(name), "m.room.join_rules", &json!({ "join_rule": rule }));
+        check(preset(name), "m.room.guest_access", &json!({ "guest_access": guests }));
         let shared = json!({"history_visibility": "shared"});
         check(preset(name), "m.room.history_visibility", &shared);
     }
@@ -111,9 +99,7 @@ fn initial_state_wins_over_the_preset_and_is_said_once() {
     let mut wishes = wishes("11");
     change(&mut wishes);
     let drafts = create(&wishes).unwrap();
-    let rules = drafts
-        .iter()
-        .filter(|draft| draft.kind == TimelineEventType::RoomJoinRules);
+    let rules = drafts.iter().filter(|draft| draft.kind == TimelineEventType::RoomJoinRules);
     assert_eq!(rules.count(), 1);
 }
 
@@ -152,11 +138,7 @@ fn the_create_event_names_the_creator_where_its_version_wants_it() {
 fn the_creator_has_a_hundred_or_stands_above_all_levels() {
     for version in VERSIONS {
         let levels = content(&build(&wishes(version)), "m.room.power_levels", "");
-        let users = if version == "12" {
-            json!({})
-        } else {
-            json!({"@a:x": 100})
-        };
+        let users = if version == "12" { json!({}) } else { json!({"@a:x": 100}) };
         assert_eq!(levels["users"], users, "room version {version}");
         let tombstone = if version == "12" { 150 } else { 100 };
         assert_eq!(levels["events"]["m.room.tombstone"], tombstone);
@@ -177,10 +159,7 @@ fn in_a_trusted_chat_those_invited_have_the_creators_power() {
             assert_eq!(levels["users"], json!({}));
             assert_eq!(*creators, json!(["@c:x", "@b:x"]));
         } else {
-            assert_eq!(
-                levels["users"],
-                json!({"@a:x": 100, "@b:x": 100, "@c:x": 100})
-            );
+            assert_eq!(levels["users"], json!({"@a:x": 100, "@b:x": 100, "@c:x": 100}));
         }
     }
 }
@@ -243,10 +222,7 @@ fn wishes_that_contradict_each_other_are_refused_by_the_room() {
     let mut wishes = wishes("12");
     wishes.power_levels = object(json!({"users": {"@a:x": 100}}));
     let mut room = Room::empty("12");
-    let results = create(&wishes)
-        .unwrap()
-        .into_iter()
-        .map(|draft| room.try_say(draft));
+    let results = create(&wishes).unwrap().into_iter().map(|draft| room.try_say(draft));
     assert!(results.take(3).any(|result| result.is_err()));
 }
 

@@ -88,10 +88,7 @@ impl Known {
         if missing.is_empty() {
             return Ok(found);
         }
-        Err(Needs {
-            state: [(at.clone(), missing)].into(),
-            ..Needs::default()
-        })
+        Err(Needs { state: [(at.clone(), missing)].into(), ..Needs::default() })
     }
 
     /// Fails with those of `ids` that were never looked up.
@@ -100,10 +97,7 @@ impl Known {
         ids: impl IntoIterator<Item = &'a OwnedEventId>,
     ) -> Result<(), Needs> {
         let missing = ids.into_iter().filter(|id| !self.was_asked(id));
-        let needs = Needs {
-            events: missing.cloned().collect(),
-            ..Needs::default()
-        };
+        let needs = Needs { events: missing.cloned().collect(), ..Needs::default() };
         if needs.is_empty() { Ok(()) } else { Err(needs) }
     }
 }

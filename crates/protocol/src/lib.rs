@@ -24,6 +24,8 @@ mod auth;
 mod client;
 mod create;
 mod format;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 mod known;
 mod pdu;

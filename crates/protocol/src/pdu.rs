@@ -108,9 +108,7 @@ impl Pdu {
             cited("prev_events", fields.prev_events, rules)?,
             cited("auth_events", fields.auth_events, rules)?,
         );
-        let slot = fields
-            .state_key
-            .map(|key| (StateEventType::from(fields.kind.to_string()), key));
+        let slot = fields.state_key.map(|key| (StateEventType::from(fields.kind.to_string()), key));
         Ok(Self::new(Parsed {
             id,
             room,
@@ -129,10 +127,7 @@ impl Pdu {
     }
 
     pub(crate) fn new(event: Parsed) -> Self {
-        Self {
-            event: Arc::new(event),
-            rejected: false,
-        }
+        Self { event: Arc::new(event), rejected: false }
     }
 
     /// The same event, known to have been rejected or not when it arrived.

@@ -46,10 +46,7 @@ impl Power {
             return UserPowerLevel::Infinite;
         }
         match &self.levels {
-            Some(levels) => levels
-                .user_power_level(user, &self.rules)
-                .unwrap_or_default()
-                .into(),
+            Some(levels) => levels.user_power_level(user, &self.rules).unwrap_or_default().into(),
             None if creator => Int::from(100).into(),
             None => self.required(Field::UsersDefault).into(),
         }
@@ -172,14 +169,8 @@ mod tests {
 
     #[test]
     fn redacting_others_and_notifying_all_takes_half_the_power() {
-        check(
-            |power, by, _| power.may_redact_others(by),
-            "aa am ao ma mm mo",
-        );
-        check(
-            |power, by, _| power.may_notify_room(by),
-            "aa am ao ma mm mo",
-        );
+        check(|power, by, _| power.may_redact_others(by), "aa am ao ma mm mo");
+        check(|power, by, _| power.may_notify_room(by), "aa am ao ma mm mo");
     }
 
     #[test]
@@ -187,21 +178,15 @@ mod tests {
         let (message, name) = ("m.room.message".into(), "m.room.name".into());
         let all = "aa am ao ma mm mo oa om oo";
         check(|power, by, _| power.may_send(by, &message, None), all);
-        check(
-            |power, by, _| power.may_send(by, &name, Some("")),
-            "aa am ao ma mm mo",
-        );
+        check(|power, by, _| power.may_send(by, &name, Some("")), "aa am ao ma mm mo");
     }
 
     #[test]
     fn without_power_levels_the_creator_has_a_hundred_or_all() {
         for version in VERSIONS {
             let power = power(version, None);
-            let expected = if version == "12" {
-                UserPowerLevel::Infinite
-            } else {
-                Int::from(100).into()
-            };
+            let expected =
+                if version == "12" { UserPowerLevel::Infinite } else { Int::from(100).into() };
             assert_eq!(power.of(&user("@a:x")), expected, "room version {version}");
             assert_eq!(power.of(&user("@b:x")), Int::from(0));
         }
@@ -222,17 +207,8 @@ mod tests {
             json!({"users": {"@a:x": 100}, "events": {"m.test": 30}, "events_default": 5});
         let levels = room.say(draft("@a:x", "m.room.power_levels", Some(""), content));
         let power = Power::new(&room.rules, &room.events[0], Some(&levels));
-        assert_eq!(
-            power.required_to_send(&"m.test".into(), None),
-            Int::from(30)
-        );
-        assert_eq!(
-            power.required_to_send(&"m.other".into(), None),
-            Int::from(5)
-        );
-        assert_eq!(
-            power.required_to_send(&"m.other".into(), Some("")),
-            Int::from(50)
-        );
+        assert_eq!(power.required_to_send(&"m.test".into(), None), Int::from(30));
+        assert_eq!(power.required_to_send(&"m.other".into(), None), Int::from(5));
+        assert_eq!(power.required_to_send(&"m.other".into(), Some("")), Int::from(50));
     }
 }

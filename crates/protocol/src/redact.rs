@@ -52,11 +52,7 @@ mod tests {
             assert_eq!(got, kept(version), "{kind} in room version {version}");
             assert_eq!(redacted.event_id(), event.event_id());
             let again = Pdu::parse(redacted.json().get(), &rules).unwrap();
-            assert_eq!(
-                again.event_id(),
-                event.event_id(),
-                "the ID covers only what stays"
-            );
+            assert_eq!(again.event_id(), event.event_id(), "the ID covers only what stays");
         }
     }
 
@@ -65,10 +61,7 @@ mod tests {
         let last = room.events.last().unwrap();
         let mut object = last.to_object();
         let content = serde_json::from_value(content.clone()).unwrap();
-        object.insert(
-            "content".to_owned(),
-            ruma::CanonicalJsonValue::Object(content),
-        );
+        object.insert("content".to_owned(), ruma::CanonicalJsonValue::Object(content));
         object.insert("type".to_owned(), kind.into());
         Pdu::parse(&serde_json::to_string(&object).unwrap(), &room.rules).unwrap()
     }
@@ -110,17 +103,9 @@ mod tests {
             }
             kept
         });
-        check(
-            "m.room.power_levels",
-            &json!({"ban": 1, "invite": 2, "notifications": {}}),
-            |v| {
-                if at_least(v, 11) {
-                    json!({"ban": 1, "invite": 2})
-                } else {
-                    json!({"ban": 1})
-                }
-            },
-        );
+        check("m.room.power_levels", &json!({"ban": 1, "invite": 2, "notifications": {}}), |v| {
+            if at_least(v, 11) { json!({"ban": 1, "invite": 2}) } else { json!({"ban": 1}) }
+        });
         let visibility = json!({"history_visibility": "joined", "x": 1});
         let kept = json!({"history_visibility": "joined"});
         check("m.room.history_visibility", &visibility, |_| kept.clone());
@@ -129,27 +114,15 @@ mod tests {
     #[test]
     fn aliases_stay_in_the_oldest_rooms() {
         check("m.room.aliases", &json!({"aliases": ["#a:x"]}), |version| {
-            if at_least(version, 6) {
-                json!({})
-            } else {
-                json!({"aliases": ["#a:x"]})
-            }
+            if at_least(version, 6) { json!({}) } else { json!({"aliases": ["#a:x"]}) }
         });
     }
 
     #[test]
     fn a_redaction_keeps_its_target_in_the_newest_rooms() {
-        check(
-            "m.room.redaction",
-            &json!({"redacts": "$e", "reason": "r"}),
-            |version| {
-                if at_least(version, 11) {
-                    json!({"redacts": "$e"})
-                } else {
-                    json!({})
-                }
-            },
-        );
+        check("m.room.redaction", &json!({"redacts": "$e", "reason": "r"}), |version| {
+            if at_least(version, 11) { json!({"redacts": "$e"}) } else { json!({}) }
+        });
     }
 
     #[test]

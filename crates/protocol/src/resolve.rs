@@ -84,10 +84,7 @@ pub fn contention(
     } else {
         BTreeSet::new()
     };
-    Ok(Contention {
-        difference: graph::difference(forks, &order),
-        subgraph,
-    })
+    Ok(Contention { difference: graph::difference(forks, &order), subgraph })
 }
 
 /// The branches, unless they all lead to the same state.
@@ -100,10 +97,7 @@ fn differing(forks: &[StateIds]) -> Option<&[StateIds]> {
 fn conflicted(forks: &[StateIds]) -> BTreeSet<&OwnedEventId> {
     let everywhere = |slot, id| forks.iter().all(|fork| fork.get(slot) == Some(id));
     let entries = forks.iter().flatten();
-    entries
-        .filter(|(slot, id)| !everywhere(*slot, *id))
-        .map(|(_, id)| id)
-        .collect()
+    entries.filter(|(slot, id)| !everywhere(*slot, *id)).map(|(_, id)| id).collect()
 }
 
 #[cfg(test)]

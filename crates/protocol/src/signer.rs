@@ -19,9 +19,8 @@ pub struct Signer {
 pub struct InvalidKey(String);
 
 /// What stands before the 32 bytes of an ed25519 seed in PKCS #8.
-const PKCS8_HEADER: [u8; 16] = [
-    0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-];
+const PKCS8_HEADER: [u8; 16] =
+    [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 impl Signer {
     /// A signer with a key that is read already.
@@ -69,10 +68,7 @@ impl Signer {
         let signature = self.key.sign(bytes.as_bytes());
         let signatures = object_in(event, "signatures");
         let own = object_in(signatures, self.server.as_str());
-        own.insert(
-            signature.id(),
-            CanonicalJsonValue::String(signature.base64()),
-        );
+        own.insert(signature.id(), CanonicalJsonValue::String(signature.base64()));
     }
 }
 
@@ -109,9 +105,7 @@ mod tests {
             .with_decode_allow_trailing_bits(true)
             .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone);
         let engine = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient);
-        let seed = engine
-            .decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1")
-            .unwrap();
+        let seed = engine.decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1").unwrap();
         let seed = seed.as_slice().try_into().unwrap();
         Signer::from_seed("domain".try_into().unwrap(), seed, "1").unwrap()
     }

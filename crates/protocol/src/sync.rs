@@ -41,9 +41,7 @@ impl<P: Ord + Copy> Timeline<P> {
     fn last_in_slot(&self) -> BTreeMap<&Slot, &Pdu> {
         let in_slot = |(_, event): &'_ (P, Pdu)| event.slot().is_some();
         let events = self.events.iter().filter(|entry| in_slot(entry));
-        events
-            .filter_map(|(_, event)| Some((event.slot()?, event)))
-            .collect()
+        events.filter_map(|(_, event)| Some((event.slot()?, event))).collect()
     }
 }
 
@@ -54,10 +52,8 @@ pub fn cut<P: Ord + Copy>(
     changes: &[Change<P>],
     limit: usize,
 ) -> Timeline<P> {
-    let at_end: BTreeMap<&Slot, Option<&OwnedEventId>> = changes
-        .iter()
-        .map(|change| (&change.slot, change.event.as_ref()))
-        .collect();
+    let at_end: BTreeMap<&Slot, Option<&OwnedEventId>> =
+        changes.iter().map(|change| (&change.slot, change.event.as_ref())).collect();
     let last: BTreeMap<Slot, usize> = events
         .iter()
         .enumerate()
@@ -70,10 +66,7 @@ pub fn cut<P: Ord + Copy>(
     let behind = misleading.map(|(_, index)| index + 1).max().unwrap_or(0);
     let start = behind.max(events.len().saturating_sub(limit));
     let timeline = events.split_off(start);
-    Timeline {
-        events: timeline,
-        limited: !events.is_empty(),
-    }
+    Timeline { events: timeline, limited: !events.is_empty() }
 }
 
 /// What each changed slot holds at the end of `changes` (oldest first): `state_after` of a sync. Emptied slots are left out,

@@ -63,12 +63,7 @@ impl History {
 
     fn change(&mut self, at: u64, slot: Slot, event: OwnedEventId) {
         let replaced = self.state.insert(slot.clone(), event.clone());
-        self.changes.push(Change {
-            at,
-            slot,
-            event: Some(event),
-            replaced,
-        });
+        self.changes.push(Change { at, slot, event: Some(event), replaced });
     }
 
     /// Puts the first event ever of a slot back.
@@ -172,10 +167,7 @@ fn the_timeline_starts_behind_an_event_that_lost() {
 fn without_the_cut_the_law_would_break() {
     let history = History::new(&[Step::Set(1), Step::Lose(1)]);
     let (events, changes) = history.since(0);
-    let whole = Timeline {
-        events,
-        limited: false,
-    };
+    let whole = Timeline { events, limited: false };
     let known = fold(StateIds::new(), state(&changes, &whole), &whole);
     assert_ne!(known, history.state);
 }
@@ -191,10 +183,7 @@ fn check(memberships: &str, expected: Option<Section>) {
         _ => MembershipState::Leave,
     };
     let all: Vec<_> = memberships.chars().map(membership).collect();
-    let stay = Stay {
-        then: &all[0],
-        changes: &all[1..],
-    };
+    let stay = Stay { then: &all[0], changes: &all[1..] };
     assert_eq!(section(stay), expected, "{memberships}");
 }
 
@@ -238,34 +227,17 @@ fn a_first_sync_tells_left_rooms_on_request_only() {
     assert_eq!(first_section(&leave, true, true), None);
     let join = first_section(&MembershipState::Join, false, false);
     assert_eq!(join, Some(Section::Join { newly: true }));
-    assert_eq!(
-        first_section(&MembershipState::Invite, false, true),
-        Some(Section::Invite)
-    );
-    assert_eq!(
-        first_section(&MembershipState::Knock, false, false),
-        Some(Section::Knock)
-    );
+    assert_eq!(first_section(&MembershipState::Invite, false, true), Some(Section::Invite));
+    assert_eq!(first_section(&MembershipState::Knock, false, false), Some(Section::Knock));
 }
 
 #[track_caller]
 fn check_heroes(members: &[(&str, MembershipState)], expected: &[&str]) {
-    let members: Vec<_> = members
-        .iter()
-        .map(|(id, state)| (user(id), state.clone()))
-        .collect();
-    let got = heroes(
-        members.iter().map(|(id, state)| (id, state)),
-        &user("@me:x"),
-    );
+    let members: Vec<_> = members.iter().map(|(id, state)| (user(id), state.clone())).collect();
+    let got = heroes(members.iter().map(|(id, state)| (id, state)), &user("@me:x"));
     assert_eq!(
         got,
-        expected
-            .iter()
-            .map(|id| user(id))
-            .collect::<Vec<_>>()
-            .iter()
-            .collect::<Vec<_>>()
+        expected.iter().map(|id| user(id)).collect::<Vec<_>>().iter().collect::<Vec<_>>()
     );
 }
 
@@ -273,21 +245,11 @@ fn check_heroes(members: &[(&str, MembershipState)], expected: &[&str]) {
 fn heroes_are_those_present_else_those_gone() {
     use MembershipState::{Ban, Invite, Join, Knock, Leave};
     check_heroes(
-        &[
-            ("@me:x", Join),
-            ("@a:x", Join),
-            ("@b:x", Leave),
-            ("@c:x", Invite),
-        ],
+        &[("@me:x", Join), ("@a:x", Join), ("@b:x", Leave), ("@c:x", Invite)],
         &["@a:x", "@c:x"],
     );
     check_heroes(
-        &[
-            ("@me:x", Join),
-            ("@a:x", Leave),
-            ("@b:x", Ban),
-            ("@c:x", Knock),
-        ],
+        &[("@me:x", Join), ("@a:x", Leave), ("@b:x", Ban), ("@c:x", Knock)],
         &["@a:x", "@b:x"],
     );
     let many = ["@a:x", "@b:x", "@c:x", "@d:x", "@e:x", "@f:x"];

@@ -9,13 +9,12 @@ use ruma::{
 use serde_json::{Value, json, value::to_raw_value};
 
 use crate::{
-    AppendError, AuthState, Draft, Known, Pdu, ServerKey, Signer, Slot, Tip, append, append::build,
-    auth_slots,
+    AppendError, AuthState, Draft, Known, Pdu, ServerKey, Signer, Slot, StateIds, Tip, append,
+    append::build, auth_slots,
 };
 
-pub(crate) const VERSIONS: [&str; 12] = [
-    "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
-];
+pub(crate) const VERSIONS: [&str; 12] =
+    ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
 
 pub(crate) fn rules(version: &str) -> RoomVersionRules {
     RoomVersionId::try_from(version).unwrap().rules().unwrap()
@@ -113,6 +112,11 @@ impl Room {
         let slots = auth_slots(&self.rules, draft).unwrap_or_default();
         let events = slots.iter().filter_map(|slot| self.state.get(slot));
         events.cloned().collect()
+    }
+
+    pub(crate) fn state_ids(&self) -> StateIds {
+        let entries = self.state.iter();
+        entries.map(|(slot, event)| (slot.clone(), event.event_id().clone())).collect()
     }
 
     pub(crate) fn known(&self) -> Known {

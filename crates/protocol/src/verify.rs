@@ -113,11 +113,7 @@ fn keys_for(
         }
         keys.insert(server.to_string(), usable);
     }
-    if needs.is_empty() {
-        Ok(keys)
-    } else {
-        Err(needs)
-    }
+    if needs.is_empty() { Ok(keys) } else { Err(needs) }
 }
 
 /// The IDs of the ed25519 keys with which a server signed; a few suffice.
@@ -125,13 +121,9 @@ fn key_ids<'a>(
     object: &'a CanonicalJsonObject,
     server: &OwnedServerName,
 ) -> impl Iterator<Item = &'a str> {
-    let signatures = object
-        .get("signatures")
-        .and_then(CanonicalJsonValue::as_object);
+    let signatures = object.get("signatures").and_then(CanonicalJsonValue::as_object);
     let own = signatures.and_then(|all| all.get(server.as_str())?.as_object());
-    let ids = own
-        .into_iter()
-        .flat_map(|own| own.keys().map(String::as_str));
+    let ids = own.into_iter().flat_map(|own| own.keys().map(String::as_str));
     ids.filter(|id| id.starts_with("ed25519:")).take(8)
 }
 

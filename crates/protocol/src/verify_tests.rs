@@ -37,40 +37,19 @@ fn malformed(result: &Result<Verified, Dropped>) -> bool {
 
 #[test]
 fn what_is_as_it_was_signed_is_taken() {
-    check(
-        |_| {},
-        |result| {
-            result
-                .as_ref()
-                .unwrap()
-                .pdu()
-                .content()
-                .get()
-                .contains("hello")
-        },
-    );
+    check(|_| {}, |result| result.as_ref().unwrap().pdu().content().get().contains("hello"));
 }
 
 #[test]
 fn what_servers_add_on_the_way_is_left_out() {
     let added = |json: &mut Value| json["unsigned"] = json!({"age": 5});
-    check(added, |result| {
-        !result
-            .as_ref()
-            .unwrap()
-            .pdu()
-            .json()
-            .get()
-            .contains("unsigned")
-    });
+    check(added, |result| !result.as_ref().unwrap().pdu().json().get().contains("unsigned"));
 }
 
 #[test]
 fn a_changed_content_is_redacted() {
     let change = |json: &mut Value| json["content"]["body"] = "changed".into();
-    check(change, |result| {
-        result.as_ref().unwrap().pdu().content().get() == "{}"
-    });
+    check(change, |result| result.as_ref().unwrap().pdu().content().get() == "{}");
 }
 
 #[test]
@@ -80,9 +59,7 @@ fn a_redacted_event_keeps_its_id() {
         let mut known = Known::default();
         tell_key(&mut known, "y", 1_000_000);
         json["content"]["body"] = "changed".into();
-        let verified = verify(&json.to_string(), &room.rules, &known)
-            .unwrap()
-            .unwrap();
+        let verified = verify(&json.to_string(), &room.rules, &known).unwrap().unwrap();
         let original = room.events.last().unwrap();
         assert_eq!(verified.into_pdu().event_id(), original.event_id());
     }
@@ -99,10 +76,7 @@ fn without_a_signature_it_is_dropped() {
     check(|json| json["signatures"] = json!({}), unsigned);
     check(|json| json["signatures"]["y"] = json!({}), unsigned);
     check(|json| json["signatures"] = 5.into(), unsigned);
-    check(
-        |json| json["signatures"]["y"] = json!({"ed25519:1": "nonsense"}),
-        unsigned,
-    );
+    check(|json| json["signatures"]["y"] = json!({"ed25519:1": "nonsense"}), unsigned);
 }
 
 #[test]
@@ -110,28 +84,16 @@ fn what_is_no_event_is_dropped() {
     check(|json| json["type"] = 5.into(), malformed);
     check(|json| json["content"] = "x".into(), malformed);
     check(|json| json["content"]["n"] = 0.5.into(), malformed);
-    check(
-        |json| json["content"]["n"] = 9_007_199_254_740_993_u64.into(),
-        malformed,
-    );
+    check(|json| json["content"]["n"] = 9_007_199_254_740_993_u64.into(), malformed);
     check(|json| json["depth"] = (-1).into(), malformed);
     check(|json| json["sender"] = "b".into(), malformed);
     check(|json| json["room_id"] = "r".into(), malformed);
     check(|json| json["prev_events"] = "$e".into(), malformed);
-    check(
-        |json| json["prev_events"] = vec!["$e"; 21].into(),
-        malformed,
-    );
-    check(
-        |json| json["auth_events"] = vec!["$e"; 11].into(),
-        malformed,
-    );
+    check(|json| json["prev_events"] = vec!["$e"; 21].into(), malformed);
+    check(|json| json["auth_events"] = vec!["$e"; 11].into(), malformed);
     check(|json| json["auth_events"] = json!([5]), malformed);
     check(|json| json["state_key"] = "k".repeat(256).into(), malformed);
-    check(
-        |json| json["unsigned"] = "u".repeat(66_000).into(),
-        malformed,
-    );
+    check(|json| json["unsigned"] = "u".repeat(66_000).into(), malformed);
     check(|json| *json = json!([]), malformed);
 }
 
@@ -162,11 +124,7 @@ fn since_version_5_a_key_must_have_been_valid_then() {
         let sent = u32::try_from(u64::from(sent)).unwrap();
         let mut known = Known::default();
         tell_key(&mut known, "y", sent);
-        assert!(
-            verify(&json.to_string(), &room.rules, &known)
-                .unwrap()
-                .is_ok()
-        );
+        assert!(verify(&json.to_string(), &room.rules, &known).unwrap().is_ok());
         tell_key(&mut known, "y", sent - 1);
         let late = verify(&json.to_string(), &room.rules, &known).unwrap();
         let old = ["1", "2", "3", "4"].contains(&version);
@@ -201,9 +159,7 @@ fn in_the_oldest_rooms_the_server_in_the_event_id_signs_too() {
     json["event_id"] = "$other:z".into();
     let mut known = Known::default();
     tell_key(&mut known, "y", 1_000_000);
-    assert!(unsigned(
-        &verify(&json.to_string(), &room.rules, &known).unwrap()
-    ));
+    assert!(unsigned(&verify(&json.to_string(), &room.rules, &known).unwrap()));
 }
 
 #[test]

@@ -57,11 +57,7 @@ pub fn membership_in(member: &Pdu) -> MembershipState {
     struct Content {
         membership: MembershipState,
     }
-    member
-        .content_as()
-        .map_or(MembershipState::Leave, |content: Content| {
-            content.membership
-        })
+    member.content_as().map_or(MembershipState::Leave, |content: Content| content.membership)
 }
 
 /// The setting in an `m.room.history_visibility` event. What is not understood means `shared`.
@@ -107,10 +103,7 @@ mod tests {
             let seeing = MEMBERSHIPS.iter().filter(|membership| {
                 let visibility = visibility.clone();
                 let membership = (*membership).clone();
-                let before = Moment {
-                    visibility,
-                    membership,
-                };
+                let before = Moment { visibility, membership };
                 can_see(&message, &user("@b:x"), &before, later)
             });
             let seeing: Vec<_> = seeing.map(ToString::to_string).collect();
@@ -126,11 +119,7 @@ mod tests {
 
     #[test]
     fn shared_history_is_for_those_who_join_later() {
-        check(
-            &HistoryVisibility::Shared,
-            "join",
-            "join invite knock leave ban",
-        );
+        check(&HistoryVisibility::Shared, "join", "join invite knock leave ban");
         check(&"nonsense".into(), "join", "join invite knock leave ban");
     }
 
@@ -156,12 +145,7 @@ mod tests {
     fn check_last(visibility: &str, events: &[crate::Draft], expected: bool) {
         let mut room = Room::new("11", "public");
         let content = json!({ "history_visibility": visibility });
-        room.say(draft(
-            "@a:x",
-            "m.room.history_visibility",
-            Some(""),
-            content,
-        ));
+        room.say(draft("@a:x", "m.room.history_visibility", Some(""), content));
         let (last, first) = events.split_last().unwrap();
         for event in first {
             room.say(event.clone());
@@ -177,11 +161,7 @@ mod tests {
     fn one_sees_ones_own_coming_and_going() {
         let join = member("@b:x", "@b:x", "join");
         check_last("joined", std::slice::from_ref(&join), true);
-        check_last(
-            "joined",
-            &[join.clone(), member("@b:x", "@b:x", "leave")],
-            true,
-        );
+        check_last("joined", &[join.clone(), member("@b:x", "@b:x", "leave")], true);
         check_last("joined", &[join, member("@a:x", "@b:x", "ban")], true);
         check_last("joined", &[member("@a:x", "@b:x", "invite")], false);
         check_last("invited", &[member("@a:x", "@b:x", "invite")], true);

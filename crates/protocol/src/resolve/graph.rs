@@ -12,20 +12,11 @@ pub(super) fn oldest_first<'a>(
     starts: impl Iterator<Item = &'a OwnedEventId>,
     known: &'a Known,
 ) -> Result<Vec<&'a Pdu>, Unresolved> {
-    let mut walk = Walk {
-        known,
-        done: HashMap::new(),
-        order: Vec::new(),
-        needs: Needs::default(),
-    };
+    let mut walk = Walk { known, done: HashMap::new(), order: Vec::new(), needs: Needs::default() };
     for start in starts {
         walk.visit(start)?;
     }
-    if walk.needs.is_empty() {
-        Ok(walk.order)
-    } else {
-        Err(walk.needs.into())
-    }
+    if walk.needs.is_empty() { Ok(walk.order) } else { Err(walk.needs.into()) }
 }
 
 struct Walk<'a> {

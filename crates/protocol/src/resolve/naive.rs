@@ -40,14 +40,10 @@ impl Naive<'_> {
     }
 
     fn full_conflicted_set(&self, forks: &[StateIds], conflicted: &Ids) -> Ids {
-        let chains = forks
-            .iter()
-            .map(|fork| fork.values().flat_map(|id| self.chain(id)).collect());
+        let chains = forks.iter().map(|fork| fork.values().flat_map(|id| self.chain(id)).collect());
         let chains: Vec<Ids> = chains.collect();
         let all: Ids = chains.iter().flatten().cloned().collect();
-        let differing = all
-            .into_iter()
-            .filter(|id| !chains.iter().all(|chain| chain.contains(id)));
+        let differing = all.into_iter().filter(|id| !chains.iter().all(|chain| chain.contains(id)));
         let mut full: Ids = differing.chain(conflicted.iter().cloned()).collect();
         if self.v2.consider_conflicted_state_subgraph {
             for one in conflicted {
@@ -105,10 +101,7 @@ impl Naive<'_> {
     fn check_in_turn(&self, mut state: StateIds, order: &[OwnedEventId]) -> StateIds {
         for id in order {
             let event = &self.events[id];
-            let cited = self
-                .cited(event)
-                .into_iter()
-                .filter(|cited| !cited.rejected());
+            let cited = self.cited(event).into_iter().filter(|cited| !cited.rejected());
             let mut auth: AuthState = cited.cloned().collect();
             let slots = auth_slots_of(self.rules, event).unwrap();
             let present = slots.iter().filter_map(|slot| state.get(slot));
@@ -145,21 +138,15 @@ impl Naive<'_> {
         let entries = || forks.iter().flatten();
         let everywhere =
             |(slot, id): &(_, &OwnedEventId)| forks.iter().all(|fork| fork.get(*slot) == Some(id));
-        let unconflicted: StateIds = entries()
-            .filter(everywhere)
-            .map(|(slot, id)| (slot.clone(), id.clone()))
-            .collect();
+        let unconflicted: StateIds =
+            entries().filter(everywhere).map(|(slot, id)| (slot.clone(), id.clone())).collect();
         let conflicts = entries().filter(|entry| !everywhere(entry));
         let conflicted: Ids = conflicts.map(|(_, id)| id.clone()).collect();
         if conflicted.is_empty() {
             return unconflicted;
         }
         let full = self.full_conflicted_set(forks, &conflicted);
-        let power: Ids = full
-            .iter()
-            .filter(|id| self.is_power_event(id))
-            .cloned()
-            .collect();
+        let power: Ids = full.iter().filter(|id| self.is_power_event(id)).cloned().collect();
         let cited = power.iter().flat_map(|id| self.chain(id));
         let mut chosen: Ids = cited.filter(|id| full.contains(id)).collect();
         chosen.extend(power);
@@ -170,9 +157,7 @@ impl Naive<'_> {
         };
         let partial = self.check_in_turn(start, &self.power_order(&chosen));
         let rest: Ids = full.difference(&chosen).cloned().collect();
-        let levels = partial
-            .get(&(StateEventType::RoomPowerLevels, String::new()))
-            .cloned();
+        let levels = partial.get(&(StateEventType::RoomPowerLevels, String::new())).cloned();
         let mut state = self.check_in_turn(partial, &self.mainline_order(&rest, levels.as_ref()));
         state.extend(unconflicted);
         state

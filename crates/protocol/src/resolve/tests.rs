@@ -34,12 +34,7 @@ impl Try {
             6 | 7 => self.levels(room),
             8 => {
                 let rule = ["public", "invite", "public", "invite"][self.level];
-                draft(
-                    by,
-                    "m.room.join_rules",
-                    Some(""),
-                    json!({ "join_rule": rule }),
-                )
+                draft(by, "m.room.join_rules", Some(""), json!({ "join_rule": rule }))
             }
             _ => draft(by, "m.room.topic", Some(""), json!({ "topic": self.level })),
         }
@@ -77,13 +72,6 @@ fn history() -> impl Strategy<Value = Vec<Vec<Vec<Try>>>> {
     prop::collection::vec(round, 1..4)
 }
 
-fn ids(state: &State) -> StateIds {
-    let entries = state.iter();
-    entries
-        .map(|(slot, event)| (slot.clone(), event.event_id().clone()))
-        .collect()
-}
-
 fn run(room: &Room, tries: &[Try]) -> Room {
     let mut room = room.clone();
     for attempt in tries {
@@ -110,10 +98,8 @@ fn join(branches: &[Room], state: &StateIds) -> Room {
     room.tips.sort();
     room.tips.dedup();
     let find = |id: &OwnedEventId| room.events.iter().find(|event| event.event_id() == id);
-    let state: State = state
-        .iter()
-        .map(|(slot, id)| (slot.clone(), find(id).unwrap().clone()))
-        .collect();
+    let state: State =
+        state.iter().map(|(slot, id)| (slot.clone(), find(id).unwrap().clone())).collect();
     room.state = state;
     room
 }
@@ -131,7 +117,7 @@ fn meet(
     }
     for round in rounds {
         let branches: Vec<_> = round.iter().map(|tries| run(&room, tries)).collect();
-        let forks: Vec<_> = branches.iter().map(|branch| ids(&branch.state)).collect();
+        let forks: Vec<_> = branches.iter().map(|branch| branch.state_ids()).collect();
         let all = join(&branches, &forks[0]);
         let resolved = resolve(&room.rules, &forks, &all.known()).unwrap();
         law(&all, &forks, &resolved);
@@ -262,7 +248,7 @@ fn check(versions: &[&str], one: &[Draft], two: &[Draft], slot: (&str, &str), ex
             branch
         };
         let branches = [branch(one), branch(two)];
-        let forks = branches.each_ref().map(|branch| ids(&branch.state));
+        let forks = branches.each_ref().map(|branch| branch.state_ids());
         let known = join(&branches, &forks[0]).known();
         let resolved = resolve(&room.rules, &forks, &known).unwrap();
         let id = resolved.get(&(slot.0.into(), slot.1.to_owned()));
@@ -281,120 +267,53 @@ const NEWER: [&str; 11] = ["2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "
 fn a_ban_wins_over_what_the_banned_did_meanwhile() {
     let ban = [member("@a:x", "@b:y", "ban")];
     let meanwhile = [topic("@b:y", "mine")];
-    check(
-        &VERSIONS,
-        &ban,
-        &meanwhile,
-        ("m.room.member", "@b:y"),
-        &json!({"membership": "ban"}),
-    );
+    check(&VERSIONS, &ban, &meanwhile, ("m.room.member", "@b:y"), &json!({"membership": "ban"}));
     let before = [topic("@a:x", "ours"), member("@a:x", "@b:y", "ban")];
     let theirs = [topic("@b:y", "theirs"), topic("@b:y", "mine")];
-    check(
-        &NEWER,
-        &before,
-        &theirs,
-        ("m.room.topic", ""),
-        &json!({"topic": "ours"}),
-    );
+    check(&NEWER, &before, &theirs, ("m.room.topic", ""), &json!({"topic": "ours"}));
 }
 
 #[test]
 fn the_later_topic_wins() {
     let early = [topic("@a:x", "early")];
-    let late = [
-        draft("@b:y", "m.test", None, json!({})),
-        topic("@b:y", "late"),
-    ];
-    check(
-        &VERSIONS,
-        &early,
-        &late,
-        ("m.room.topic", ""),
-        &json!({"topic": "late"}),
-    );
-    check(
-        &VERSIONS,
-        &late,
-        &early,
-        ("m.room.topic", ""),
-        &json!({"topic": "late"}),
-    );
+    let late = [draft("@b:y", "m.test", None, json!({})), topic("@b:y", "late")];
+    check(&VERSIONS, &early, &late, ("m.room.topic", ""), &json!({"topic": "late"}));
+    check(&VERSIONS, &late, &early, ("m.room.topic", ""), &json!({"topic": "late"}));
 }
 
 #[test]
 fn in_version_1_the_deepest_event_wins_also_if_it_is_older() {
-    let deep = [
-        draft("@a:x", "m.test", None, json!({})),
-        topic("@a:x", "deep"),
-    ];
+    let deep = [draft("@a:x", "m.test", None, json!({})), topic("@a:x", "deep")];
     let shallow = [topic("@b:y", "shallow")];
-    check(
-        &["1"],
-        &deep,
-        &shallow,
-        ("m.room.topic", ""),
-        &json!({"topic": "deep"}),
-    );
+    check(&["1"], &deep, &shallow, ("m.room.topic", ""), &json!({"topic": "deep"}));
 }
 
 #[test]
 fn in_version_1_what_only_one_branch_has_is_no_conflict() {
     let one = [topic("@a:x", "t")];
-    check(
-        &["1"],
-        &one,
-        &[],
-        ("m.room.topic", ""),
-        &json!({"topic": "t"}),
-    );
+    check(&["1"], &one, &[], ("m.room.topic", ""), &json!({"topic": "t"}));
 }
 
 #[test]
 fn in_version_1_power_levels_are_followed_as_long_as_they_are_allowed() {
     let levels = |by, b: i32, c: i32| {
         let users = json!({"@a:x": 100, "@b:y": b, "@c:x": c});
-        draft(
-            by,
-            "m.room.power_levels",
-            Some(""),
-            json!({"users": users, "redact": 50}),
-        )
+        draft(by, "m.room.power_levels", Some(""), json!({"users": users, "redact": 50}))
     };
     let demoted = [levels("@a:x", 0, 0)];
-    let promoting = [
-        draft("@b:y", "m.test", None, json!({})),
-        levels("@b:y", 50, 40),
-    ];
+    let promoting = [draft("@b:y", "m.test", None, json!({})), levels("@b:y", 50, 40)];
     let after = json!({"users": {"@a:x": 100, "@b:y": 0, "@c:x": 0}, "redact": 50});
-    check(
-        &["1"],
-        &demoted,
-        &promoting,
-        ("m.room.power_levels", ""),
-        &after,
-    );
+    check(&["1"], &demoted, &promoting, ("m.room.power_levels", ""), &after);
     let first = [levels("@b:y", 50, 40)];
-    let second = [
-        draft("@a:x", "m.test", None, json!({})),
-        levels("@a:x", 60, 0),
-    ];
+    let second = [draft("@a:x", "m.test", None, json!({})), levels("@a:x", 60, 0)];
     let after = json!({"users": {"@a:x": 100, "@b:y": 60, "@c:x": 0}, "redact": 50});
     check(&["1"], &first, &second, ("m.room.power_levels", ""), &after);
 }
 
 #[test]
 fn in_version_1_join_rules_are_settled_before_members() {
-    let closed = draft(
-        "@a:x",
-        "m.room.join_rules",
-        Some(""),
-        json!({"join_rule": "invite"}),
-    );
-    let out_and_in = [
-        member("@d:z", "@d:z", "leave"),
-        member("@d:z", "@d:z", "join"),
-    ];
+    let closed = draft("@a:x", "m.room.join_rules", Some(""), json!({"join_rule": "invite"}));
+    let out_and_in = [member("@d:z", "@d:z", "leave"), member("@d:z", "@d:z", "join")];
     let out_and_closed = [member("@d:z", "@d:z", "leave"), closed];
     check(
         &["1"],
@@ -408,26 +327,20 @@ fn in_version_1_join_rules_are_settled_before_members() {
 #[test]
 fn branches_that_agree_need_nothing() {
     let room = Room::new("12", "public");
-    let forks = vec![ids(&room.state); 3];
-    assert_eq!(
-        resolve(&room.rules, &forks, &Known::default()),
-        Ok(ids(&room.state))
-    );
-    assert_eq!(
-        resolve(&room.rules, &[], &Known::default()),
-        Ok(StateIds::new())
-    );
+    let forks = vec![room.state_ids(); 3];
+    assert_eq!(resolve(&room.rules, &forks, &Known::default()), Ok(room.state_ids()));
+    assert_eq!(resolve(&room.rules, &[], &Known::default()), Ok(StateIds::new()));
 }
 
 #[test]
 fn events_that_cannot_be_had_are_left_out() {
     for version in VERSIONS {
         let mut room = Room::new(version, "public");
-        let before = ids(&room.state);
+        let before = room.state_ids();
         let topic = room.say(topic("@a:x", "lost"));
         let mut known: Known = room.events[..3].iter().cloned().collect();
         known.absent(topic.event_id().clone());
-        let forks = [before.clone(), ids(&room.state)];
+        let forks = [before.clone(), room.state_ids()];
         let resolved = resolve(&room.rules, &forks, &known).unwrap();
         assert_eq!(resolved.contains_key(topic.slot().unwrap()), version == "1");
     }
@@ -444,9 +357,9 @@ fn events_that_cite_each_other_are_no_room() {
         Pdu::from_object(object, &room.rules).unwrap()
     };
     let (one, two) = (forge(&room, "$1:x", "$2:x"), forge(&room, "$2:x", "$1:x"));
-    let before = ids(&room.state);
+    let before = room.state_ids();
     room.take(one);
     room.events.push(two);
-    let result = resolve(&room.rules, &[before, ids(&room.state)], &room.known());
+    let result = resolve(&room.rules, &[before, room.state_ids()], &room.known());
     assert!(matches!(result, Err(Unresolved::Broken(_))));
 }

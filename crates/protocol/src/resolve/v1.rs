@@ -17,11 +17,8 @@ use crate::{
 };
 
 /// Conflicts that decide on later ones, in the order in which they are settled.
-const FIRST: [StateEventType; 3] = [
-    StateEventType::RoomPowerLevels,
-    StateEventType::RoomJoinRules,
-    StateEventType::RoomMember,
-];
+const FIRST: [StateEventType; 3] =
+    [StateEventType::RoomPowerLevels, StateEventType::RoomJoinRules, StateEventType::RoomMember];
 
 pub(super) fn resolve(
     rules: &RoomVersionRules,
@@ -35,23 +32,18 @@ pub(super) fn resolve(
     let (agreed, conflicts): (BTreeMap<_, _>, BTreeMap<_, _>) =
         candidates.into_iter().partition(|(_, ids)| ids.len() == 1);
     known.require(conflicts.values().flatten().copied())?;
-    let agreed = agreed
-        .into_iter()
-        .flat_map(|(slot, ids)| ids.into_iter().map(move |id| (slot, id)));
+    let agreed =
+        agreed.into_iter().flat_map(|(slot, ids)| ids.into_iter().map(move |id| (slot, id)));
     let mut resolution = Resolution {
         rules,
         known,
-        state: agreed
-            .map(|(slot, id)| (slot.clone(), id.clone()))
-            .collect(),
+        state: agreed.map(|(slot, id)| (slot.clone(), id.clone())).collect(),
     };
     for kind in FIRST {
         let conflicts = conflicts.iter().filter(|(slot, _)| slot.0 == kind);
         resolution.settle(conflicts, Resolution::last_of_the_first_allowed)?;
     }
-    let others = conflicts
-        .iter()
-        .filter(|(slot, _)| !FIRST.contains(&slot.0));
+    let others = conflicts.iter().filter(|(slot, _)| !FIRST.contains(&slot.0));
     resolution.settle(others, Resolution::newest_allowed)?;
     Ok(resolution.state)
 }
@@ -116,10 +108,8 @@ impl<'a> Resolution<'a> {
         let ids = slots.iter().filter_map(|slot| self.state.get(slot));
         let ids: Vec<&OwnedEventId> = ids.collect();
         self.known.require(ids.iter().copied())?;
-        let mut state: AuthState = ids
-            .iter()
-            .filter_map(|id| self.known.get(id).cloned())
-            .collect();
+        let mut state: AuthState =
+            ids.iter().filter_map(|id| self.known.get(id).cloned()).collect();
         state.extend(own.cloned());
         Ok(authorize_by_state(self.rules, event, &state).is_ok())
     }

@@ -44,9 +44,7 @@ pub(super) fn resolve(
 
 fn to_map(fork: &StateIds) -> StateMap<OwnedEventId> {
     let entries = fork.iter();
-    entries
-        .map(|(slot, id)| (slot.clone(), id.clone()))
-        .collect()
+    entries.map(|(slot, id)| (slot.clone(), id.clone())).collect()
 }
 
 fn to_set(ids: &BTreeSet<OwnedEventId>) -> EventIdSet<OwnedEventId> {
