@@ -146,3 +146,58 @@ impl Needs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Room, text};
+
+    #[test]
+    fn what_was_found_stays_found() {
+        let mut room = Room::new("11", "public");
+        let event = room.say(text("@a:x", "hi"));
+        let mut known = Known::default();
+        assert!(!known.was_asked(event.event_id()));
+        known.absent(event.event_id().clone());
+        assert!(known.was_asked(event.event_id()));
+        assert_eq!(known.get(event.event_id()), None);
+        known.found(event.clone());
+        known.absent(event.event_id().clone());
+        assert_eq!(known.get(event.event_id()), Some(&event));
+    }
+
+    #[test]
+    fn only_what_was_never_told_is_needed() {
+        let room = Room::new("11", "public");
+        let at = At::Now(room.events[1].room_id().to_owned());
+        let slots: Vec<Slot> = room.state.keys().cloned().collect();
+        let mut known = Known::default();
+        known.tell_state(at.clone(), slots[0].clone(), None);
+        known.tell_state(at.clone(), slots[1].clone(), Some(room.state[&slots[1]].clone()));
+        let needs = known.state(&at, &slots).unwrap_err();
+        assert_eq!(needs.state[&at], [slots[2].clone()].into());
+        let state = known.state(&at, &slots[..2]).unwrap();
+        assert_eq!(state.iter().count(), 1);
+    }
+
+    #[test]
+    fn needs_add_up() {
+        let at = |id: &str| At::Now(id.try_into().unwrap());
+        let slot = |key: &str| ("m.test".into(), key.to_owned());
+        let needs = |id: &str, key: &str| Needs {
+            state: [(at(id), [slot(key)].into())].into(),
+            ..Needs::default()
+        };
+        let mut sum = Needs::default();
+        assert!(sum.is_empty());
+        sum.merge(needs("!r:x", "a"));
+        sum.merge(needs("!r:x", "b"));
+        sum.merge(needs("!s:x", "a"));
+        assert_eq!(sum.state[&at("!r:x")], [slot("a"), slot("b")].into());
+        assert_eq!(sum.state.len(), 2);
+        assert_eq!(
+            sum.to_string(),
+            "0 events, 0 keys and the state at 2 places must be loaded first"
+        );
+    }
+}

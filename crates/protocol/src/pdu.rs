@@ -365,3 +365,7 @@ impl Event for Pdu {
         self.rejected
     }
 }
+
+#[cfg(test)]
+#[path = "pdu_tests.rs"]
+mod tests;
