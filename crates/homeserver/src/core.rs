@@ -65,6 +65,12 @@ fn downcast<T: Send + Sync + 'static>(value: Arc<dyn Any + Send + Sync>) -> Arc<
     value.downcast().expect("values are kept under their own type")
 }
 
+/// A running homeserver. Cheap to clone; every clone is the same server.
+#[derive(Clone)]
+pub struct Homeserver {
+    pub(crate) core: Arc<Core>,
+}
+
 /// A local user, as the one who acts. Cheap to clone.
 #[derive(Clone)]
 pub struct User {

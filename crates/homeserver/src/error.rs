@@ -104,6 +104,9 @@ pub enum Error {
     /// The store failed, or holds what it should not.
     #[error(transparent)]
     Storage(#[from] tertulia_storage::Error),
+    /// The events of a room contradict each other.
+    #[error("the room's events contradict each other: {0}")]
+    CorruptRoom(String),
     /// A stored event does not read as an event.
     #[error("the stored event {0} does not read as an event")]
     CorruptEvent(String),

@@ -3,11 +3,13 @@
 //! A local event comes in by [`append`], a foreign one by [`admit`]; both end in [`place`], the
 //! only function that writes a room's tables.
 
+mod admit;
 mod append;
 mod cache;
 mod client_event;
 mod current;
 mod filter;
+mod fork;
 mod history;
 mod members;
 mod place;
@@ -15,6 +17,7 @@ mod redact;
 mod sight;
 mod token;
 
+pub use admit::Admitted;
 pub(crate) use append::{Appended, append, append_built};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, RoomIdShown, Unsigned};
@@ -25,3 +28,8 @@ pub(crate) use members::MemberContent;
 pub(crate) use redact::{current_power, load_redacted};
 pub(crate) use sight::Sight;
 pub use token::TimelineToken;
+
+#[cfg(test)]
+mod admit_tests;
+#[cfg(test)]
+mod fork_laws;

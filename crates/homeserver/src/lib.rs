@@ -28,10 +28,10 @@ pub use accounts::{
     Attempt, Challenge, Credential, Flow, NewAccount, Operation, OtherSessions, ProfileField,
     Proof, Remains, Stage,
 };
-pub use core::User;
+pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Session};
 pub use error::{Error, Result};
-pub use events::{ClientEvent, EventFilter, RoomIdShown, TimelineToken, Unsigned};
+pub use events::{Admitted, ClientEvent, EventFilter, RoomIdShown, TimelineToken, Unsigned};
 pub use media::{Label, Media, Upload};
 pub use ports::{
     BlobId, Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock,
@@ -39,6 +39,6 @@ pub use ports::{
 };
 pub use receipts::ReadMarks;
 pub use rooms::{Context, JoinedMember, MembersQuery, MessagesQuery, Page, Room, Transaction};
-pub use server::{Builder, Homeserver};
+pub use server::Builder;
 pub use settings::{PasswordCost, Registration, Secret, Settings};
 pub use tertulia_protocol::{InitialState, NewRoom, Preset};

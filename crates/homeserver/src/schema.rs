@@ -79,10 +79,6 @@ pub const GAPS: Table<(OwnedRoomId, u32, Ordinal), Gap> = Table::new(15, "gaps")
 /// Room → why it was removed altogether, so that it does not come back by itself.
 pub const REMOVED_ROOMS: Table<(OwnedRoomId,), RemovedRoom> = Table::new(16, "removed_rooms");
 
-/// Room and event → nothing: the event waits until what it needs has arrived.
-pub const WAITING: Table<(OwnedRoomId, OwnedEventId), (Vec<OwnedEventId>,)> =
-    Table::new(17, "waiting");
-
 /// Nothing → the server's name and signing key's public half; a store belongs to one server.
 pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");
 

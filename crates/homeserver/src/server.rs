@@ -10,15 +10,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Blobs, Clock, Error, MemoryBlobs, Random, Result, Settings, SystemClock, SystemRandom,
-    core::{Core, Locals},
+    core::{Core, Homeserver, Locals},
     schema::SERVER,
 };
-
-/// A running homeserver. Cheap to clone; every clone is the same server.
-#[derive(Clone)]
-pub struct Homeserver {
-    pub(crate) core: Arc<Core>,
-}
 
 /// A homeserver to be.
 pub struct Builder {

@@ -25,15 +25,14 @@ impl Head {
         Ok(Self { room, rules, row })
     }
 
-    /// The room's version.
-    pub(crate) fn version(&self) -> RoomVersionId {
-        RoomVersionId::try_from(self.row.version.as_str())
-            .expect("a head is made for known room versions only")
-    }
-
     /// The state tables in force.
     pub(crate) fn base(&self) -> Base<'_> {
         Base { room: &self.room, generation: self.row.generation }
+    }
+
+    /// Writes the head down as it is now.
+    pub(crate) fn put(&self, tx: &mut Tx) {
+        tx.put(&HEADS, &(self.room.clone(),), &self.row);
     }
 
     /// The key of a slot of the current state.

@@ -11,7 +11,7 @@ use crate::{
     core::Core,
     log,
     schema::{
-        AUTH, AuthRow, EVENT_META, EVENTS, Entry, EventMeta, Extremity, HEADS, Ordinal, STATE,
+        AUTH, AuthRow, EVENT_META, EVENTS, Entry, EventMeta, Extremity, Ordinal, STATE,
         STATE_CHANGES, STATE_LOG, StateChange, StateLogRow, StateRef, StateRow, TIMELINE,
         TimelineRow, Verdict,
     },
@@ -63,7 +63,7 @@ pub(crate) async fn place(
     let now_current =
         StateRef::AsOf { generation: head.row.generation, position: head.row.state_at };
     move_head(head, &pdu, position, after.unwrap_or(now_current));
-    tx.put(&HEADS, &(head.room.clone(),), &head.row);
+    head.put(tx);
     Ok(position)
 }
 

@@ -67,6 +67,18 @@ pub(crate) async fn apply_redaction(
     Ok(())
 }
 
+/// Applies the redaction that came before `pdu`, if one did and may redact it.
+pub(crate) async fn apply_early(tx: &mut Tx, core: &Core, head: &Head, pdu: &Pdu) -> Result<()> {
+    let key = (head.room.clone(), pdu.event_id().clone());
+    let Some((redaction,)) = tx.get(&EARLY_REDACTIONS, &key).await? else { return Ok(()) };
+    tx.delete(&EARLY_REDACTIONS, &key);
+    let redaction = core.local::<EventCache>().load(tx, &head.rules, &redaction).await?;
+    if may_redact(&head.rules, &redaction, pdu, &current_power(tx, core, head).await?) {
+        mark_redacted(tx, head, pdu, redaction.event_id()).await?;
+    }
+    Ok(())
+}
+
 /// Who may do what in the room as it is now.
 pub(crate) async fn current_power(view: &View, core: &Core, head: &Head) -> Result<Power> {
     let slots = [StateEventType::RoomCreate, StateEventType::RoomPowerLevels];
