@@ -52,17 +52,10 @@ impl RocksLocal {
         let path = path.as_ref().to_owned();
         let lock = files::lock(&path)?;
         let cache = Cache::new_lru_cache(options.cache);
-        let db =
-            DB::open(&options.database(&cache), &path).map_err(|error| OpenError::Unreadable {
-                path: path.clone(),
-                reason: error.into_string(),
-            })?;
-        Ok(Self(Arc::new(Database {
-            db,
-            path,
-            cache,
-            _lock: lock,
-        })))
+        let db = DB::open(&options.database(&cache), &path).map_err(|error| {
+            OpenError::Unreadable { path: path.clone(), reason: error.into_string() }
+        })?;
+        Ok(Self(Arc::new(Database { db, path, cache, _lock: lock })))
     }
 }
 
@@ -113,19 +106,15 @@ impl RocksEngine {
         self.db().flush().map_err(Error::engine)?;
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::ForceOptimized);
-        self.db()
-            .compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
+        self.db().compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
         Ok(())
     }
 
     /// What the engine takes up now.
     pub fn figures(&self) -> Result<Figures> {
-        let Database {
-            db, path, cache, ..
-        } = &*self.local.0;
-        let buffers = db
-            .property_int_value("rocksdb.cur-size-all-mem-tables")
-            .map_err(Error::engine)?;
+        let Database { db, path, cache, .. } = &*self.local.0;
+        let buffers =
+            db.property_int_value("rocksdb.cur-size-all-mem-tables").map_err(Error::engine)?;
         Ok(Figures {
             disk: files::size(path).map_err(Error::engine)?,
             cache: cache.get_usage() as u64,

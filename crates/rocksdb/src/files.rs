@@ -15,25 +15,15 @@ const PID: &str = "PID";
 
 /// Makes the directory if need be and keeps other processes out while the file is held.
 pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
-    let not_writable = |source| OpenError::NotWritable {
-        path: path.to_owned(),
-        source,
-    };
+    let not_writable = |source| OpenError::NotWritable { path: path.to_owned(), source };
     fs::create_dir_all(path).map_err(not_writable)?;
-    let open = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path.join(PID));
+    let open =
+        File::options().read(true).write(true).create(true).truncate(false).open(path.join(PID));
     let mut file = open.map_err(not_writable)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => write_pid(&mut file).map_err(not_writable)?,
         Err(rustix::io::Errno::WOULDBLOCK) => {
-            return Err(OpenError::Locked {
-                path: path.to_owned(),
-                pid: read_pid(&mut file),
-            });
+            return Err(OpenError::Locked { path: path.to_owned(), pid: read_pid(&mut file) });
         }
         Err(error) => return Err(not_writable(error.into())),
     }
@@ -49,18 +39,12 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 /// The process that holds the lock; 0 if it has not yet written who it is.
 fn read_pid(file: &mut File) -> u32 {
     let mut text = String::new();
-    file.read_to_string(&mut text)
-        .ok()
-        .and_then(|_| text.trim().parse().ok())
-        .unwrap_or(0)
+    file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// How many bytes the files of a directory have. Files that vanish meanwhile do not count.
 pub(crate) fn size(path: &Path) -> io::Result<u64> {
-    let sizes = fs::read_dir(path)?.map(|entry| {
-        entry
-            .and_then(|entry| entry.metadata())
-            .map_or(0, |data| data.len())
-    });
+    let sizes = fs::read_dir(path)?
+        .map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |data| data.len()));
     Ok(sizes.sum())
 }

@@ -11,10 +11,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            cache: 16 << 20,
-            write_buffer: 6 << 20,
-        }
+        Self { cache: 16 << 20, write_buffer: 6 << 20 }
     }
 }
 

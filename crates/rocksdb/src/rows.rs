@@ -48,10 +48,7 @@ fn unless_incomplete<T>(found: Result<T, rocksdb::Error>) -> Result<Option<T>> {
 impl Rows for SnapshotRows {
     fn get(&self, row: &[u8], reach: Reach) -> Result<Option<Option<Bytes>>> {
         let found = self.borrow_dependent().get_pinned_opt(row, options(reach));
-        Ok(
-            unless_incomplete(found)?
-                .map(|value| value.map(|value| Bytes::copy_from_slice(&value))),
-        )
+        Ok(unless_incomplete(found)?.map(|value| value.map(|value| Bytes::copy_from_slice(&value))))
     }
 
     fn scan(

@@ -1,5 +1,7 @@
 //! RocksDB passes the suite of all engines.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -20,10 +22,7 @@ impl Subject for Directory {
             .expect("the store was closed before");
         let local = FailingEngine::new(local, fault);
         let counts = local.counts();
-        (
-            LocalEngine::start(local).expect("the store is sound"),
-            counts,
-        )
+        (LocalEngine::start(local).expect("the store is sound"), counts)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the engine does with its directory: keeping others out, copies, figures, and what happens when it is full.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command as Process};
 
 use bytes::Bytes;
@@ -48,9 +50,7 @@ impl Command for Fill {
 
 async fn open(path: &Path) -> (RocksEngine, Store) {
     let engine = RocksEngine::open(path, Options::default()).unwrap();
-    let store = Store::open(engine.clone(), StoreOptions::default())
-        .await
-        .unwrap();
+    let store = Store::open(engine.clone(), StoreOptions::default()).await.unwrap();
     (engine, store)
 }
 
@@ -120,79 +120,37 @@ fn damaged_files_are_refused() {
 async fn a_backup_is_a_store_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let (engine, store) = open(&directory.path().join("store")).await;
-    store
-        .write(Fill {
-            from: 0,
-            rows: 10,
-            size: 100,
-        })
-        .await
-        .unwrap();
+    store.write(Fill { from: 0, rows: 10, size: 100 }).await.unwrap();
     engine.backup(directory.path().join("copy")).unwrap();
-    store
-        .write(Fill {
-            from: 10,
-            rows: 10,
-            size: 100,
-        })
-        .await
-        .unwrap();
+    store.write(Fill { from: 10, rows: 10, size: 100 }).await.unwrap();
     let (_, copy) = open(&directory.path().join("copy")).await;
     assert_eq!((rows(&store).await, rows(&copy).await), (20, 10));
-    copy.write(Fill {
-        from: 10,
-        rows: 1,
-        size: 100,
-    })
-    .await
-    .unwrap();
+    copy.write(Fill { from: 10, rows: 1, size: 100 }).await.unwrap();
     assert_eq!((rows(&store).await, rows(&copy).await), (20, 11));
 }
 
 #[tokio::test]
 async fn reads_beyond_the_cache_find_the_same_rows() {
     let directory = tempfile::tempdir().unwrap();
-    let small = Options {
-        cache: 64 << 10,
-        write_buffer: 256 << 10,
-    };
+    let small = Options { cache: 64 << 10, write_buffer: 256 << 10 };
     let engine = RocksEngine::open(directory.path(), small).unwrap();
-    let store = Store::open(engine.clone(), StoreOptions::default())
-        .await
-        .unwrap();
+    let store = Store::open(engine.clone(), StoreOptions::default()).await.unwrap();
     for page in 0..20 {
-        store
-            .write(Fill {
-                from: page * 100,
-                rows: 100,
-                size: 1_000,
-            })
-            .await
-            .unwrap();
+        store.write(Fill { from: page * 100, rows: 100, size: 1_000 }).await.unwrap();
     }
     engine.compact().unwrap();
     let view = store.view().await.unwrap();
     let keys: Vec<_> = (0..2_000).step_by(37).map(|row| (row,)).collect();
     let found = view.get_many(&BLOBS, &keys).await.unwrap();
-    assert!(
-        found
-            .iter()
-            .all(|value| value.as_ref().is_some_and(|value| value.len() == 1_000))
-    );
+    assert!(found.iter().all(|value| value.as_ref().is_some_and(|value| value.len() == 1_000)));
     for key in &keys {
         assert!(view.get(&BLOBS, key).await.unwrap().is_some());
-        let newest = view
-            .scan(&BLOBS, key, Direction::Backward, 1)
-            .await
-            .unwrap();
+        let newest = view.scan(&BLOBS, key, Direction::Backward, 1).await.unwrap();
         assert_eq!(newest.len(), 1);
     }
     assert_eq!(rows(&store).await, 2_000);
     let figures = engine.figures().unwrap();
-    assert!(
-        figures.disk > 2_000_000 && figures.disk < 10_000_000,
-        "{figures:?}"
-    );
+    assert!(figures.disk > 2_000_000 && figures.disk < 10_000_000, "{figures:?}");
     assert!(figures.cache < 1_000_000, "{figures:?}");
 }
 
@@ -203,13 +161,8 @@ impl<'a> Tmpfs<'a> {
     /// `None` where mounting is not allowed.
     fn mount(at: &'a Path) -> Option<Self> {
         let mut mount = Process::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
-            .arg(at);
-        mount
-            .output()
-            .is_ok_and(|output| output.status.success())
-            .then_some(Self(at))
+        mount.args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(at);
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
     }
 }
 
@@ -231,14 +184,7 @@ async fn a_full_file_system_makes_the_store_read_only_and_loses_nothing() {
     {
         let (_, store) = open(&path).await;
         let error = loop {
-            match store
-                .write(Fill {
-                    from: acknowledged,
-                    rows: 10,
-                    size: 80_000,
-                })
-                .await
-            {
+            match store.write(Fill { from: acknowledged, rows: 10, size: 80_000 }).await {
                 Ok(_) => acknowledged += 10,
                 Err(error) => break error,
             }
@@ -249,19 +195,8 @@ async fn a_full_file_system_makes_the_store_read_only_and_loses_nothing() {
         store.shutdown().await;
     }
     // Room is made, and the server is started again.
-    Process::new("mount")
-        .args(["-o", "remount,size=256m"])
-        .arg(directory.path())
-        .output()
-        .unwrap();
+    Process::new("mount").args(["-o", "remount,size=256m"]).arg(directory.path()).output().unwrap();
     let (_, store) = open(&path).await;
     assert_eq!(rows(&store).await as u64, acknowledged);
-    store
-        .write(Fill {
-            from: acknowledged,
-            rows: 1,
-            size: 10,
-        })
-        .await
-        .unwrap();
+    store.write(Fill { from: acknowledged, rows: 1, size: 10 }).await.unwrap();
 }

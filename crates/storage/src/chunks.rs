@@ -32,14 +32,16 @@ const HEAD: u8 = 1;
 pub(crate) struct LargeTables(RwLock<HashSet<TableId>>);
 
 impl LargeTables {
-    pub(crate) fn contains(&self, row: &[u8]) -> bool {
-        let tables = self.0.read();
-        !tables.is_empty() && tables.contains(&TableId::of(row))
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.read().is_empty()
     }
 
-    /// Notes the table of this row; true if that is new.
-    pub(crate) fn add(&self, row: &[u8]) -> bool {
-        !self.contains(row) && self.0.write().insert(TableId::of(row))
+    pub(crate) fn contains(&self, row: &[u8]) -> bool {
+        self.0.read().contains(&TableId::of(row))
+    }
+
+    pub(crate) fn add(&self, table: TableId) {
+        self.0.write().insert(table);
     }
 }
 
@@ -51,11 +53,7 @@ pub(crate) fn seal(mut value: Vec<u8>) -> Bytes {
 
 /// How many chunks a sealed value of this length needs: none if it fits into its row.
 pub(crate) fn chunks_of(sealed: usize) -> usize {
-    if sealed <= MAX_VALUE {
-        0
-    } else {
-        sealed.div_ceil(MAX_VALUE - 8)
-    }
+    if sealed <= MAX_VALUE { 0 } else { sealed.div_ceil(MAX_VALUE - 8) }
 }
 
 /// How many chunks the stored value of a row consists of.
@@ -85,11 +83,7 @@ pub(crate) async fn open(snapshot: &dyn Snapshot, row: &[u8], mut stored: Bytes)
             Ok(stored)
         }
         Some(&HEAD) => gather(snapshot, row, read_head(row, &stored)?).await,
-        _ => Err(corrupt(
-            &table(row),
-            row,
-            "the value does not say what it is",
-        )),
+        _ => Err(corrupt(&table(row), row, "the value does not say what it is")),
     }
 }
 
@@ -105,11 +99,7 @@ async fn gather(snapshot: &dyn Snapshot, row: &[u8], chunks: usize) -> Result<By
     }
     match whole.pop() {
         Some(WHOLE) => Ok(whole.into()),
-        _ => Err(corrupt(
-            &table(row),
-            row,
-            "the chunks do not end as they should",
-        )),
+        _ => Err(corrupt(&table(row), row, "the chunks do not end as they should")),
     }
 }
 
@@ -118,21 +108,14 @@ fn address(row: &[u8], chunk: usize) -> Vec<u8> {
     address.extend_from_slice(&CHUNKS.0.to_be_bytes());
     address.extend_from_slice(row);
     address.extend_from_slice(
-        &u16::try_from(chunk)
-            .expect("a value has at most a dozen chunks")
-            .to_be_bytes(),
+        &u16::try_from(chunk).expect("a value has at most a dozen chunks").to_be_bytes(),
     );
     address
 }
 
 /// The rows to write for one row of a table: itself, and its chunks as they are to be.
 pub(crate) fn split(row: Vec<u8>, written: Written, out: &mut Vec<Write>) {
-    let Written {
-        value,
-        row_places,
-        value_places,
-        stale,
-    } = written;
+    let Written { value, row_places, value_places, stale } = written;
     let pieces = match &value {
         Some(value) if value.len() > MAX_VALUE => cut(value, &value_places),
         _ => Vec::new(),
@@ -146,30 +129,17 @@ pub(crate) fn split(row: Vec<u8>, written: Written, out: &mut Vec<Write>) {
         });
     }
     if pieces.is_empty() {
-        out.push(Write {
-            row,
-            row_places,
-            value,
-            value_places,
-        });
+        out.push(Write { row, row_places, value, value_places });
         return;
     }
-    let shift = |place: &Place| Place {
-        at: place.at + 2,
-        ..*place
-    };
+    let shift = |place: &Place| Place { at: place.at + 2, ..*place };
     let chunk_places: Vec<_> = row_places.iter().map(shift).collect();
     let mut head = Writer::default();
     head.varint(pieces.len() as u64);
     head.byte(HEAD);
     for (chunk, (value, value_places)) in pieces.into_iter().enumerate() {
         let row = address(&row, chunk);
-        out.push(Write {
-            row,
-            row_places: chunk_places.clone(),
-            value: Some(value),
-            value_places,
-        });
+        out.push(Write { row, row_places: chunk_places.clone(), value: Some(value), value_places });
     }
     out.push(Write {
         row,
@@ -185,20 +155,11 @@ fn cut(value: &Bytes, places: &[Place]) -> Vec<(Bytes, Vec<Place>)> {
     let mut start = 0;
     while start < value.len() {
         let full = value.len().min(start + MAX_VALUE);
-        let crossing = places
-            .iter()
-            .map(|place| place.at as usize)
-            .find(|at| (*at < full) && (full < at + 8));
+        let crossing =
+            places.iter().map(|place| place.at as usize).find(|at| (*at < full) && (full < at + 8));
         let end = crossing.unwrap_or(full);
-        let inside = places
-            .iter()
-            .filter(|place| (start..end).contains(&(place.at as usize)));
-        let moved = inside
-            .map(|place| Place {
-                at: place.at - start as u32,
-                ..*place
-            })
-            .collect();
+        let inside = places.iter().filter(|place| (start..end).contains(&(place.at as usize)));
+        let moved = inside.map(|place| Place { at: place.at - start as u32, ..*place }).collect();
         pieces.push((value.slice(start..end), moved));
         start = end;
     }

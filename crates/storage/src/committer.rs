@@ -48,11 +48,7 @@ pub(crate) fn stored_position(rows: &dyn Rows) -> Result<Position> {
     };
     match stored.first_chunk() {
         Some(number) if stored.len() == 9 => Ok(Position::new(u64::from_be_bytes(*number))),
-        _ => Err(corrupt(
-            META.name(),
-            &row,
-            "the newest position is not a number",
-        )),
+        _ => Err(corrupt(META.name(), &row, "the newest position is not a number")),
     }
 }
 
@@ -78,17 +74,12 @@ impl Committer {
             .name("committer".into())
             .spawn(move || desk.work(&orders))
             .map_err(Error::engine)?;
-        Ok(Self {
-            orders: Some(sender),
-            thread: Some(thread),
-        })
+        Ok(Self { orders: Some(sender), thread: Some(thread) })
     }
 
     pub(crate) fn send(&self, order: Order) {
-        let orders = self
-            .orders
-            .as_ref()
-            .expect("the sender is only taken when the committer is dropped");
+        let orders =
+            self.orders.as_ref().expect("the sender is only taken when the committer is dropped");
         if let Err(mpsc::SendError(order)) = orders.send(order) {
             order.refuse(Error::Closed);
         }
@@ -196,9 +187,7 @@ impl<L: Local> Desk<L> {
         merged: &mut Merged,
     ) {
         let refusal = match &self.broken {
-            Some(reason) => Some(Error::ReadOnly {
-                reason: reason.clone(),
-            }),
+            Some(reason) => Some(Error::ReadOnly { reason: reason.clone() }),
             None => self.conflict(&commit),
         };
         if let Some(error) = refusal {
@@ -231,9 +220,7 @@ impl<L: Local> Desk<L> {
         let position = Position::new(self.position.get() + merged.positions);
         if position > self.position {
             let row = META.row(&(format::POSITION.to_owned(), String::new()));
-            merged
-                .batch
-                .push((row, Some(seal(position.get().to_be_bytes().to_vec()))));
+            merged.batch.push((row, Some(seal(position.get().to_be_bytes().to_vec()))));
         }
         match self.local.write(merged.batch, merged.sync) {
             Ok(()) => {
@@ -263,9 +250,7 @@ impl<L: Local> Desk<L> {
         let reason = format!("a write failed: {error}");
         tracing::error!(%reason, "the store is read-only until it is restarted");
         for (reply, _) in replies {
-            let _ = reply.send(Err(Error::ReadOnly {
-                reason: reason.clone(),
-            }));
+            let _ = reply.send(Err(Error::ReadOnly { reason: reason.clone() }));
         }
         self.broken = Some(reason);
     }
@@ -273,21 +258,12 @@ impl<L: Local> Desk<L> {
 
 /// Puts the positions into a write.
 fn settle(write: Write, first: Position) -> (Vec<u8>, Option<bytes::Bytes>) {
-    let Write {
-        mut row,
-        row_places,
-        value,
-        value_places,
-    } = write;
+    let Write { mut row, row_places, value, value_places } = write;
     resolve(&mut row, &row_places, first);
     (
         row,
         value.map(|value| {
-            if value_places.is_empty() {
-                value
-            } else {
-                settle_value(value, &value_places, first)
-            }
+            if value_places.is_empty() { value } else { settle_value(value, &value_places, first) }
         }),
     )
 }

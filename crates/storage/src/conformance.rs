@@ -3,6 +3,8 @@
 //! An engine's tests say `tertulia_storage::conformance!(MySubject::new());` and get one test for each rule. The
 //! rules see an engine through [`Store`](crate::Store), so that they hold for what people use.
 
+#![allow(clippy::unwrap_used, reason = "these are tests; they are only compiled for tests")]
+
 mod chunks;
 mod commits;
 mod failures;

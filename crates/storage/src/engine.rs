@@ -27,9 +27,9 @@ pub struct TableId(pub u16);
 impl TableId {
     /// The table of the row at this address.
     pub fn of(row: &[u8]) -> Self {
-        Self(u16::from_be_bytes(*row.first_chunk().expect(
-            "a row's address begins with two bytes of table number",
-        )))
+        Self(u16::from_be_bytes(
+            *row.first_chunk().expect("a row's address begins with two bytes of table number"),
+        ))
     }
 }
 
@@ -155,20 +155,12 @@ impl Commit {
             bytes += write.row.len() + value;
         }
         at_most("a commit", bytes, MAX_COMMIT_BYTES)?;
-        at_most(
-            "a commit's number of rows",
-            self.writes.len(),
-            MAX_COMMIT_ROWS,
-        )
+        at_most("a commit's number of rows", self.writes.len(), MAX_COMMIT_ROWS)
     }
 }
 
 pub(crate) fn at_most(what: &'static str, size: usize, limit: usize) -> Result<()> {
-    if size > limit {
-        Err(Error::TooLarge { what, size, limit })
-    } else {
-        Ok(())
-    }
+    if size > limit { Err(Error::TooLarge { what, size, limit }) } else { Ok(()) }
 }
 
 /// What became of a commit.

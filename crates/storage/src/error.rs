@@ -49,6 +49,9 @@ pub enum Error {
     /// The store is none, or its format row is damaged.
     #[error("this is no store that can be opened: {0}")]
     Unreadable(String),
+    /// So many commands wait in this lane that another would never be in time.
+    #[error("too many writes wait for the same thing; try again later")]
+    Busy,
     /// The store is being shut down.
     #[error("the store is shut down")]
     Closed,

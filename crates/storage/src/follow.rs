@@ -34,7 +34,8 @@ pub trait Follower: Send + Sync + 'static {
     /// What ends it.
     type Error: From<Error> + Send + 'static;
 
-    /// Deals with a page of entries, outside of any transaction. `view` shows the store as it is settled now.
+    /// Deals with a page of entries, outside of any transaction. `view` shows the store as it is settled now. The
+    /// page is empty when there is nothing but the place to begin at to be noted.
     fn handle(
         &self,
         view: &View,
@@ -110,9 +111,7 @@ impl Store {
         };
         let (after, settled) = ((from,), (view.settled(),));
         let (start, end) = (Bound::Excluded(&after), Bound::Included(&settled));
-        let page = view
-            .range(&F::LOG, start, end, Direction::Forward, F::PAGE)
-            .await?;
+        let page = view.range(&F::LOG, start, end, Direction::Forward, F::PAGE).await?;
         // A log may have fewer rows than positions: behind the last of them nothing is missed.
         let to = match page.last() {
             Some(((last,), _)) if page.len() >= F::PAGE => *last,
@@ -122,18 +121,9 @@ impl Store {
             return Ok(false);
         }
         let found_any = !page.is_empty();
-        let page = page
-            .into_iter()
-            .map(|((position,), entry)| (position, entry))
-            .collect();
+        let page = page.into_iter().map(|((position,), entry)| (position, entry)).collect();
         let work = follower.handle(&view, page).await?;
-        self.write(Advance {
-            follower: follower.clone(),
-            work,
-            stored,
-            to,
-        })
-        .await?;
+        self.write(Advance { follower: follower.clone(), work, stored, to }).await?;
         Ok(found_any)
     }
 }

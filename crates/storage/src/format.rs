@@ -44,12 +44,7 @@ impl Default for StoreOptions {
             format: 1,
             migrations: Vec::new(),
             progress: Arc::new(|progress| {
-                tracing::info!(
-                    from = progress.from,
-                    pages = progress.pages,
-                    "{}",
-                    progress.what
-                );
+                tracing::info!(from = progress.from, pages = progress.pages, "{}", progress.what);
             }),
         }
     }
@@ -89,10 +84,7 @@ fn own(what: &str) -> (String, String) {
 pub(crate) async fn open(store: &Store, options: &StoreOptions) -> Result<()> {
     let mut format = match stored_format(&store.view().await?).await? {
         Some(found) if found > options.format => {
-            return Err(Error::NewerFormat {
-                found,
-                known: options.format,
-            });
+            return Err(Error::NewerFormat { found, known: options.format });
         }
         Some(found) => found,
         None => {
@@ -101,10 +93,7 @@ pub(crate) async fn open(store: &Store, options: &StoreOptions) -> Result<()> {
         }
     };
     while format < options.format {
-        let step = options
-            .migrations
-            .iter()
-            .find(|migration| migration.from() == format);
+        let step = options.migrations.iter().find(|migration| migration.from() == format);
         let step = step.ok_or_else(|| {
             Error::Unreadable(format!("there is no way on from its format {format}"))
         })?;
@@ -123,19 +112,12 @@ async fn stored_format(view: &View) -> Result<Option<u32>> {
             _ => Err(Error::Unreadable("its format is not a number".into())),
         };
     }
-    let everything = RowRange {
-        start: vec![0],
-        end: vec![0xFF; 3],
-    };
+    let everything = RowRange { start: vec![0], end: vec![0xFF; 3] };
     let rows = view.stored_rows(&everything, Direction::Forward, 1).await?;
     match rows.first() {
         None => Ok(None),
         Some((row, _)) => {
-            let table = if row.len() < 2 {
-                TableId(0)
-            } else {
-                TableId::of(row)
-            };
+            let table = if row.len() < 2 { TableId(0) } else { TableId::of(row) };
             Err(Error::Unreadable(format!(
                 "it holds rows (of table {}) but no format number",
                 table.0
@@ -156,11 +138,7 @@ impl Command for Begin {
     }
 
     async fn run(&self, tx: &mut Tx) -> Result<()> {
-        tx.put(
-            &META,
-            &own(FORMAT),
-            &Bytes::copy_from_slice(&self.0.to_be_bytes()),
-        );
+        tx.put(&META, &own(FORMAT), &Bytes::copy_from_slice(&self.0.to_be_bytes()));
         Ok(())
     }
 }
@@ -173,11 +151,7 @@ async fn migrate(
 ) -> Result<()> {
     for pages in 1.. {
         let more = store.write(Page(step.clone())).await?.out;
-        progress(Progress {
-            from: step.from(),
-            what: step.what(),
-            pages,
-        });
+        progress(Progress { from: step.from(), what: step.what(), pages });
         if !more {
             break;
         }
@@ -204,25 +178,18 @@ impl Command for Page {
         }
         let next = self.0.from() + 1;
         tx.delete(&META, &own(MIGRATION));
-        tx.put(
-            &META,
-            &own(FORMAT),
-            &Bytes::copy_from_slice(&next.to_be_bytes()),
-        );
+        tx.put(&META, &own(FORMAT), &Bytes::copy_from_slice(&next.to_be_bytes()));
         Ok(false)
     }
 }
 
 /// Learns which tables hold values in chunks.
 pub(crate) async fn load_large(view: &View, large: &LargeTables) -> Result<()> {
-    let rows = view
-        .scan(&META, &(LARGE.to_owned(),), Direction::Forward, usize::MAX)
-        .await?;
+    let rows = view.scan(&META, &(LARGE.to_owned(),), Direction::Forward, usize::MAX).await?;
     for ((_, table), _) in rows {
-        let table: u16 = table
-            .parse()
-            .map_err(|_| Error::Unreadable(format!("it has no table {table}")))?;
-        large.add(&table.to_be_bytes());
+        let table: u16 =
+            table.parse().map_err(|_| Error::Unreadable(format!("it has no table {table}")))?;
+        large.add(TableId(table));
     }
     Ok(())
 }

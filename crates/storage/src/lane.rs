@@ -14,6 +14,7 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     Command, Committed, Durability, Engine, Error, Receipt, Result, Tx, chunks::LargeTables,
@@ -63,7 +64,7 @@ impl Lanes {
                 false
             }
             Entry::Occupied(_) => {
-                job.finish(Err(Error::Conflict));
+                job.finish(Err(Error::Busy));
                 false
             }
         }
@@ -84,27 +85,15 @@ impl Lanes {
 
 /// Queues a command and says what came of it. It runs to its end also if the future is dropped meanwhile.
 pub(crate) async fn run<C: Command>(
-    floor: Arc<Floor>,
+    floor: &Arc<Floor>,
     command: C,
+    running: TaskTrackerToken,
 ) -> Result<Committed<C::Out>, C::Error> {
     let (reply, outcome) = oneshot::channel();
     let partition = command.partition();
-    if floor.lanes.add(
-        partition,
-        Box::new(Run {
-            command,
-            outcome: None,
-            reply,
-        }),
-    ) {
-        tokio::spawn(
-            Lane {
-                floor,
-                partition,
-                ended: false,
-            }
-            .work(),
-        );
+    let job = Run { command, outcome: None, reply, _running: running };
+    if floor.lanes.add(partition, Box::new(job)) {
+        tokio::spawn(Lane { floor: floor.clone(), partition, ended: false }.work());
     }
     outcome.await.unwrap_or_else(|_| Err(Error::Closed.into()))
 }
@@ -165,15 +154,8 @@ impl Lane {
             return Ok(Receipt { first });
         }
         // A position must not be told before it is on the disk, whoever took it.
-        let wanted = if tx.own.positions > 0 {
-            Durability::Synced
-        } else {
-            durability
-        };
-        self.floor
-            .engine
-            .commit(tx.into_commit(wanted.min(self.floor.durability)))
-            .await
+        let wanted = if tx.own.positions > 0 { Durability::Synced } else { durability };
+        self.floor.engine.commit(tx.into_commit(wanted.min(self.floor.durability))).await
     }
 }
 
@@ -214,6 +196,8 @@ struct Run<C: Command> {
     command: C,
     outcome: Option<Result<C::Out, C::Error>>,
     reply: oneshot::Sender<Result<Committed<C::Out>, C::Error>>,
+    /// Keeps the store from shutting down before the command is done, whoever still waits for it.
+    _running: TaskTrackerToken,
 }
 
 impl<C: Command> Job for Run<C> {
@@ -224,10 +208,8 @@ impl<C: Command> Job for Run<C> {
                 tx.check().await?;
                 Ok(out)
             });
-            let outcome = ran
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|panic| Err(panicked(&*panic).into()));
+            let outcome =
+                ran.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic).into()));
             let kept = outcome.is_ok();
             self.outcome = Some(outcome);
             kept

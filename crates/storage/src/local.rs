@@ -91,18 +91,11 @@ impl LocalEngine {
         let position = stored_position(&*rows)?;
         let shared = Arc::new(Shared {
             bell: Arc::default(),
-            current: RwLock::new(Arc::new(Settled {
-                rows,
-                position,
-                version: 0,
-            })),
+            current: RwLock::new(Arc::new(Settled { rows, position, version: 0 })),
         });
         shared.bell.settle(position);
         let committer = Committer::start(local, shared.clone())?;
-        Ok(Self {
-            shared,
-            committer: Arc::new(Mutex::new(Some(committer))),
-        })
+        Ok(Self { shared, committer: Arc::new(Mutex::new(Some(committer))) })
     }
 
     fn send(&self, order: Order) {
@@ -173,13 +166,10 @@ impl Snapshot for Settled {
         direction: Direction,
         limit: usize,
     ) -> Answer<'a, Vec<Row>> {
-        self.read(
-            self.rows.scan(range, direction, limit, Reach::Memory),
-            |rows| {
-                let range = range.clone();
-                Box::new(move || rows.scan(&range, direction, limit, Reach::Disk))
-            },
-        )
+        self.read(self.rows.scan(range, direction, limit, Reach::Memory), |rows| {
+            let range = range.clone();
+            Box::new(move || rows.scan(&range, direction, limit, Reach::Disk))
+        })
     }
 }
 
@@ -209,8 +199,5 @@ fn get_all(
     rows: &[Vec<u8>],
     reach: Reach,
 ) -> Result<Option<Vec<Option<Bytes>>>> {
-    rows.iter()
-        .map(|row| stored.get(row, reach).transpose())
-        .map(Option::transpose)
-        .collect()
+    rows.iter().map(|row| stored.get(row, reach).transpose()).map(Option::transpose).collect()
 }

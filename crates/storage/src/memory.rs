@@ -29,24 +29,14 @@ impl Memory {
     #[must_use]
     pub fn crash(&self) -> Self {
         let synced = self.disk.lock().synced.clone();
-        Self {
-            disk: Arc::new(Mutex::new(Disk {
-                written: synced.clone(),
-                synced,
-            })),
-        }
+        Self { disk: Arc::new(Mutex::new(Disk { written: synced.clone(), synced })) }
     }
 
     /// What a new process finds after this one ended well.
     #[must_use]
     pub fn reopen(&self) -> Self {
         let written = self.disk.lock().written.clone();
-        Self {
-            disk: Arc::new(Mutex::new(Disk {
-                synced: written.clone(),
-                written,
-            })),
-        }
+        Self { disk: Arc::new(Mutex::new(Disk { synced: written.clone(), written })) }
     }
 
     /// How many rows there are.

@@ -18,14 +18,16 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    /// Whether the value has to be kept in chunks.
+    pub(crate) fn is_large(&self) -> bool {
+        self.value.as_ref().is_some_and(|value| chunks_of(value.len()) > 0)
+    }
+
     /// Rows and bytes that this costs a commit.
     fn cost(&self, row: &[u8]) -> Size {
         let value = self.value.as_ref().map_or(0, Bytes::len);
         let rows = 1 + chunks_of(value).max(self.stale.unwrap_or(0));
-        Size {
-            rows,
-            bytes: rows * row.len() + value,
-        }
+        Size { rows, bytes: rows * row.len() + value }
     }
 }
 
@@ -73,11 +75,7 @@ impl Own {
     }
 
     pub(crate) fn get(&self, row: &[u8]) -> Option<&Written> {
-        if self.rows.is_empty() {
-            None
-        } else {
-            self.rows.get(row)
-        }
+        if self.rows.is_empty() { None } else { self.rows.get(row) }
     }
 
     pub(crate) fn set(&mut self, row: Vec<u8>, mut written: Written) {
@@ -119,11 +117,7 @@ impl Own {
     /// From here on [`undo`](Self::undo) takes back.
     pub(crate) fn mark(&mut self) {
         self.before.clear();
-        self.mark = Mark {
-            positions: self.positions,
-            topics: self.topics.len(),
-            size: self.size,
-        };
+        self.mark = Mark { positions: self.positions, topics: self.topics.len(), size: self.size };
     }
 
     /// Takes back everything since the mark.
@@ -142,8 +136,7 @@ impl Own {
     /// The rows written since the mark, each once.
     pub(crate) fn since_mark(&self) -> impl Iterator<Item = (&Vec<u8>, &Written)> {
         let rows: HashSet<_> = self.before.iter().map(|(row, _)| row).collect();
-        rows.into_iter()
-            .filter_map(|row| self.rows.get_key_value(row))
+        rows.into_iter().filter_map(|row| self.rows.get_key_value(row))
     }
 
     pub(crate) fn into_parts(self) -> (BTreeMap<Vec<u8>, Written>, Vec<Topic>) {
@@ -155,9 +148,7 @@ impl Own {
         if self.rows.is_empty() || range.start >= range.end {
             return 0;
         }
-        self.rows
-            .range(range.start.clone()..range.end.clone())
-            .count()
+        self.rows.range(range.start.clone()..range.end.clone()).count()
     }
 
     /// Lays the own rows of the range over the stored ones.

@@ -69,10 +69,7 @@ impl Store {
             lanes: Lanes::default(),
             durability: options.durability,
         };
-        let store = Self {
-            floor: Arc::new(floor),
-            writes: TaskTracker::new(),
-        };
+        let store = Self { floor: Arc::new(floor), writes: TaskTracker::new() };
         format::open(&store, &options).await?;
         format::load_large(&store.view().await?, &store.floor.large).await?;
         Ok(store)
@@ -90,8 +87,7 @@ impl Store {
         if self.writes.is_closed() {
             return Err(Error::Closed.into());
         }
-        let _running = self.writes.token();
-        lane::run(self.floor.clone(), command).await
+        lane::run(&self.floor, command, self.writes.token()).await
     }
 
     /// The newest position that anyone may be told of.

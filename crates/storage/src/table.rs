@@ -28,11 +28,7 @@ impl<K, V> Table<K, V> {
     }
 
     pub(crate) const fn reserved(id: u16, name: &'static str) -> Self {
-        Self {
-            id: TableId(id),
-            name,
-            types: PhantomData,
-        }
+        Self { id: TableId(id), name, types: PhantomData }
     }
 
     /// The table's number.
@@ -50,13 +46,7 @@ impl<K: Key, V: Value> Table<K, V> {
     pub(crate) fn read_value(&self, row: &[u8], bytes: &[u8]) -> Result<V> {
         let mut input = Reader::new(bytes);
         V::read(&mut input)
-            .and_then(|value| {
-                if input.is_empty() {
-                    Ok(value)
-                } else {
-                    Err(ValueError::Trailing)
-                }
-            })
+            .and_then(|value| if input.is_empty() { Ok(value) } else { Err(ValueError::Trailing) })
             .map_err(|error| corrupt(self.name, row, error))
     }
 
@@ -122,9 +112,5 @@ pub(crate) fn behind_prefix(mut prefix: Vec<u8>) -> Vec<u8> {
 }
 
 pub(crate) fn corrupt(table: &str, row: &[u8], reason: impl ToString) -> Error {
-    Error::Corrupt {
-        table: table.to_owned(),
-        key: readable(&row[2..]),
-        reason: reason.to_string(),
-    }
+    Error::Corrupt { table: table.to_owned(), key: readable(&row[2..]), reason: reason.to_string() }
 }

@@ -51,11 +51,7 @@ impl Counts {
 impl<L: Local> FailingEngine<L> {
     /// A store in which `fault` will happen.
     pub fn new(inner: L, fault: Fault) -> Self {
-        Self {
-            inner,
-            fault,
-            counts: Arc::default(),
-        }
+        Self { inner, fault, counts: Arc::default() }
     }
 
     /// What is counted.
@@ -71,18 +67,16 @@ impl<L: Local> Local for FailingEngine<L> {
 
     fn write(&self, batch: Batch, sync: bool) -> Result<()> {
         let nth = self.counts.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        self.counts
-            .syncs
-            .fetch_add(usize::from(sync), Ordering::SeqCst);
+        self.counts.syncs.fetch_add(usize::from(sync), Ordering::SeqCst);
         match self.fault {
             Fault::Write(n) if n == nth => Err(Error::engine("this write was to fail")),
             Fault::Sync(n) if n == nth => {
                 self.inner.write(batch, false)?;
                 Err(Error::engine("this sync was to fail"))
             }
-            Fault::StopAfter(n) if nth > n => Err(Error::engine(
-                "the process was to have stopped before this write",
-            )),
+            Fault::StopAfter(n) if nth > n => {
+                Err(Error::engine("the process was to have stopped before this write"))
+            }
             _ => self.inner.write(batch, sync),
         }
     }

@@ -64,22 +64,14 @@ impl Bell {
             return;
         }
         let waiting = self.waiting.lock();
-        for waiter in topics
-            .iter()
-            .filter_map(|topic| waiting.get(topic))
-            .flatten()
-        {
+        for waiter in topics.iter().filter_map(|topic| waiting.get(topic)).flatten() {
             waiter.notify_one();
         }
     }
 
     /// Watches topics from now on.
     pub fn watch(self: &Arc<Self>, topics: impl IntoIterator<Item = Topic>) -> Watch {
-        let mut watch = Watch {
-            bell: self.clone(),
-            waiter: Arc::default(),
-            topics: Vec::new(),
-        };
+        let mut watch = Watch { bell: self.clone(), waiter: Arc::default(), topics: Vec::new() };
         watch.set(topics);
         watch
     }
@@ -105,17 +97,10 @@ impl Watch {
         topics.sort_unstable();
         topics.dedup();
         let mut waiting = self.bell.waiting.lock();
-        for topic in self
-            .topics
-            .iter()
-            .filter(|topic| topics.binary_search(topic).is_err())
-        {
+        for topic in self.topics.iter().filter(|topic| topics.binary_search(topic).is_err()) {
             leave(&mut waiting, topic, &self.waiter);
         }
-        for topic in topics
-            .iter()
-            .filter(|topic| self.topics.binary_search(topic).is_err())
-        {
+        for topic in topics.iter().filter(|topic| self.topics.binary_search(topic).is_err()) {
             waiting.entry(*topic).or_default().push(self.waiter.clone());
         }
         self.topics = topics;

@@ -1,4 +1,4 @@
-use std::{ops::Deref, sync::Arc};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -29,12 +29,7 @@ impl Deref for Tx {
 
 impl Tx {
     pub(crate) fn new(snapshot: Arc<dyn Snapshot>, large: Arc<LargeTables>) -> Self {
-        Self {
-            view: View::new(snapshot),
-            guards: Mutex::default(),
-            refused: None,
-            large,
-        }
+        Self { view: View::new(snapshot), guards: Mutex::default(), refused: None, large }
     }
 
     /// The value at `key`, which must not change before this transaction commits.
@@ -68,15 +63,7 @@ impl Tx {
         match fits {
             Ok(()) => {
                 let value = Some(seal(value));
-                self.view.own.set(
-                    row,
-                    Written {
-                        value,
-                        row_places,
-                        value_places,
-                        stale: None,
-                    },
-                );
+                self.view.own.set(row, Written { value, row_places, value_places, stale: None });
             }
             Err(error) => self.refused = Some(error),
         }
@@ -85,15 +72,9 @@ impl Tx {
     /// Deletes a row, if it is there.
     pub fn delete<K: Key, V>(&mut self, table: &Table<K, V>, key: &K) {
         let (row, row_places) = table.address(key);
-        self.view.own.set(
-            row,
-            Written {
-                value: None,
-                row_places,
-                value_places: Vec::new(),
-                stale: None,
-            },
-        );
+        self.view
+            .own
+            .set(row, Written { value: None, row_places, value_places: Vec::new(), stale: None });
     }
 
     /// Deletes up to `limit` rows whose key begins with `prefix`, and says how many there were.
@@ -105,9 +86,7 @@ impl Tx {
         prefix: &P,
         limit: usize,
     ) -> Result<usize> {
-        let rows = self
-            .stored_rows(&table.prefix(prefix), Direction::Forward, limit)
-            .await?;
+        let rows = self.stored_rows(&table.prefix(prefix), Direction::Forward, limit).await?;
         for (row, _) in &rows {
             let deleted = Written {
                 value: None,
@@ -143,32 +122,29 @@ impl Tx {
 
     /// Looks up which chunks the newest writes leave behind, and whether the writes since the mark were in order.
     pub(crate) async fn check(&mut self) -> Result<()> {
+        if !self.large.is_empty() {
+            self.look_up_stale().await?;
+        }
+        self.refused.take().map_or(Ok(()), Err)
+    }
+
+    async fn look_up_stale(&mut self) -> Result<()> {
         let unknown = |(row, written): (&Vec<u8>, &Written)| {
             (written.stale.is_none() && self.large.contains(row)).then(|| row.clone())
         };
         let rows: Vec<_> = self.view.own.since_mark().filter_map(unknown).collect();
         for row in rows {
             let stored = self.view.stored(&row).await?;
-            self.view
-                .own
-                .set_stale(&row, stored_chunks(&row, stored.as_ref())?);
+            self.view.own.set_stale(&row, stored_chunks(&row, stored.as_ref())?);
         }
-        self.refused.take().map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// Whether one commit bears all writes.
     pub(crate) fn fits(&self) -> Result<()> {
         let size = self.own.size();
-        at_most(
-            "a commit's number of rows",
-            size.rows,
-            MAX_COMMIT_ROWS - chunks::FLAGS,
-        )?;
-        at_most(
-            "a commit",
-            size.bytes,
-            MAX_COMMIT_BYTES - chunks::FLAGS * MAX_ROW,
-        )
+        at_most("a commit's number of rows", size.rows, MAX_COMMIT_ROWS - chunks::FLAGS)?;
+        at_most("a commit", size.bytes, MAX_COMMIT_BYTES - chunks::FLAGS * MAX_ROW)
     }
 
     /// Whether there is anything to commit.
@@ -178,38 +154,32 @@ impl Tx {
 
     /// Everything that has to become true, for the engine.
     pub(crate) fn into_commit(self, durability: Durability) -> Commit {
-        let Self {
-            view,
-            guards,
-            large,
-            ..
-        } = self;
-        let mut commit = Commit {
-            version: view.snapshot.version(),
-            durability,
-            ..Commit::default()
-        };
+        let Self { view, guards, large, .. } = self;
+        let mut commit =
+            Commit { version: view.snapshot.version(), durability, ..Commit::default() };
         commit.guards = guards.into_inner();
         commit.positions = view.own.positions;
         let (rows, topics) = view.own.into_parts();
         commit.topics = topics;
+        let mut tables = BTreeSet::new();
         for (row, written) in rows {
-            let is_large = written
-                .value
-                .as_ref()
-                .is_some_and(|value| chunks::chunks_of(value.len()) > 0);
-            if is_large && large.add(&row) {
-                commit.writes.push(flag_large(&row));
+            if written.is_large() {
+                tables.insert(TableId::of(&row));
             }
             chunks::split(row, written, &mut commit.writes);
+        }
+        for table in tables {
+            large.add(table);
+            commit.writes.push(flag_large(table));
         }
         commit
     }
 }
 
-/// The row that tells later starts that this row's table holds chunks.
-fn flag_large(row: &[u8]) -> Write {
-    let key = (format::LARGE.to_owned(), TableId::of(row).0.to_string());
+/// The row that tells later starts that this table holds chunks. It is written again with each large value, since
+/// the commit that wrote it first may have failed.
+fn flag_large(table: TableId) -> Write {
+    let key = (format::LARGE.to_owned(), table.0.to_string());
     Write {
         row: META.row(&key),
         row_places: Vec::new(),

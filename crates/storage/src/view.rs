@@ -14,10 +14,7 @@ pub struct View {
 
 impl View {
     pub(crate) fn new(snapshot: Arc<dyn Snapshot>) -> Self {
-        Self {
-            snapshot,
-            own: Own::default(),
-        }
+        Self { snapshot, own: Own::default() }
     }
 
     /// The newest position that this view may tell of. Everything up to it is here, and nothing beyond.
@@ -71,8 +68,7 @@ impl View {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<(K, V)>> {
-        self.read(table, &table.prefix(prefix), direction, limit)
-            .await
+        self.read(table, &table.prefix(prefix), direction, limit).await
     }
 
     /// Up to `limit` rows whose key begins with `prefix`, starting at `from` and going on in `direction`.
@@ -88,17 +84,11 @@ impl View {
         let range = match direction {
             Direction::Forward => {
                 let from = table.range(from, Bound::Unbounded);
-                RowRange {
-                    start: from.start.max(all.start),
-                    end: all.end,
-                }
+                RowRange { start: from.start.max(all.start), end: all.end }
             }
             Direction::Backward => {
                 let to = table.range(Bound::Unbounded, from);
-                RowRange {
-                    start: all.start,
-                    end: to.end.min(all.end),
-                }
+                RowRange { start: all.start, end: to.end.min(all.end) }
             }
         };
         self.read(table, &range, direction, limit).await
@@ -113,8 +103,7 @@ impl View {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<(K, V)>> {
-        self.read(table, &table.range(start, end), direction, limit)
-            .await
+        self.read(table, &table.range(start, end), direction, limit).await
     }
 
     async fn read<K: Key, V: Value>(
@@ -156,15 +145,8 @@ impl View {
             return Ok(Vec::new());
         }
         let own = self.own.count(range);
-        let stored = self
-            .snapshot
-            .scan(range, direction, limit.saturating_add(own))
-            .await?;
-        Ok(if own == 0 {
-            stored
-        } else {
-            self.own.merge(stored, range, direction, limit)
-        })
+        let stored = self.snapshot.scan(range, direction, limit.saturating_add(own)).await?;
+        Ok(if own == 0 { stored } else { self.own.merge(stored, range, direction, limit) })
     }
 
     pub(crate) async fn stored(&self, row: &[u8]) -> Result<Option<Bytes>> {

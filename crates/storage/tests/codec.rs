@@ -1,5 +1,7 @@
 //! The stored forms of keys and values: laws, and bytes that may never change.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
@@ -150,26 +152,17 @@ fn check_value<V: Value + PartialEq + Debug>(value: &V) {
 }
 
 fn check_key_bytes(key: &impl Key, expected: &[u8]) {
-    assert_eq!(
-        key.encode().escape_ascii().to_string(),
-        expected.escape_ascii().to_string()
-    );
+    assert_eq!(key.encode().escape_ascii().to_string(), expected.escape_ascii().to_string());
 }
 
 fn check_value_bytes(value: &impl Value, expected: &[u8]) {
-    assert_eq!(
-        bytes_of(value).escape_ascii().to_string(),
-        expected.escape_ascii().to_string()
-    );
+    assert_eq!(bytes_of(value).escape_ascii().to_string(), expected.escape_ascii().to_string());
 }
 
 #[test]
 fn golden_bytes_of_keys() {
     let room: OwnedRoomId = room_id!("!r:x").to_owned();
-    check_key_bytes(
-        &(room.clone(), Position::new(258)),
-        b"!r:x\0\x01\0\0\0\0\0\0\x01\x02",
-    );
+    check_key_bytes(&(room.clone(), Position::new(258)), b"!r:x\0\x01\0\0\0\0\0\0\x01\x02");
     check_key_bytes(
         &(room, Descending(Position::new(258))),
         b"!r:x\0\x01\xff\xff\xff\xff\xff\xff\xfe\xfd",
@@ -182,10 +175,7 @@ fn golden_bytes_of_keys() {
         &(Descending("a".to_owned()), true, 1_u16, 2_u32),
         b"\x9e\xff\xfe\x01\0\x01\0\0\0\x02",
     );
-    check_key_bytes(
-        &([1_u8, 2], StateEventType::RoomMember),
-        b"\x01\x02m.room.member\0\x01",
-    );
+    check_key_bytes(&([1_u8, 2], StateEventType::RoomMember), b"\x01\x02m.room.member\0\x01");
     check_key_bytes(&(), b"");
 }
 
@@ -194,23 +184,14 @@ fn golden_bytes_of_values() {
     let user: OwnedUserId = user_id!("@u:x").to_owned();
     check_value_bytes(&(user, Position::new(3)), b"\x01\x04@u:x\0\0\0\0\0\0\0\x03");
     check_value_bytes(&(300_u64, -2_i64, true), b"\x01\xac\x02\x03\x01");
-    check_value_bytes(
-        &(vec!["a".to_owned(), String::new()], None::<u8>),
-        b"\x01\x02\x01a\0\0",
-    );
-    check_value_bytes(
-        &(Some(5_u32), Bytes::from_static(b"raw")),
-        b"\x01\x01\x05\x03raw",
-    );
+    check_value_bytes(&(vec!["a".to_owned(), String::new()], None::<u8>), b"\x01\x02\x01a\0\0");
+    check_value_bytes(&(Some(5_u32), Bytes::from_static(b"raw")), b"\x01\x01\x05\x03raw");
     check_value_bytes(&Json(vec![1, 2]), b"\x01[1,2]");
     check_value_bytes(&(Json(vec![1, 2]),), b"\x01\x05[1,2]");
     check_value_bytes(&Bytes::from_static(b"{}"), b"{}");
     check_value_bytes(&(), b"");
     check_value_bytes(&(RoomVersionId::V11, UInt::from(9_u8)), b"\x01\x0211\x09");
-    check_value_bytes(
-        &(TimelineEventType::RoomMessage,),
-        b"\x01\x0em.room.message",
-    );
+    check_value_bytes(&(TimelineEventType::RoomMessage,), b"\x01\x0em.room.message");
 }
 
 #[derive(Debug, PartialEq)]
@@ -235,63 +216,24 @@ mod later {
 
 #[test]
 fn golden_bytes_of_records() {
-    check_value_bytes(
-        &Head {
-            depth: 5,
-            name: "n".into(),
-        },
-        b"\x01\x05\x01n",
-    );
-    let newer = later::Head {
-        depth: 5,
-        name: "n".into(),
-        avatar: Some("a".into()),
-        twice: 11,
-    };
+    check_value_bytes(&Head { depth: 5, name: "n".into() }, b"\x01\x05\x01n");
+    let newer = later::Head { depth: 5, name: "n".into(), avatar: Some("a".into()), twice: 11 };
     check_value_bytes(&newer, b"\x03\x05\x01n\x01\x01a\x0b");
     // Within another value a record keeps its version.
-    check_value_bytes(
-        &(
-            Head {
-                depth: 5,
-                name: "n".into(),
-            },
-            1_u8,
-        ),
-        b"\x01\x01\x05\x01n\x01",
-    );
+    check_value_bytes(&(Head { depth: 5, name: "n".into() }, 1_u8), b"\x01\x01\x05\x01n\x01");
 }
 
 #[test]
 fn newer_records_read_older_rows_and_not_the_other_way_round() {
-    let old = later::Head {
-        depth: 5,
-        name: "n".into(),
-        avatar: None,
-        twice: 10,
-    };
+    let old = later::Head { depth: 5, name: "n".into(), avatar: None, twice: 10 };
     assert_eq!(read::<later::Head>(b"\x01\x05\x01n"), Ok(old));
-    let middle = later::Head {
-        depth: 5,
-        name: "n".into(),
-        avatar: Some("a".into()),
-        twice: 10,
-    };
+    let middle = later::Head { depth: 5, name: "n".into(), avatar: Some("a".into()), twice: 10 };
     assert_eq!(read::<later::Head>(b"\x02\x05\x01n\x01\x01a"), Ok(middle));
     assert_eq!(
         read::<Head>(b"\x03\x05\x01n\x01\x01a\x0b"),
-        Err(ValueError::Version {
-            found: 3,
-            newest: 1
-        })
+        Err(ValueError::Version { found: 3, newest: 1 })
     );
-    assert_eq!(
-        read::<Head>(b"\0\x05\x01n"),
-        Err(ValueError::Version {
-            found: 0,
-            newest: 1
-        })
-    );
+    assert_eq!(read::<Head>(b"\0\x05\x01n"), Err(ValueError::Version { found: 0, newest: 1 }));
 }
 
 #[test]
@@ -301,20 +243,14 @@ fn keys_that_do_not_read_say_why() {
     assert_eq!(<(bool,)>::decode(b"\x02"), Err(KeyError::Invalid));
     assert_eq!(<(String,)>::decode(b"a\0\x02"), Err(KeyError::Invalid));
     assert_eq!(<(String,)>::decode(b"\xff\0\x01"), Err(KeyError::Invalid));
-    assert_eq!(
-        <(OwnedUserId,)>::decode(b"nobody\0\x01"),
-        Err(KeyError::Invalid)
-    );
+    assert_eq!(<(OwnedUserId,)>::decode(b"nobody\0\x01"), Err(KeyError::Invalid));
 }
 
 #[test]
 fn identifiers_are_checked_when_they_are_read() {
     let event = event_id!("$e:x").to_owned();
     check_value(&(event, Some(user_id!("@u:x").to_owned())));
-    assert!(matches!(
-        read::<(OwnedEventId,)>(b"\x01\x02ab"),
-        Err(ValueError::Invalid(_))
-    ));
+    assert!(matches!(read::<(OwnedEventId,)>(b"\x01\x02ab"), Err(ValueError::Invalid(_))));
 }
 
 /// An enum whose stored form is written by hand.
@@ -350,19 +286,12 @@ fn writers_know_where_positions_stand() {
     KeyPart::write(&"ab".to_owned(), &mut out);
     KeyPart::write(&Descending(Position::here(1)), &mut out);
     Field::write(
-        &vec![
-            Verdict::Rejected,
-            Verdict::At(Position::here(0)),
-            Verdict::At(Position::new(4)),
-        ],
+        &vec![Verdict::Rejected, Verdict::At(Position::here(0)), Verdict::At(Position::new(4))],
         &mut out,
     );
     let (_, places) = out.finish();
     assert_eq!(
-        places
-            .iter()
-            .map(|place| (place.at, place.flipped))
-            .collect::<Vec<_>>(),
+        places.iter().map(|place| (place.at, place.flipped)).collect::<Vec<_>>(),
         [(4, true), (15, false)]
     );
 }
@@ -370,17 +299,8 @@ fn writers_know_where_positions_stand() {
 #[test]
 fn promised_positions_come_after_all_known_ones() {
     assert!(Position::MAX < Position::here(0) && Position::here(0) < Position::here(1));
-    assert_eq!(
-        Position::here(3).resolved(Position::new(10)),
-        Position::new(13)
-    );
-    assert_eq!(
-        Position::new(3).resolved(Position::new(10)),
-        Position::new(3)
-    );
-    assert_eq!(
-        format!("{:?} {}", Position::here(3), Position::new(3)),
-        "here+3 3"
-    );
+    assert_eq!(Position::here(3).resolved(Position::new(10)), Position::new(13));
+    assert_eq!(Position::new(3).resolved(Position::new(10)), Position::new(3));
+    assert_eq!(format!("{:?} {}", Position::here(3), Position::new(3)), "here+3 3");
     assert_eq!(Position::ZERO.next().get(), 1);
 }

@@ -58,9 +58,7 @@ impl Field for bool {
         match input.byte()? {
             0 => Ok(false),
             1 => Ok(true),
-            other => Err(ValueError::Invalid(format!(
-                "{other} where yes or no was expected"
-            ))),
+            other => Err(ValueError::Invalid(format!("{other} where yes or no was expected"))),
         }
     }
 }

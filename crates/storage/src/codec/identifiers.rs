@@ -105,9 +105,7 @@ impl KeyPart for MilliSecondsSinceUnixEpoch {
 
     fn read(input: &mut Reader<'_>) -> Result<Self, KeyError> {
         let stored = <u64 as KeyPart>::read(input)?;
-        UInt::try_from(stored)
-            .map(Self)
-            .map_err(|_| KeyError::Invalid)
+        UInt::try_from(stored).map(Self).map_err(|_| KeyError::Invalid)
     }
 }
 

@@ -40,11 +40,7 @@ pub trait Key: Sized + Send + Sync {
     fn decode(bytes: &[u8]) -> Result<Self, KeyError> {
         let mut input = Reader::new(bytes);
         let key = Self::read(&mut input)?;
-        if input.is_empty() {
-            Ok(key)
-        } else {
-            Err(KeyError::Trailing)
-        }
+        if input.is_empty() { Ok(key) } else { Err(KeyError::Trailing) }
     }
 }
 

@@ -45,21 +45,13 @@ impl Position {
     /// What this position is once `here(0)` is known to be `first`.
     #[must_use]
     pub const fn resolved(self, first: Self) -> Self {
-        if self.is_here() {
-            Self(first.0 + (self.0 - HERE))
-        } else {
-            self
-        }
+        if self.is_here() { Self(first.0 + (self.0 - HERE)) } else { self }
     }
 }
 
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_here() {
-            write!(f, "here+{}", self.0 - HERE)
-        } else {
-            write!(f, "{}", self.0)
-        }
+        if self.is_here() { write!(f, "here+{}", self.0 - HERE) } else { write!(f, "{}", self.0) }
     }
 }
 

@@ -86,9 +86,7 @@ impl<T: Serialize + DeserializeOwned> Field for Json<T> {
 }
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, ValueError> {
-    serde_json::from_slice(bytes)
-        .map(Json)
-        .map_err(|error| ValueError::Invalid(error.to_string()))
+    serde_json::from_slice(bytes).map(Json).map_err(|error| ValueError::Invalid(error.to_string()))
 }
 
 macro_rules! tuple_value {

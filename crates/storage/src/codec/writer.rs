@@ -20,10 +20,7 @@ pub struct Writer {
 impl Writer {
     /// An empty writer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(capacity),
-            ..Self::default()
-        }
+        Self { bytes: Vec::with_capacity(capacity), ..Self::default() }
     }
 
     /// Adds one byte.
@@ -59,10 +56,7 @@ impl Writer {
     pub fn position(&mut self, position: Position) {
         if position.is_here() {
             let at = u32::try_from(self.bytes.len()).expect("keys and values are far below 4 GB");
-            self.places.push(Place {
-                at,
-                flipped: self.flip != 0,
-            });
+            self.places.push(Place { at, flipped: self.flip != 0 });
         }
         self.bytes(&position.get().to_be_bytes());
     }
@@ -106,10 +100,7 @@ impl From<Truncated> for ValueError {
 impl<'a> Reader<'a> {
     /// Reads from the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            rest: bytes,
-            flip: 0,
-        }
+        Self { rest: bytes, flip: 0 }
     }
 
     /// The next byte.
@@ -172,11 +163,7 @@ impl<'a> Reader<'a> {
     /// The bytes up to the next zero and the byte behind it; used by keys, whose strings end that way.
     pub(crate) fn until_zero(&mut self) -> Result<(&'a [u8], u8), Truncated> {
         let zero = self.flip;
-        let end = self
-            .rest
-            .iter()
-            .position(|&byte| byte == zero)
-            .ok_or(Truncated)?;
+        let end = self.rest.iter().position(|&byte| byte == zero).ok_or(Truncated)?;
         let (head, tail) = (&self.rest[..end], &self.rest[end + 1..]);
         let (&mark, rest) = tail.split_first().ok_or(Truncated)?;
         self.rest = rest;

@@ -11,9 +11,7 @@ use crate::{Commit, Engine, Error, testing::Fault};
 /// A command that returns an error has written nothing.
 pub async fn a_command_that_fails_leaves_nothing(subject: &impl Subject) {
     let store = open(subject).await;
-    let result = store
-        .write(script("a", [put("k", "v"), Step::Log("x"), Step::Refuse]))
-        .await;
+    let result = store.write(script("a", [put("k", "v"), Step::Log("x"), Step::Refuse])).await;
     assert_eq!(result.unwrap_err().to_string(), refused().to_string());
     assert_eq!(text(&store, "k").await, None);
     assert_eq!(store.settled().get(), 0);
@@ -23,10 +21,8 @@ pub async fn a_command_that_fails_leaves_nothing(subject: &impl Subject) {
 pub async fn a_refused_command_does_not_spoil_those_beside_it(subject: &impl Subject) {
     let store = open(subject).await;
     let writes = (0..30).map(|n| {
-        let mut steps = vec![
-            Step::Add("n", 1),
-            put("last", if n % 3 == 0 { "refused" } else { "kept" }),
-        ];
+        let mut steps =
+            vec![Step::Add("n", 1), put("last", if n % 3 == 0 { "refused" } else { "kept" })];
         steps.extend((n % 3 == 0).then_some(Step::Refuse));
         store.write(script("a", steps))
     });
@@ -49,37 +45,20 @@ pub async fn a_guard_finds_a_row_that_came_to_be(subject: &impl Subject) {
 async fn check_guard(subject: &impl Subject, exists: bool) {
     let store = open(subject).await;
     if exists {
-        store
-            .write(script("a", [put("guarded", "old")]))
-            .await
-            .unwrap();
+        store.write(script("a", [put("guarded", "old")])).await.unwrap();
     }
     let gate = Arc::new(Gate::default());
-    let slow = script(
-        "b",
-        [
-            Step::Guard("guarded"),
-            Step::Pause(gate.clone()),
-            put("k", "v"),
-        ],
-    );
+    let slow = script("b", [Step::Guard("guarded"), Step::Pause(gate.clone()), put("k", "v")]);
     let slow = tokio::spawn({
         let store = store.clone();
         async move { store.write(slow).await }
     });
     gate.reached.notified().await;
-    store
-        .write(script("a", [put("guarded", "new")]))
-        .await
-        .unwrap();
+    store.write(script("a", [put("guarded", "new")])).await.unwrap();
     gate.open.notify_one();
     // It is run again, and meets no one this time.
     gate.reached.notified().await;
-    assert_eq!(
-        text(&store, "k").await,
-        None,
-        "the first run must not have been committed"
-    );
+    assert_eq!(text(&store, "k").await, None, "the first run must not have been committed");
     gate.open.notify_one();
     slow.await.unwrap().unwrap();
     assert_eq!(text(&store, "k").await.unwrap(), "v");
@@ -115,16 +94,7 @@ pub async fn a_conflicting_batch_is_run_again(subject: &impl Subject) {
         ..Commit::default()
     };
     engine.commit(commit()).await.unwrap();
-    assert!(matches!(
-        engine.commit(commit()).await,
-        Err(Error::Conflict)
-    ));
+    assert!(matches!(engine.commit(commit()).await, Err(Error::Conflict)));
     let version = engine.begin().await.unwrap().version();
-    engine
-        .commit(Commit {
-            version,
-            ..commit()
-        })
-        .await
-        .unwrap();
+    engine.commit(Commit { version, ..commit() }).await.unwrap();
 }

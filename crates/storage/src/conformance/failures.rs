@@ -15,20 +15,13 @@ fn is_read_only<T>(result: &Result<T, Error>) -> bool {
 
 async fn check_failure(subject: &impl Subject, fault: Fault) {
     let (store, _) = open_failing(subject, fault).await;
-    store
-        .write(script("a", [put("first", "v"), Step::Log("x")]))
-        .await
-        .unwrap();
+    store.write(script("a", [put("first", "v"), Step::Log("x")])).await.unwrap();
     let writes =
         ["a", "b", "c"].map(|lane| store.write(script(lane, [put("second", "v"), Step::Log("x")])));
     for result in join_all(writes).await {
         assert!(is_read_only(&result), "{result:?}");
     }
-    assert_eq!(
-        text(&store, "second").await,
-        None,
-        "nothing unsettled is shown"
-    );
+    assert_eq!(text(&store, "second").await, None, "nothing unsettled is shown");
     assert_eq!(store.settled().get(), 1);
 }
 
@@ -45,9 +38,7 @@ pub async fn a_failed_sync_acknowledges_nothing(subject: &impl Subject) {
 async fn failed(subject: &impl Subject) -> Store {
     let (store, _) = open_failing(subject, Fault::Write(SECOND)).await;
     store.write(script("a", [put("k", "v")])).await.unwrap();
-    assert!(is_read_only(
-        &store.write(script("a", [put("k", "lost")])).await
-    ));
+    assert!(is_read_only(&store.write(script("a", [put("k", "lost")])).await));
     store
 }
 
@@ -55,9 +46,7 @@ async fn failed(subject: &impl Subject) -> Store {
 pub async fn a_store_that_failed_is_still_read(subject: &impl Subject) {
     let store = failed(subject).await;
     for _ in 0..3 {
-        assert!(is_read_only(
-            &store.write(script("b", [put("k", "lost")])).await
-        ));
+        assert!(is_read_only(&store.write(script("b", [put("k", "lost")])).await));
         assert_eq!(text(&store, "k").await.unwrap(), "v");
     }
 }

@@ -142,10 +142,7 @@ pub(super) async fn open(subject: &impl Subject) -> Store {
 
 pub(super) async fn open_failing(subject: &impl Subject, fault: Fault) -> (Store, Arc<Counts>) {
     let (engine, counts) = subject.open(fault);
-    (
-        Store::open(engine, StoreOptions::default()).await.unwrap(),
-        counts,
-    )
+    (Store::open(engine, StoreOptions::default()).await.unwrap(), counts)
 }
 
 /// Closes the store and opens it again.
@@ -156,24 +153,11 @@ pub(super) async fn reopen(subject: &impl Subject, store: Store) -> Store {
 }
 
 pub(super) async fn text(store: &Store, at: &str) -> Option<Bytes> {
-    store
-        .view()
-        .await
-        .unwrap()
-        .get(&TEXT, &key(at))
-        .await
-        .unwrap()
+    store.view().await.unwrap().get(&TEXT, &key(at)).await.unwrap()
 }
 
 pub(super) async fn count(store: &Store, at: &str) -> u64 {
-    store
-        .view()
-        .await
-        .unwrap()
-        .get(&COUNT, &key(at))
-        .await
-        .unwrap()
-        .map_or(0, |(n,)| n)
+    store.view().await.unwrap().get(&COUNT, &key(at)).await.unwrap().map_or(0, |(n,)| n)
 }
 
 pub(super) fn is_too_large<T>(result: Result<T>) -> bool {

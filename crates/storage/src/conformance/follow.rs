@@ -28,10 +28,7 @@ impl Follower for Counter {
     type Error = Error;
 
     async fn handle(&self, _: &View, page: Vec<(Position, (String,))>) -> Result<u64> {
-        self.0
-            .lock()
-            .unwrap()
-            .extend(page.iter().map(|(position, _)| position.get()));
+        self.0.lock().unwrap().extend(page.iter().map(|(position, _)| position.get()));
         Ok(page.len() as u64)
     }
 
@@ -43,10 +40,7 @@ impl Follower for Counter {
 }
 
 async fn log(store: &Store, entries: usize) {
-    store
-        .write(script("a", vec![Step::Log("x"); entries]))
-        .await
-        .unwrap();
+    store.write(script("a", vec![Step::Log("x"); entries])).await.unwrap();
 }
 
 /// Takes a follower as far as there is anything to follow.
@@ -133,10 +127,7 @@ pub async fn a_followers_rows_and_cursor_survive_together(subject: &impl Subject
         drop(store);
         let store = open(subject).await;
         let cursor = store.view().await.unwrap().cursor("counter").await.unwrap();
-        assert_eq!(
-            count(&store, "entries").await,
-            cursor.map_or(0, Position::get)
-        );
+        assert_eq!(count(&store, "entries").await, cursor.map_or(0, Position::get));
         store.shutdown().await;
     }
 }

@@ -17,11 +17,7 @@ async fn open_as(
     format: u32,
     migrations: Vec<Arc<dyn Migration>>,
 ) -> Result<Store> {
-    let options = StoreOptions {
-        format,
-        migrations,
-        ..StoreOptions::default()
-    };
+    let options = StoreOptions { format, migrations, ..StoreOptions::default() };
     Store::open(subject.open(Fault::Never).0, options).await
 }
 
@@ -36,10 +32,7 @@ pub async fn a_new_store_gets_its_format(subject: &impl Subject) {
     let Err(error) = open_as(subject, 4, Vec::new()).await else {
         panic!("there is no step from 3 to 4")
     };
-    assert!(
-        error.to_string().contains("no way on from its format 3"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("no way on from its format 3"), "{error}");
 }
 
 /// A newer store is refused by name.
@@ -47,39 +40,21 @@ pub async fn a_newer_store_is_refused_and_left_as_it_is(subject: &impl Subject) 
     let store = open_as(subject, 7, Vec::new()).await.unwrap();
     store.write(script("a", [put("k", "v")])).await.unwrap();
     close(store).await;
-    let Err(error) = open_as(subject, 2, Vec::new()).await else {
-        panic!("it is newer")
-    };
-    assert!(
-        matches!(error, Error::NewerFormat { found: 7, known: 2 }),
-        "{error}"
-    );
+    let Err(error) = open_as(subject, 2, Vec::new()).await else { panic!("it is newer") };
+    assert!(matches!(error, Error::NewerFormat { found: 7, known: 2 }), "{error}");
     let store = open_as(subject, 7, Vec::new()).await.unwrap();
-    let found = store
-        .view()
-        .await
-        .unwrap()
-        .get(&TEXT, &key("k"))
-        .await
-        .unwrap();
+    let found = store.view().await.unwrap().get(&TEXT, &key("k")).await.unwrap();
     assert_eq!(found.unwrap(), "v");
 }
 
 /// Rows without a format number are not ours to touch.
 pub async fn a_store_without_a_format_is_refused(subject: &impl Subject) {
     raw_put(subject, vec![0, 77, 1], b"someone else's").await;
-    let Err(error) = open_as(subject, 1, Vec::new()).await else {
-        panic!("it has no format")
-    };
-    assert!(
-        matches!(&error, Error::Unreadable(reason) if reason.contains("table 77")),
-        "{error}"
-    );
+    let Err(error) = open_as(subject, 1, Vec::new()).await else { panic!("it has no format") };
+    assert!(matches!(&error, Error::Unreadable(reason) if reason.contains("table 77")), "{error}");
     let row = META.row(&("format".to_owned(), String::new()));
     raw_put(subject, row, b"not a number\0").await;
-    let Err(error) = open_as(subject, 1, Vec::new()).await else {
-        panic!("it has no format")
-    };
+    let Err(error) = open_as(subject, 1, Vec::new()).await else { panic!("it has no format") };
     assert!(matches!(&error, Error::Unreadable(_)), "{error}");
 }
 
@@ -88,20 +63,8 @@ async fn raw_put(subject: &impl Subject, row: Vec<u8>, value: &'static [u8]) {
     let (engine, _) = subject.open(Fault::Never);
     let version = engine.begin().await.unwrap().version();
     let value = Some(Bytes::from_static(value));
-    let write = Write {
-        row,
-        row_places: Vec::new(),
-        value,
-        value_places: Vec::new(),
-    };
-    engine
-        .commit(Commit {
-            version,
-            writes: vec![write],
-            ..Commit::default()
-        })
-        .await
-        .unwrap();
+    let write = Write { row, row_places: Vec::new(), value, value_places: Vec::new() };
+    engine.commit(Commit { version, writes: vec![write], ..Commit::default() }).await.unwrap();
     engine.close().await.unwrap();
 }
 
@@ -133,9 +96,7 @@ impl Migration for CountRows {
             }
             let from = ("r".to_owned(), start);
             let from = std::ops::Bound::Included(&from);
-            let rows = tx
-                .scan_from(&GRID, &key("r"), from, Direction::Forward, 3)
-                .await?;
+            let rows = tx.scan_from(&GRID, &key("r"), from, Direction::Forward, 3).await?;
             let (before,) = tx.get(&COUNT, &key("rows")).await?.unwrap_or_default();
             tx.put(&COUNT, &key("rows"), &(before + rows.len() as u64,));
             Ok((rows.len() == 3).then(|| Bytes::from(vec![start as u8 + 3])))
@@ -145,10 +106,7 @@ impl Migration for CountRows {
 
 async fn old_store(subject: &impl Subject) {
     let store = open(subject).await;
-    store
-        .write(script("a", (0..10).map(|column| Step::Grid("r", column))))
-        .await
-        .unwrap();
+    store.write(script("a", (0..10).map(|column| Step::Grid("r", column)))).await.unwrap();
     close(store).await;
 }
 
@@ -159,12 +117,7 @@ pub async fn an_older_store_is_upgraded_page_by_page(subject: &impl Subject) {
     let options = StoreOptions {
         format: 3,
         migrations: [1, 2]
-            .map(|from| {
-                Arc::new(CountRows {
-                    from,
-                    fail_at: None,
-                }) as Arc<dyn Migration>
-            })
+            .map(|from| Arc::new(CountRows { from, fail_at: None }) as Arc<dyn Migration>)
             .to_vec(),
         progress: Arc::new({
             let told = told.clone();
@@ -172,31 +125,11 @@ pub async fn an_older_store_is_upgraded_page_by_page(subject: &impl Subject) {
         }),
         ..StoreOptions::default()
     };
-    let store = Store::open(subject.open(Fault::Never).0, options)
-        .await
-        .unwrap();
-    assert_eq!(
-        store
-            .view()
-            .await
-            .unwrap()
-            .get(&COUNT, &key("rows"))
-            .await
-            .unwrap(),
-        Some((20,))
-    );
+    let store = Store::open(subject.open(Fault::Never).0, options).await.unwrap();
+    assert_eq!(store.view().await.unwrap().get(&COUNT, &key("rows")).await.unwrap(), Some((20,)));
     assert_eq!(
         *told.lock().unwrap(),
-        [
-            (1, 1),
-            (1, 2),
-            (1, 3),
-            (1, 4),
-            (2, 1),
-            (2, 2),
-            (2, 3),
-            (2, 4)
-        ]
+        [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (2, 3), (2, 4)]
     );
     close(store).await;
     close(open_as(subject, 3, Vec::new()).await.unwrap()).await;
@@ -210,16 +143,7 @@ pub async fn an_interrupted_upgrade_goes_on(subject: &impl Subject) {
         assert!(open_as(subject, 2, step(Some(fail_at))).await.is_err());
     }
     let store = open_as(subject, 2, step(None)).await.unwrap();
-    assert_eq!(
-        store
-            .view()
-            .await
-            .unwrap()
-            .get(&COUNT, &key("rows"))
-            .await
-            .unwrap(),
-        Some((10,))
-    );
+    assert_eq!(store.view().await.unwrap().get(&COUNT, &key("rows")).await.unwrap(), Some((10,)));
 }
 
 /// A row that does not read is an error that says where it is.
@@ -228,16 +152,10 @@ pub async fn corruption_names_the_table_and_the_key(subject: &impl Subject) {
     raw_put(subject, COUNT.row(&key("broken")), b"\x09\x00").await;
     raw_put(subject, COUNT.row(&key("empty")), b"").await;
     let view = open(subject).await.view().await.unwrap();
-    for (at, reason) in [
-        ("broken", "version 9"),
-        ("empty", "does not say what it is"),
-    ] {
+    for (at, reason) in [("broken", "version 9"), ("empty", "does not say what it is")] {
         let error = view.get(&COUNT, &key(at)).await.unwrap_err().to_string();
         assert!(error.contains(at) && error.contains(reason), "{error}");
     }
-    let error = view
-        .scan(&COUNT, &key("broken"), Direction::Forward, 9)
-        .await
-        .unwrap_err();
+    let error = view.scan(&COUNT, &key("broken"), Direction::Forward, 9).await.unwrap_err();
     assert!(matches!(error, Error::Corrupt { table, .. } if table == "count"));
 }

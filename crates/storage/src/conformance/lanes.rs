@@ -26,10 +26,7 @@ async fn syncs(subject: &impl Subject, lane: fn(usize) -> &'static str) -> usize
     for result in join_all(writes).await {
         result.unwrap();
     }
-    let total: u64 = join_all((0..6).map(|n| count(&store, lane(n))))
-        .await
-        .iter()
-        .sum();
+    let total: u64 = join_all((0..6).map(|n| count(&store, lane(n)))).await.iter().sum();
     assert!(total >= 60);
     counts.syncs() - before
 }
@@ -38,10 +35,7 @@ async fn syncs(subject: &impl Subject, lane: fn(usize) -> &'static str) -> usize
 pub async fn a_command_whose_caller_went_away_takes_place(subject: &impl Subject) {
     let store = open(subject).await;
     let gate = Arc::new(Gate::default());
-    let slow = script(
-        "a",
-        [Step::Add("n", 1), Step::Pause(gate.clone()), put("k", "v")],
-    );
+    let slow = script("a", [Step::Add("n", 1), Step::Pause(gate.clone()), put("k", "v")]);
     let mut caller = Box::pin(store.write(slow));
     assert!(caller.as_mut().now_or_never().is_none());
     gate.reached.notified().await;
@@ -50,10 +44,7 @@ pub async fn a_command_whose_caller_went_away_takes_place(subject: &impl Subject
     assert!(queued.as_mut().now_or_never().is_none());
     drop(queued);
     gate.open.notify_one();
-    store
-        .write(script("a", [Step::Add("n", 100)]))
-        .await
-        .unwrap();
+    store.write(script("a", [Step::Add("n", 100)])).await.unwrap();
     assert_eq!(count(&store, "n").await, 111);
     assert_eq!(text(&store, "k").await.unwrap(), "v");
 }
@@ -80,11 +71,7 @@ pub async fn shutting_down_finishes_what_was_queued(subject: &impl Subject) {
     let store = open(subject).await;
     let gate = Arc::new(Gate::default());
     let first = script("a", [Step::Pause(gate.clone()), Step::Add("n", 1)]);
-    let writes = [
-        first,
-        script("a", [Step::Add("n", 10)]),
-        script("b", [Step::Add("m", 1)]),
-    ];
+    let writes = [first, script("a", [Step::Add("n", 10)]), script("b", [Step::Add("m", 1)])];
     let writes = writes.map(|write| {
         let store = store.clone();
         tokio::spawn(async move { store.write(write).await })
@@ -94,10 +81,7 @@ pub async fn shutting_down_finishes_what_was_queued(subject: &impl Subject) {
         let store = store.clone();
         async move { store.shutdown().await }
     });
-    while !matches!(
-        store.write(script("c", [Step::Add("other", 1)])).await,
-        Err(Error::Closed)
-    ) {
+    while !matches!(store.write(script("c", [Step::Add("other", 1)])).await, Err(Error::Closed)) {
         tokio::task::yield_now().await;
     }
     gate.open.notify_one();

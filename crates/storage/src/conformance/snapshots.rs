@@ -8,10 +8,7 @@ pub async fn a_view_does_not_change(subject: &impl Subject) {
     let store = open(subject).await;
     store.write(script("a", [put("k", "old")])).await.unwrap();
     let before = store.view().await.unwrap();
-    store
-        .write(script("a", [put("k", "new"), put("other", "x")]))
-        .await
-        .unwrap();
+    store.write(script("a", [put("k", "new"), put("other", "x")])).await.unwrap();
     assert_eq!(before.get(&TEXT, &key("k")).await.unwrap().unwrap(), "old");
     assert_eq!(before.get(&TEXT, &key("other")).await.unwrap(), None);
     assert_eq!(text(&store, "k").await.unwrap(), "new");
@@ -31,41 +28,20 @@ pub async fn what_was_committed_is_found_by_the_next_view(subject: &impl Subject
     let store = open(subject).await;
     for _ in 0..20 {
         store
-            .write(script(
-                "a",
-                [Step::Add("n", 1), put("k", "v"), Step::Delete("k")],
-            ))
+            .write(script("a", [Step::Add("n", 1), put("k", "v"), Step::Delete("k")]))
             .await
             .unwrap();
         assert_eq!(text(&store, "k").await, None);
     }
-    assert_eq!(
-        store
-            .view()
-            .await
-            .unwrap()
-            .get(&COUNT, &key("n"))
-            .await
-            .unwrap(),
-        Some((20,))
-    );
+    assert_eq!(store.view().await.unwrap().get(&COUNT, &key("n")).await.unwrap(), Some((20,)));
 }
 
 /// Reading many keys answers each in its place.
 pub async fn many_rows_are_found_in_the_order_asked_for(subject: &impl Subject) {
     let store = open(subject).await;
-    store
-        .write(script("a", [put("a", "1"), put("c", "3")]))
-        .await
-        .unwrap();
+    store.write(script("a", [put("a", "1"), put("c", "3")])).await.unwrap();
     let keys = ["c", "b", "a", "c"].map(key);
-    let found = store
-        .view()
-        .await
-        .unwrap()
-        .get_many(&TEXT, &keys)
-        .await
-        .unwrap();
+    let found = store.view().await.unwrap().get_many(&TEXT, &keys).await.unwrap();
     let found: Vec<_> = found.iter().map(|value| value.as_deref()).collect();
     assert_eq!(found, [Some(&b"3"[..]), None, Some(b"1"), Some(b"3")]);
 }
@@ -73,21 +49,9 @@ pub async fn many_rows_are_found_in_the_order_asked_for(subject: &impl Subject) 
 /// A store is found again as it was left.
 pub async fn what_was_committed_is_there_after_reopening(subject: &impl Subject) {
     let store = open(subject).await;
-    store
-        .write(script("a", [put("k", "v"), Step::Add("n", 2)]))
-        .await
-        .unwrap();
+    store.write(script("a", [put("k", "v"), Step::Add("n", 2)])).await.unwrap();
     let store = reopen(subject, store).await;
     assert_eq!(text(&store, "k").await.unwrap(), "v");
     store.write(script("a", [Step::Add("n", 3)])).await.unwrap();
-    assert_eq!(
-        store
-            .view()
-            .await
-            .unwrap()
-            .get(&COUNT, &key("n"))
-            .await
-            .unwrap(),
-        Some((5,))
-    );
+    assert_eq!(store.view().await.unwrap().get(&COUNT, &key("n")).await.unwrap(), Some((5,)));
 }
