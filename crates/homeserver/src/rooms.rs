@@ -8,6 +8,7 @@ mod membership;
 mod page;
 mod read;
 mod redact;
+mod remove;
 mod send;
 
 use std::sync::Arc;

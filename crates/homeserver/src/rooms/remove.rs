@@ -1,0 +1,157 @@
+//! Removing a room altogether: nobody is in it any more, and no row of it is left but the note
+//! that it was removed.
+
+use std::ops::Bound;
+
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomId};
+use tertulia_storage::{Command, Direction, Key, Partition, Table, Tx};
+
+use crate::{
+    Error, Result,
+    core::{Homeserver, User},
+    events::load_head,
+    schema::{
+        AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, HEADS, MEMBERS, MembershipKind, OVERLAYS,
+        REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES, STATE_LOG, TIMELINE, TRANSACTIONS,
+    },
+};
+
+/// How many rows one step deletes; a commit bears 500.
+const STEP: usize = 200;
+
+/// How many members are read at a time.
+const PAGE: usize = 500;
+
+impl Homeserver {
+    /// Removes `room` from this server: its users leave it, then every row of it is deleted, step
+    /// by step. An interrupted removal goes on when it is asked for again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if the server does not know the room.
+    pub async fn remove_room(&self, room: &RoomId) -> Result<()> {
+        let view = self.core.store.view().await?;
+        let begun = view.get(&REMOVED_ROOMS, &(room.to_owned(),)).await?;
+        if begun.is_none() {
+            load_head(&view, room).await?;
+            self.evacuate(room).await?;
+        }
+        let at = self.core.now();
+        while !self.core.store.write(Remove { room: room.to_owned(), at }).await?.out {}
+        Ok(())
+    }
+
+    /// Lets every user of this server leave `room`.
+    async fn evacuate(&self, room: &RoomId) -> Result<()> {
+        let (prefix, mut from) = ((room.to_owned(),), Bound::Unbounded);
+        loop {
+            let view = self.core.store.view().await?;
+            let rows =
+                view.scan_from(&MEMBERS, &prefix, from.as_ref(), Direction::Forward, PAGE).await?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = Bound::Excluded(last.clone());
+            for ((_, user), row) in rows {
+                let gone = matches!(row.kind, MembershipKind::Leave | MembershipKind::Ban);
+                if !gone && self.core.is_local(user.server_name()) {
+                    User::new(self.core.clone(), user).room(room).leave(None).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Deletes one step of a room's rows; tells whether it was the last.
+struct Remove {
+    room: OwnedRoomId,
+    at: MilliSecondsSinceUnixEpoch,
+}
+
+impl Command for Remove {
+    type Out = bool;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("room", self.room.as_str())
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+        let key = (self.room.clone(),);
+        let at = self.at.0.into();
+        tx.guard(&REMOVED_ROOMS, &key);
+        tx.delete(&HEADS, &key);
+        let finished = self.delete_events(tx).await? && self.delete_lists(tx).await?;
+        tx.put(&REMOVED_ROOMS, &key, &RemovedRoom { at, finished });
+        Ok(finished)
+    }
+}
+
+impl Remove {
+    async fn delete_events(&self, tx: &mut Tx) -> Result<bool> {
+        let prefix = (self.room.clone(),);
+        let rows = tx.scan(&EVENT_META, &prefix, Direction::Forward, STEP).await?;
+        let last = rows.len() < STEP;
+        for (key, _) in rows {
+            tx.delete(&EVENTS, &(key.1.clone(),));
+            tx.delete(&EVENT_META, &key);
+        }
+        Ok(last)
+    }
+
+    async fn delete_lists(&self, tx: &mut Tx) -> Result<bool> {
+        Ok(self.delete_from(tx, &TIMELINE).await?
+            && self.delete_from(tx, &STATE).await?
+            && self.delete_from(tx, &STATE_LOG).await?
+            && self.delete_from(tx, &STATE_CHANGES).await?
+            && self.delete_from(tx, &OVERLAYS).await?
+            && self.delete_from(tx, &AUTH).await?
+            && self.delete_from(tx, &MEMBERS).await?
+            && self.delete_from(tx, &TRANSACTIONS).await?
+            && self.delete_from(tx, &EARLY_REDACTIONS).await?
+            && self.delete_from(tx, &GAPS).await?)
+    }
+
+    /// Deletes a page of the room's rows in `table`, unless the commit is full; tells whether
+    /// nothing is left there.
+    async fn delete_from<K: Key, V>(&self, tx: &mut Tx, table: &Table<K, V>) -> Result<bool> {
+        let deleted = tx.delete_page(table, &(self.room.clone(),), STEP / 10).await?;
+        Ok(deleted < STEP / 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{public_room, server, user};
+
+    #[tokio::test]
+    async fn nothing_is_left_of_a_removed_room_but_the_note() {
+        let server = server().await;
+        let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
+        let (room, other) = (public_room(&alice, "12").await, public_room(&alice, "11").await);
+        bob.room(room.id()).join(None).await.unwrap();
+        for n in 0..300 {
+            room.send_text(&n.to_string()).await.unwrap();
+        }
+        let event = other.send_text("stays").await.unwrap();
+        server.remove_room(room.id()).await.unwrap();
+
+        assert!(matches!(room.send_text("anyone?").await, Err(Error::NotFound(_))));
+        assert!(matches!(room.state().await, Err(Error::Forbidden(_))));
+        let view = server.core.store.view().await.unwrap();
+        let prefix = (room.id().to_owned(),);
+        assert!(view.scan(&EVENT_META, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
+        assert!(view.scan(&TIMELINE, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
+        assert!(view.scan(&STATE_LOG, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
+        let note = view.get(&REMOVED_ROOMS, &prefix).await.unwrap();
+        assert!(note.is_some_and(|note| note.finished));
+        assert!(other.event(&event).await.is_ok());
+        server.remove_room(room.id()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_room_nobody_knows_cannot_be_removed() {
+        let server = server().await;
+        let removed = server.remove_room(ruma::room_id!("!nowhere:x")).await;
+        assert!(matches!(removed, Err(Error::NotFound(_))));
+    }
+}
