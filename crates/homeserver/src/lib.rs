@@ -39,6 +39,7 @@ pub use ports::{
 };
 pub use receipts::ReadMarks;
 pub use rooms::{Context, JoinedMember, MembersQuery, MessagesQuery, Page, Room, Transaction};
+pub use schema::MembershipKind;
 pub use server::Builder;
 pub use settings::{PasswordCost, Registration, Secret, Settings};
-pub use tertulia_protocol::{InitialState, NewRoom, Preset};
+pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset};

@@ -1,1 +1,52 @@
-//! Placeholder.
+//! The Matrix HTTP APIs over a [`Homeserver`]: what comes in is a ruma request, already
+//! authenticated; what goes out is a ruma response or shared JSON.
+//!
+//! ```text
+//! router ─► observe (request ID, span, CORS, panics) ─► endpoint (identity, limits, body, ruma) ─► handler
+//! ```
+
+mod auth;
+mod body;
+mod client;
+mod discovery;
+mod endpoint;
+mod error;
+mod limits;
+mod observe;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tertulia::Homeserver;
+
+pub use auth::Identify;
+pub use endpoint::{Answer, Endpoints, Matrix, Reply, Terms, Whole};
+pub use error::ApiError;
+pub use limits::{Action, Rate, RateLimits};
+pub use options::Options;
+
+/// All routes of `server`, with the default [`Options`].
+pub fn router(server: Homeserver) -> Router {
+    router_with(server, Options::default())
+}
+
+/// All routes of `server`, to serve or to mount in a larger application.
+///
+/// To limit those who have not logged in by their address, serve it with
+/// `into_make_service_with_connect_info::<SocketAddr>()`.
+pub fn router_with(server: Homeserver, options: Options) -> Router {
+    let routes = Router::new().merge(discovery::routes(&options)).merge(client::routes());
+    assemble(routes, &options).with_state(server)
+}
+
+/// Puts what holds for every request around `routes`.
+fn assemble(routes: Router<Homeserver>, options: &Options) -> Router<Homeserver> {
+    let site = Arc::new(observe::Site::new(options));
+    routes
+        .fallback(error::unknown_path)
+        .method_not_allowed_fallback(error::wrong_method)
+        .layer(observe::Observe::new(site))
+}

@@ -1,0 +1,98 @@
+//! Reading the body of a request: bounded, and a JSON object.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::Method;
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::IgnoredAny;
+
+use crate::ApiError;
+
+/// The body of a request for a JSON endpoint, at most `limit` bytes.
+///
+/// What a `GET` carries is ignored. No body at all means `{}`, except for `PUT`, where a client that
+/// forgot its body would otherwise overwrite something.
+pub(crate) async fn read_object(
+    method: &Method,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    if *method == Method::GET || *method == Method::HEAD {
+        return Ok(Bytes::new());
+    }
+    let body = read(body, limit).await?;
+    if body.is_empty() && *method != Method::PUT {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    check_object(&body)?;
+    Ok(body)
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::body_too_large(limit)),
+        Err(_) => Err(ApiError::not_json("the body ended early")),
+    }
+}
+
+/// Refuses what is no JSON object. serde would read a struct from an array, too.
+fn check_object(body: &[u8]) -> Result<(), ApiError> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'{') {
+        return Ok(()); // whether it is well-formed shows when it is read
+    }
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Ok(_) => Err(ApiError::bad_json("the body must be a JSON object")),
+        Err(error) => Err(ApiError::not_json(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(method: Method, body: &'static str, expected: Result<&str, &str>) {
+        let read = read_object(&method, Body::from(body), 20).await;
+        let read = read.as_ref().map(|body| std::str::from_utf8(body).unwrap());
+        assert_eq!(read.map_err(ApiError::code), expected, "{method} {body:?}");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_an_object_or_nothing() {
+        check(Method::POST, r#"{"a": 1}"#, Ok(r#"{"a": 1}"#)).await;
+        check(Method::POST, " \r\n{}", Ok(" \r\n{}")).await;
+        check(Method::POST, "", Ok("{}")).await;
+        check(Method::DELETE, "", Ok("{}")).await;
+        check(Method::PUT, "", Err("M_NOT_JSON")).await;
+        check(Method::POST, " ", Err("M_NOT_JSON")).await;
+        check(Method::POST, "[]", Err("M_BAD_JSON")).await;
+        check(Method::POST, "null", Err("M_BAD_JSON")).await;
+        check(Method::POST, "[", Err("M_NOT_JSON")).await;
+        check(Method::POST, "hello", Err("M_NOT_JSON")).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_get_carries_is_ignored() {
+        check(Method::GET, "nonsense that is far too long", Ok("")).await;
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded() {
+        check(Method::POST, r#"{"a": "1234567890"}"#, Ok(r#"{"a": "1234567890"}"#)).await;
+        check(Method::POST, r#"{"a": "12345678901234"}"#, Err("M_TOO_LARGE")).await;
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_no_json() {
+        let broken = std::io::Error::other("gone");
+        let chunks: [Result<&str, _>; 2] = [Ok("{"), Err(broken)];
+        let body = Body::from_stream(futures_util::stream::iter(chunks));
+        let read = read_object(&Method::POST, body, 20).await;
+        assert_eq!(read.unwrap_err().code(), "M_NOT_JSON");
+    }
+}

@@ -1,0 +1,81 @@
+//! Joining, inviting, leaving and removing ("Room membership").
+
+use axum::Router;
+use ruma::api::client::membership::{
+    ban_user, forget_room,
+    invite_user::{self, v3::InvitationRecipient},
+    join_room_by_id, kick_user, leave_room, unban_user,
+};
+use tertulia::Homeserver;
+
+use crate::{Action, ApiError, Endpoints as _, Matrix};
+
+pub(crate) fn routes() -> Router<Homeserver> {
+    Router::new()
+        .endpoint_on(Action::Join, join)
+        .endpoint_on(Action::Join, invite)
+        .endpoint(leave)
+        .endpoint(forget)
+        .endpoint(kick)
+        .endpoint(ban)
+        .endpoint(unban)
+}
+
+async fn join(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<join_room_by_id::v3::Request>,
+) -> Result<join_room_by_id::v3::Response, ApiError> {
+    from.room(&request.room_id).join(request.reason).await?;
+    Ok(join_room_by_id::v3::Response::new(request.room_id))
+}
+
+async fn invite(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<invite_user::v3::Request>,
+) -> Result<invite_user::v3::Response, ApiError> {
+    let InvitationRecipient::UserId(guest) = request.recipient else {
+        return Err(ApiError::third_parties_unsupported());
+    };
+    from.room(&request.room_id).invite(&guest.user_id, guest.reason, false).await?;
+    Ok(invite_user::v3::Response::new())
+}
+
+async fn leave(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<leave_room::v3::Request>,
+) -> Result<leave_room::v3::Response, ApiError> {
+    from.room(&request.room_id).leave(request.reason).await?;
+    Ok(leave_room::v3::Response::new())
+}
+
+async fn forget(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<forget_room::v3::Request>,
+) -> Result<forget_room::v3::Response, ApiError> {
+    from.room(&request.room_id).forget().await?;
+    Ok(forget_room::v3::Response::new())
+}
+
+async fn kick(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<kick_user::v3::Request>,
+) -> Result<kick_user::v3::Response, ApiError> {
+    from.room(&request.room_id).kick(&request.user_id, request.reason).await?;
+    Ok(kick_user::v3::Response::new())
+}
+
+async fn ban(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<ban_user::v3::Request>,
+) -> Result<ban_user::v3::Response, ApiError> {
+    from.room(&request.room_id).ban(&request.user_id, request.reason).await?;
+    Ok(ban_user::v3::Response::new())
+}
+
+async fn unban(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<unban_user::v3::Request>,
+) -> Result<unban_user::v3::Response, ApiError> {
+    from.room(&request.room_id).unban(&request.user_id, request.reason).await?;
+    Ok(unban_user::v3::Response::new())
+}

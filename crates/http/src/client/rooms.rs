@@ -1,0 +1,83 @@
+//! Making rooms ("Creation").
+
+use axum::Router;
+use ruma::{
+    RoomAliasId, UserId,
+    api::client::room::{
+        Visibility,
+        create_room::v3::{Request, Response, RoomPreset},
+    },
+    events::{AnyInitialStateEvent, StateEventType},
+    serde::{JsonObject, Raw},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tertulia::{Homeserver, InitialState, NewRoom, Preset};
+
+use crate::{Action, ApiError, Endpoints as _, Matrix};
+
+pub(crate) fn routes() -> Router<Homeserver> {
+    Router::new().endpoint_on(Action::RoomCreation, create)
+}
+
+async fn create(
+    server: Homeserver,
+    Matrix { request, from }: Matrix<Request>,
+) -> Result<Response, ApiError> {
+    let wishes = read(&server, from.id(), request)?;
+    let room = from.create_room(wishes).await.map_err(ApiError::of_new_room)?;
+    Ok(Response::new(room.id().to_owned()))
+}
+
+/// What the request wishes for.
+fn read(server: &Homeserver, creator: &UserId, request: Request) -> Result<NewRoom, ApiError> {
+    if !request.invite_3pid.is_empty() {
+        return Err(ApiError::third_parties_unsupported());
+    }
+    let default = || server.settings().default_room_version.clone();
+    let version = request.room_version.unwrap_or_else(default);
+    let alias = |name: String| RoomAliasId::parse(format!("#{name}:{}", server.name()));
+    let alias = request.room_alias_name.map(alias).transpose();
+    Ok(NewRoom {
+        preset: preset(request.preset, &request.visibility),
+        creation_content: object(request.creation_content)?,
+        initial_state: request.initial_state.iter().map(initial).collect::<Result<_, _>>()?,
+        power_levels: object(request.power_level_content_override)?,
+        alias: alias.map_err(ApiError::invalid_param)?,
+        name: request.name,
+        topic: request.topic,
+        invite: request.invite,
+        is_direct: request.is_direct,
+        ..NewRoom::new(creator.to_owned(), version)
+    })
+}
+
+/// Without a preset, it follows from whether the room is to be listed.
+fn preset(preset: Option<RoomPreset>, visibility: &Visibility) -> Preset {
+    match (preset, visibility) {
+        (Some(RoomPreset::PublicChat), _) | (None, Visibility::Public) => Preset::PublicChat,
+        (Some(RoomPreset::TrustedPrivateChat), _) => Preset::TrustedPrivateChat,
+        _ => Preset::PrivateChat,
+    }
+}
+
+fn object<T>(raw: Option<Raw<T>>) -> Result<JsonObject, ApiError> {
+    let Some(raw) = raw else { return Ok(JsonObject::new()) };
+    raw.deserialize_as_unchecked().map_err(ApiError::bad_json)
+}
+
+/// A state event to begin with, of a type that ruma need not know.
+#[derive(Deserialize)]
+struct Initial {
+    #[serde(rename = "type")]
+    kind: StateEventType,
+    #[serde(default)]
+    state_key: String,
+    content: Box<RawValue>,
+}
+
+fn initial(raw: &Raw<AnyInitialStateEvent>) -> Result<InitialState, ApiError> {
+    let event: Initial = raw.deserialize_as_unchecked().map_err(ApiError::bad_json)?;
+    let Initial { kind, state_key, content } = event;
+    Ok(InitialState { kind, state_key, content })
+}

@@ -1,0 +1,43 @@
+//! What a client asks before it knows anybody: which versions are spoken here, and where.
+
+use axum::{Router, routing::get};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use ruma::api::{
+    client::discovery::discover_homeserver::{self, HomeserverInfo},
+    federation::discovery::discover_homeserver as discover_server,
+};
+use serde_json::json;
+use tertulia::Homeserver;
+
+use crate::{ApiError, Endpoints as _, Matrix, Options};
+
+/// The versions of the specification whose clients can use this server.
+const VERSIONS: [&str; 20] = [
+    "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10",
+    "v1.11", "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17", "v1.18", "v1.19",
+];
+
+pub(crate) fn routes(options: &Options) -> Router<Homeserver> {
+    let base_url = options.public_base_url.clone();
+    let delegated = options.delegated_server.clone();
+    Router::new()
+        .merge(versions())
+        .endpoint(move |_, _: Matrix<discover_homeserver::Request>| {
+            let told = base_url.clone().ok_or_else(|| ApiError::not_found("no base URL is set"));
+            async { Ok(discover_homeserver::Response::new(HomeserverInfo::new(told?))) }
+        })
+        .endpoint(move |_, _: Matrix<discover_server::Request>| {
+            let told = delegated.clone().ok_or_else(|| ApiError::not_found("nothing is delegated"));
+            async { Ok(discover_server::Response::new(told?)) }
+        })
+}
+
+/// Ruma has it that an access token may be sent along. It is not looked at: the answer is the same
+/// for all, and a client whose session has ended needs it most.
+fn versions() -> Router<Homeserver> {
+    let body = json!({ "versions": VERSIONS, "unstable_features": {} });
+    let body = Bytes::from(body.to_string());
+    let answer = move || async move { ([(CONTENT_TYPE, "application/json")], body) };
+    Router::new().route("/_matrix/client/versions", get(answer))
+}

@@ -1,0 +1,226 @@
+//! The bridge between ruma's request types and axum's router.
+
+use std::{pin::Pin, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts as _, RawPathParams, Request},
+    handler::Handler,
+    response::{IntoResponse as _, Response},
+    routing::{MethodFilter, on},
+};
+use http::{HeaderValue, header::CONTENT_TYPE, request::Parts};
+use ruma::api::{
+    IncomingRequest, IncomingRequestExt as _, Metadata, OutgoingResponse, OutgoingResponseExt as _,
+    path_builder::PathBuilder as _,
+};
+use serde::Serialize;
+use tertulia::Homeserver;
+
+use crate::{Action, ApiError, Identify, body, observe::Site};
+
+/// A parsed request `R` together with whom its endpoint's scheme proved it to come from.
+pub struct Matrix<R>
+where
+    R: Metadata,
+    R::Authentication: Identify,
+{
+    /// What is asked for.
+    pub request: R,
+    /// Who asks.
+    pub from: <R::Authentication as Identify>::Identity,
+}
+
+/// An answer of this server's own shape, to be written as JSON: usually shared raw events in a
+/// struct of references.
+#[derive(Debug)]
+pub struct Answer<T>(pub T);
+
+/// A whole HTTP response, for what is not JSON: a file that streams, a page.
+#[derive(Debug)]
+pub struct Whole(pub Response);
+
+/// What a handler of `R` may answer: ruma's response to `R`, an [`Answer`], or a [`Whole`] response.
+pub trait Reply<R> {
+    /// The answer as HTTP has it.
+    ///
+    /// # Errors
+    ///
+    /// 500 if it cannot be written, which is a mistake in this program.
+    fn reply(self) -> Result<Response, ApiError>;
+}
+
+impl<R, T> Reply<R> for T
+where
+    R: IncomingRequest<OutgoingResponse = T>,
+    T: OutgoingResponse,
+{
+    fn reply(self) -> Result<Response, ApiError> {
+        let response = self.try_into_http_response::<Vec<u8>>().map_err(ApiError::internal)?;
+        Ok(response.map(Body::from))
+    }
+}
+
+impl<R, T: Serialize> Reply<R> for Answer<T> {
+    fn reply(self) -> Result<Response, ApiError> {
+        let body = serde_json::to_vec(&self.0).map_err(ApiError::internal)?;
+        let mut response = Response::new(Body::from(body));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        Ok(response)
+    }
+}
+
+impl<R> Reply<R> for Whole {
+    fn reply(self) -> Result<Response, ApiError> {
+        Ok(self.0)
+    }
+}
+
+/// The terms on which an endpoint is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    action: Option<Action>,
+    largest_body: usize,
+    also: &'static [&'static str],
+}
+
+impl Terms {
+    /// Accepts bodies of up to `bytes`; usually it is 1 MiB, and an event is at most 64 KiB of it.
+    #[must_use]
+    pub const fn largest_body(self, bytes: usize) -> Self {
+        Self { largest_body: bytes, ..self }
+    }
+
+    /// Serves the endpoint at these paths, too, which ruma does not know.
+    #[must_use]
+    pub const fn also(self, paths: &'static [&'static str]) -> Self {
+        Self { also: paths, ..self }
+    }
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { action: None, largest_body: 1 << 20, also: &[] }
+    }
+}
+
+/// The usual terms, with the rate limit of an action.
+impl From<Action> for Terms {
+    fn from(action: Action) -> Self {
+        Self { action: Some(action), ..Self::default() }
+    }
+}
+
+impl<R> Matrix<R>
+where
+    R: IncomingRequest,
+    R::Authentication: Identify,
+{
+    /// Takes a request apart: who asks, whether he may ask again so soon, and only then what.
+    async fn receive(
+        request: Request,
+        server: &Homeserver,
+        terms: Terms,
+    ) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let arguments = path_arguments(&mut parts, server).await?;
+        let head = http::Request::from_parts(parts, ());
+        let from = R::Authentication::identify(server, &head).await?;
+        if let (Some(action), Some(site)) = (terms.action, head.extensions().get::<Arc<Site>>()) {
+            site.check(action, R::Authentication::user(&from), &head)?;
+        }
+        let body = body::read_object(head.method(), body, terms.largest_body).await?;
+        let arguments: Vec<&str> = arguments.iter().map(|(_, value)| value).collect();
+        let request = head.map(|()| body.as_ref());
+        let request = R::try_from_http_request(request, &arguments)?;
+        Ok(Self { request, from })
+    }
+}
+
+/// The values of the path's parameters, percent-decoded and in order.
+async fn path_arguments(parts: &mut Parts, server: &Homeserver) -> Result<RawPathParams, ApiError> {
+    RawPathParams::from_request_parts(parts, server).await.map_err(ApiError::invalid_param)
+}
+
+/// Adding ruma endpoints to a router.
+pub trait Endpoints: Sized {
+    /// Serves `R` at every path it has had, stable and unstable, with `handler`.
+    fn endpoint<R, A, F, Fut>(self, handler: F) -> Self
+    where
+        R: IncomingRequest + Send + 'static,
+        R::Authentication: Identify,
+        A: Reply<R>,
+        F: Fn(Homeserver, Matrix<R>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, ApiError>> + Send + 'static,
+    {
+        self.endpoint_on(Terms::default(), handler)
+    }
+
+    /// Like [`Endpoints::endpoint`], on other than the usual terms: an [`Action`] whose rate is
+    /// limited, or [`Terms`].
+    fn endpoint_on<R, A, F, Fut>(self, terms: impl Into<Terms>, handler: F) -> Self
+    where
+        R: IncomingRequest + Send + 'static,
+        R::Authentication: Identify,
+        A: Reply<R>,
+        F: Fn(Homeserver, Matrix<R>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, ApiError>> + Send + 'static;
+}
+
+impl Endpoints for Router<Homeserver> {
+    fn endpoint_on<R, A, F, Fut>(self, terms: impl Into<Terms>, handler: F) -> Self
+    where
+        R: IncomingRequest + Send + 'static,
+        R::Authentication: Identify,
+        A: Reply<R>,
+        F: Fn(Homeserver, Matrix<R>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, ApiError>> + Send + 'static,
+    {
+        let terms = terms.into();
+        let route = Route(Arc::new(move |server, request| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let served = serve(server, request, terms, handler).await;
+                served.unwrap_or_else(ApiError::into_response)
+            })
+        }));
+        let method = MethodFilter::try_from(R::METHOD).expect("ruma uses ordinary methods");
+        let history = R::PATH_BUILDER;
+        let paths = history.all_paths().chain(terms.also.iter().copied());
+        paths.fold(self, |router, path| router.route(path, on(method, route.clone())))
+    }
+}
+
+async fn serve<R, A, F, Fut>(
+    server: Homeserver,
+    request: Request,
+    terms: Terms,
+    handler: F,
+) -> Result<Response, ApiError>
+where
+    R: IncomingRequest,
+    R::Authentication: Identify,
+    A: Reply<R>,
+    F: Fn(Homeserver, Matrix<R>) -> Fut,
+    Fut: Future<Output = Result<A, ApiError>>,
+{
+    let call = Matrix::<R>::receive(request, &server, terms).await?;
+    handler(server, call).await?.reply()
+}
+
+/// Any endpoint, with its types forgotten, so that axum's machinery is compiled once and not per
+/// endpoint.
+#[derive(Clone)]
+struct Route(Arc<dyn Fn(Homeserver, Request) -> Serving + Send + Sync>);
+
+type Serving = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+impl Handler<(), Homeserver> for Route {
+    type Future = Serving;
+
+    fn call(self, request: Request, server: Homeserver) -> Serving {
+        (self.0)(server, request)
+    }
+}

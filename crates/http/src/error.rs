@@ -1,0 +1,227 @@
+//! The one place where errors become Matrix error codes.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use ruma::api::{
+    OutgoingResponseExt as _,
+    client::uiaa::UiaaInfo,
+    error::{
+        DeserializationError, ErrorBody, ErrorKind, FromHttpRequestError,
+        HeaderDeserializationError, LimitExceededErrorData, RetryAfter, StandardErrorBody,
+        UnknownTokenErrorData,
+    },
+};
+use tertulia::{AppendError, Error, Malformed};
+
+/// An error as a client sees it: a status and a JSON body.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: Box<ErrorBody>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: ErrorKind, message: impl ToString) -> Self {
+        let body = StandardErrorBody::new(kind, message.to_string());
+        Self { status, body: Box::new(ErrorBody::Standard(body)) }
+    }
+
+    fn bad_request(kind: ErrorKind, message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, kind, message)
+    }
+
+    /// More stages of user-interactive authentication are to be passed: 401 with the flows.
+    pub fn interactive(flows: &UiaaInfo) -> Self {
+        match serde_json::to_value(flows) {
+            Ok(body) => {
+                Self { status: StatusCode::UNAUTHORIZED, body: Box::new(ErrorBody::Json(body)) }
+            }
+            Err(error) => Self::internal(error),
+        }
+    }
+
+    pub(crate) fn missing_token(error: impl ToString) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, ErrorKind::MissingToken, error)
+    }
+
+    pub(crate) fn body_too_large(limit: usize) -> Self {
+        let message = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, message)
+    }
+
+    /// The body is no JSON at all.
+    pub(crate) fn not_json(error: impl ToString) -> Self {
+        Self::bad_request(ErrorKind::NotJson, error)
+    }
+
+    /// The body is JSON, but not what this endpoint takes.
+    pub(crate) fn bad_json(error: impl ToString) -> Self {
+        Self::bad_request(ErrorKind::BadJson, error)
+    }
+
+    /// A part of the path or the query is not what this endpoint takes.
+    pub(crate) fn invalid_param(error: impl ToString) -> Self {
+        Self::bad_request(ErrorKind::InvalidParam, error)
+    }
+
+    /// There is no such thing.
+    pub(crate) fn not_found(what: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, what)
+    }
+
+    /// The request would be understood, but not by this server.
+    pub(crate) fn unrecognized(what: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorKind::Unrecognized, what)
+    }
+
+    /// People are known here by their Matrix IDs only.
+    pub(crate) fn third_parties_unsupported() -> Self {
+        let message = "this server does not invite by e-mail address or telephone number";
+        Self::new(StatusCode::FORBIDDEN, ErrorKind::ThreepidDenied, message)
+    }
+
+    /// The action was repeated too often; it may be tried again after `wait`.
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
+        let mut data = LimitExceededErrorData::new();
+        data.retry_after = Some(RetryAfter::Delay(wait));
+        let kind = ErrorKind::LimitExceeded(data);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, kind, "too many requests; wait before the next")
+    }
+
+    /// A mistake in this program or a failure below it. The client is not told more, the log is.
+    pub(crate) fn internal(error: impl std::error::Error + 'static) -> Self {
+        tracing::error!(error = &error as &(dyn std::error::Error + 'static), "request failed");
+        Self::unknown()
+    }
+
+    /// A failure that the log tells of already.
+    pub(crate) fn unknown() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorKind::Unknown, "internal error")
+    }
+
+    /// How long to wait, if this error asks for it.
+    fn wait(&self) -> Option<Duration> {
+        let ErrorBody::Standard(body) = &*self.body else {
+            return None;
+        };
+        match &body.kind {
+            ErrorKind::LimitExceeded(data) => match data.retry_after {
+                Some(RetryAfter::Delay(wait)) => Some(wait),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> &'static str {
+        let ErrorBody::Standard(body) = &*self.body else {
+            return "none";
+        };
+        String::leak(body.kind.errcode().to_string())
+    }
+}
+
+/// What the path, the query or the body of a request got wrong.
+impl From<FromHttpRequestError> for ApiError {
+    fn from(error: FromHttpRequestError) -> Self {
+        use DeserializationError as Wrong;
+        let FromHttpRequestError::Deserialization(error) = error else {
+            return wrong_method_of(error);
+        };
+        match error {
+            Wrong::Json(error) if error.is_data() => Self::bad_json(error),
+            Wrong::Json(error) => Self::not_json(error),
+            // serde tells of a missing key in words only.
+            Wrong::Query(error) if error.to_string().starts_with("missing field") => {
+                Self::bad_request(ErrorKind::MissingParam, error)
+            }
+            Wrong::Header(HeaderDeserializationError::MissingHeader(header)) => {
+                Self::bad_request(ErrorKind::MissingParam, format!("missing header `{header}`"))
+            }
+            error => Self::invalid_param(error),
+        }
+    }
+}
+
+/// What went wrong with a new room.
+impl ApiError {
+    /// Wishes that contradict each other are not a lack of permission.
+    pub(crate) fn of_new_room(error: Error) -> Self {
+        match error {
+            Error::Refused(AppendError::Rejected(reason)) => {
+                Self::bad_request(ErrorKind::InvalidRoomState, reason)
+            }
+            error => error.into(),
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::NotFound(_) => Self::not_found(&error),
+            Error::Taken(_) => Self::bad_request(ErrorKind::RoomInUse, &error),
+            Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, &error),
+            Error::Invalid(_) => Self::invalid_param(&error),
+            Error::TooLarge => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, &error)
+            }
+            Error::UnsupportedRoomVersion => {
+                Self::bad_request(ErrorKind::UnsupportedRoomVersion, &error)
+            }
+            Error::UnknownToken => {
+                let kind = ErrorKind::UnknownToken(UnknownTokenErrorData::new());
+                Self::new(StatusCode::UNAUTHORIZED, kind, &error)
+            }
+            Error::InRoom => Self::bad_request(ErrorKind::Unknown, &error),
+            Error::Refused(reason) => match reason {
+                AppendError::Malformed(Malformed::TooLarge(_)) => {
+                    Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, reason)
+                }
+                AppendError::Malformed(_) => Self::bad_json(reason),
+                AppendError::Rejected(_) => {
+                    Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, reason)
+                }
+                _ => Self::internal(error),
+            },
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let wait = self.wait();
+        let error = self.body.into_error(self.status);
+        let Ok(response) = error.try_into_http_response::<Vec<u8>>() else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let mut response = response.map(Body::from);
+        if let Some(wait) = wait {
+            // Whole seconds, and never too few.
+            let seconds = HeaderValue::from(wait.as_millis().div_ceil(1000) as u64);
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+fn wrong_method_of(error: impl ToString) -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorKind::Unrecognized, error)
+}
+
+/// What every unknown path answers.
+pub(crate) async fn unknown_path() -> ApiError {
+    ApiError::unrecognized("there is no such endpoint")
+}
+
+/// What a known path answers to a method it does not have.
+pub(crate) async fn wrong_method() -> ApiError {
+    wrong_method_of("this endpoint does not have that method")
+}

@@ -1,0 +1,124 @@
+//! A clock that stands still until a test moves it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use ruma::{MilliSecondsSinceUnixEpoch, UInt};
+use tertulia::Clock;
+use tokio::sync::{oneshot, watch};
+
+/// A clock that stands still until a test moves it. Clones are the same clock.
+#[derive(Clone, Debug)]
+pub struct DrivenClock {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    face: Mutex<Face>,
+    /// How many sleep; tells those who wait for sleepers.
+    sleepers: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+struct Face {
+    now: Duration,
+    sleepers: Vec<Sleeper>,
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    until: Duration,
+    wake: oneshot::Sender<()>,
+}
+
+impl Default for DrivenClock {
+    /// It is the first second of 2026.
+    fn default() -> Self {
+        let face = Face { now: Duration::from_secs(1_767_225_600), sleepers: Vec::new() };
+        let shared = Shared { face: Mutex::new(face), sleepers: watch::Sender::new(0) };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl DrivenClock {
+    /// Lets `duration` pass: wakes everyone whose sleep ends by then, the shortest sleep first.
+    pub fn advance(&self, duration: Duration) {
+        let mut face = self.shared.face.lock();
+        face.now += duration;
+        let now = face.now;
+        let (mut due, asleep) =
+            face.sleepers.drain(..).partition::<Vec<_>, _>(|sleeper| sleeper.until <= now);
+        face.sleepers = asleep;
+        self.shared.sleepers.send_replace(face.sleepers.len());
+        drop(face);
+        due.sort_by_key(|sleeper| sleeper.until);
+        for sleeper in due {
+            // One who gave up waiting is not there to be woken.
+            let _ = sleeper.wake.send(());
+        }
+    }
+
+    /// Ends as soon as at least `count` sleep: what a test waits for before it moves the clock.
+    pub async fn sleepers(&self, count: usize) {
+        let mut sleepers = self.shared.sleepers.subscribe();
+        let enough = sleepers.wait_for(|asleep| *asleep >= count).await;
+        enough.expect("the clock holds the sender");
+    }
+}
+
+impl Clock for DrivenClock {
+    fn now(&self) -> MilliSecondsSinceUnixEpoch {
+        let now = self.shared.face.lock().now.as_millis();
+        let now = u64::try_from(now).ok().and_then(|now| UInt::try_from(now).ok());
+        MilliSecondsSinceUnixEpoch(now.expect("no test lasts for millennia"))
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let (wake, woken) = oneshot::channel();
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            {
+                let mut face = shared.face.lock();
+                let until = face.now.saturating_add(duration);
+                face.sleepers.retain(|sleeper| !sleeper.wake.is_closed());
+                face.sleepers.push(Sleeper { until, wake });
+                shared.sleepers.send_replace(face.sleepers.len());
+            }
+            woken.await.expect("the clock wakes whom it lets go");
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sleepers_wake_when_their_time_has_come() {
+        let clock = DrivenClock::default();
+        let begun = clock.now();
+        let short = tokio::spawn(clock.sleep(Duration::from_secs(1)));
+        let long = tokio::spawn(clock.sleep(Duration::from_secs(60)));
+        clock.sleepers(2).await;
+        clock.advance(Duration::from_secs(1));
+        short.await.unwrap();
+        assert!(!long.is_finished());
+        clock.advance(Duration::from_secs(59));
+        long.await.unwrap();
+        assert_eq!(u64::from(clock.now().0) - u64::from(begun.0), 60_000);
+    }
+
+    #[tokio::test]
+    async fn one_who_gives_up_is_forgotten() {
+        let clock = DrivenClock::default();
+        let sleeper = tokio::spawn(clock.sleep(Duration::from_secs(1)));
+        clock.sleepers(1).await;
+        sleeper.abort();
+        sleeper.await.unwrap_err();
+        tokio::spawn(clock.sleep(Duration::from_secs(1)));
+        clock.sleepers(1).await;
+        assert_eq!(clock.shared.face.lock().sleepers.len(), 1);
+    }
+}

@@ -1,0 +1,162 @@
+//! Sending, redacting and reading single events.
+
+use serde_json::json;
+use tertulia_testkit::{Client, TestServer};
+
+async fn two() -> (Client, Client) {
+    let server = TestServer::start().await;
+    (server.user("alice").await, server.user("bob").await)
+}
+
+#[tokio::test]
+async fn what_is_sent_is_read() {
+    let (alice, bob) = two().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    let content = json!({ "msgtype": "m.text", "body": "¡hola! 👋", "org.example": { "a": [1] } });
+    let id = alice.send_event(&room, "m.room.message", content.clone()).await;
+    let event = bob.get(["rooms", &room, "event", &id]).await.ok();
+    assert_eq!(event["content"], content);
+    assert_eq!(event["event_id"], id.as_str());
+    assert_eq!(event["room_id"], room.as_str());
+    assert_eq!(event["sender"], alice.id());
+    assert_eq!(event["type"], "m.room.message");
+    assert_eq!(event["unsigned"]["membership"], "join");
+    assert!(event.get("state_key").is_none());
+    for hidden in ["auth_events", "prev_events", "hashes", "signatures", "depth"] {
+        assert!(event.get(hidden).is_none(), "{hidden}");
+    }
+}
+
+#[tokio::test]
+async fn a_retried_send_makes_one_event() {
+    let (alice, _) = two().await;
+    let room = alice.create_room(json!({})).await;
+    let send = async |path: [&str; 5], body: &str| {
+        let body = json!({ "msgtype": "m.text", "body": body });
+        alice.put(path).json(body).await.ok()["event_id"].clone()
+    };
+    let first = send(["rooms", &room, "send", "m.room.message", "t"], "once").await;
+    let again = send(["rooms", &room, "send", "m.room.message", "t"], "once").await;
+    assert_eq!(first, again);
+    let other = send(["rooms", &room, "send", "m.room.message", "u"], "once").await;
+    assert_ne!(first, other);
+    let elsewhere = send(["rooms", &room, "send", "m.other", "t"], "once").await;
+    assert_ne!(first, elsewhere, "the ID is the endpoint's, and the type is a part of its path");
+}
+
+#[tokio::test]
+async fn a_transaction_belongs_to_its_device() {
+    let (alice, bob) = two().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    let path = ["rooms", &room, "send", "m.room.message", "t"];
+    let body = json!({ "msgtype": "m.text", "body": "mine" });
+    let of_alice = alice.put(path).json(body.clone()).await.ok();
+    let of_bob = bob.put(path).json(body).await.ok();
+    assert_ne!(of_alice, of_bob);
+}
+
+#[tokio::test]
+async fn a_retried_redaction_makes_one_event() {
+    let (alice, _) = two().await;
+    let room = alice.create_room(json!({})).await;
+    let event = alice.send(&room, "oops").await;
+    let redact = alice.put(["rooms", &room, "redact", &event, "t"]).json(json!({}));
+    let first = redact.await.ok();
+    let again = alice.put(["rooms", &room, "redact", &event, "t"]).json(json!({})).await.ok();
+    assert_eq!(first, again);
+}
+
+#[tokio::test]
+async fn a_redacted_event_has_lost_its_content_and_says_why() {
+    let (alice, bob) = two().await;
+    for version in ["1", "10", "11", "12"] {
+        let wish = json!({ "room_version": version, "invite": [bob.id()] });
+        let room = alice.create_room(wish).await;
+        bob.join(&room).await;
+        let event = bob.send(&room, "a secret").await;
+        let redact = alice.put(["rooms", &room, "redact", &event, "t"]);
+        let redaction = redact.json(json!({ "reason": "private" })).await.ok()["event_id"].clone();
+        let told = bob.get(["rooms", &room, "event", &event]).await.ok();
+        assert_eq!(told["content"], json!({}), "version {version}");
+        let because = &told["unsigned"]["redacted_because"];
+        assert_eq!(because["event_id"], redaction);
+        assert_eq!(because["content"]["reason"], "private");
+        // Clients of either age find what was redacted.
+        assert_eq!(because["redacts"], event.as_str(), "version {version}");
+        assert!(!told.to_string().contains("a secret"));
+    }
+}
+
+#[tokio::test]
+async fn one_redacts_ones_own_and_the_powerful_redact_all() {
+    let (alice, bob) = two().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    let (of_alice, of_bob) = (alice.send(&room, "a").await, bob.send(&room, "b").await);
+    let redact = async |who: &Client, event: &str| {
+        let transaction = who.transaction();
+        let path = ["rooms", &room, "redact", event, &transaction];
+        who.put(path).json(json!({})).await.outcome()
+    };
+    assert_eq!(redact(&bob, &of_alice).await, (403, Some("M_FORBIDDEN".to_owned())));
+    assert_eq!(redact(&bob, &of_bob).await, (200, None));
+    assert_eq!(redact(&alice, &bob.send(&room, "c").await).await, (200, None));
+    assert_eq!(redact(&alice, "$none").await, (404, Some("M_NOT_FOUND".to_owned())));
+}
+
+#[tokio::test]
+async fn only_members_speak() {
+    let (alice, bob) = two().await;
+    let room = alice.create_public_room().await;
+    let send = async |transaction: &str| {
+        let path = ["rooms", &room, "send", "m.room.message", transaction];
+        bob.put(path).json(json!({ "msgtype": "m.text", "body": "hi" })).await.outcome()
+    };
+    let forbidden = (403, Some("M_FORBIDDEN".to_owned()));
+    assert_eq!(send("1").await, forbidden);
+    bob.join(&room).await;
+    assert_eq!(send("2").await, (200, None));
+    bob.leave(&room).await;
+    assert_eq!(send("3").await, forbidden);
+}
+
+#[tokio::test]
+async fn an_event_one_may_not_see_is_not_found() {
+    let (alice, bob) = two().await;
+    let room = alice.create_room(json!({})).await;
+    let event = alice.send(&room, "private").await;
+    bob.get(["rooms", &room, "event", &event]).await.refused(404, "M_NOT_FOUND");
+    alice.get(["rooms", &room, "event", "$none"]).await.refused(404, "M_NOT_FOUND");
+    let other = alice.create_room(json!({})).await;
+    alice.get(["rooms", &other, "event", &event]).await.refused(404, "M_NOT_FOUND");
+    alice.get(["rooms", "!none:x", "event", &event]).await.refused(404, "M_NOT_FOUND");
+    alice.get(["rooms", &room, "event", "no-id"]).await.refused(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn content_is_an_object() {
+    let (alice, _) = two().await;
+    let room = alice.create_room(json!({})).await;
+    let send = async |body: &'static str| {
+        alice.put(["rooms", &room, "send", "m.x", "t"]).body(body).await.outcome()
+    };
+    for (body, code) in [
+        ("", "M_NOT_JSON"),
+        ("{", "M_NOT_JSON"),
+        ("[]", "M_BAD_JSON"),
+        (r#"{"a":1.5}"#, "M_BAD_JSON"),
+    ] {
+        assert_eq!(send(body).await, (400, Some(code.to_owned())), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_in_the_query_is_as_good() {
+    let (alice, _) = two().await;
+    let room = alice.create_room(json!({})).await;
+    let server = TestServer::start().await;
+    let stranger = server.user("alice").await;
+    let path = format!("/_matrix/client/v3/rooms/{room}/send/m.x/t?access_token={}", alice.token());
+    let anonymous = alice.put(path.as_str()).json(json!({})).await;
+    anonymous.ok();
+    stranger.get(["rooms", &room, "state"]).await.refused(403, "M_FORBIDDEN");
+}

@@ -1,0 +1,176 @@
+//! Joining, inviting, leaving and removing.
+
+use serde_json::{Value, json};
+use tertulia_testkit::{Client, TestServer};
+
+/// Alice, Bob and Carol.
+async fn three() -> (Client, Client, Client) {
+    let server = TestServer::start().await;
+    (server.user("alice").await, server.user("bob").await, server.user("carol").await)
+}
+
+/// What `other` is to the room, as `client` sees it.
+async fn membership(client: &Client, room: &str, other: &Client) -> Value {
+    client.get(["rooms", room, "state", "m.room.member", other.id()]).await.ok()
+}
+
+async fn act(client: &Client, room: &str, action: &str, other: &Client) -> (u16, Option<String>) {
+    let body = json!({ "user_id": other.id() });
+    client.post(["rooms", room, action]).json(body).await.outcome()
+}
+
+fn done() -> (u16, Option<String>) {
+    (200, None)
+}
+
+fn forbidden() -> (u16, Option<String>) {
+    (403, Some("M_FORBIDDEN".to_owned()))
+}
+
+#[tokio::test]
+async fn anybody_may_join_a_public_room_by_its_id() {
+    let (alice, bob, carol) = three().await;
+    let room = alice.create_public_room().await;
+    let joined = bob.post(["rooms", &room, "join"]).await.ok();
+    assert_eq!(joined, json!({ "room_id": room }));
+    let joined = carol.post(["join", &room]).json(json!({ "reason": "curious" })).await.ok();
+    assert_eq!(joined, json!({ "room_id": room }));
+    assert_eq!(membership(&alice, &room, &bob).await["membership"], "join");
+    assert_eq!(membership(&alice, &room, &carol).await["reason"], "curious");
+}
+
+#[tokio::test]
+async fn joining_twice_is_joining_once() {
+    let (alice, bob, _) = three().await;
+    let room = alice.create_public_room().await;
+    bob.join(&room).await;
+    let event = async || {
+        let path = ["rooms", &room, "state", "m.room.member", bob.id()];
+        bob.get(path).query("format", "event").await.ok()["event_id"].clone()
+    };
+    let first = event().await;
+    bob.join(&room).await;
+    assert_eq!(event().await, first);
+}
+
+#[tokio::test]
+async fn a_private_room_is_joined_by_invitation() {
+    let (alice, bob, carol) = three().await;
+    let room = alice.create_room(json!({})).await;
+    bob.post(["rooms", &room, "join"]).await.refused(403, "M_FORBIDDEN");
+    bob.post(["join", &room]).await.refused(403, "M_FORBIDDEN");
+    let body = json!({ "user_id": bob.id(), "reason": "come in" });
+    assert_eq!(alice.post(["rooms", &room, "invite"]).json(body).await.ok(), json!({}));
+    let invited = membership(&alice, &room, &bob).await;
+    assert_eq!((&invited["membership"], &invited["reason"]), (&json!("invite"), &json!("come in")));
+    bob.join(&room).await;
+    assert_eq!(act(&carol, &room, "invite", &bob).await, forbidden());
+}
+
+#[tokio::test]
+async fn a_room_that_does_not_exist_is_not_found() {
+    let (alice, ..) = three().await;
+    for path in [["join", "!none:example.org", ""], ["rooms", "!none:example.org", "join"]] {
+        let path = path.join("/");
+        let path = format!("/_matrix/client/v3/{}", path.trim_end_matches('/'));
+        alice.post(path).await.refused(404, "M_NOT_FOUND");
+    }
+    alice.post(["join", "neither"]).await.refused(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn only_members_invite_and_only_those_outside() {
+    let (alice, bob, carol) = three().await;
+    let room = alice.create_public_room().await;
+    assert_eq!(act(&bob, &room, "invite", &carol).await, forbidden(), "not in the room");
+    bob.join(&room).await;
+    assert_eq!(act(&alice, &room, "invite", &bob).await, forbidden(), "in the room already");
+    assert_eq!(act(&alice, &room, "ban", &bob).await, done());
+    assert_eq!(act(&alice, &room, "invite", &bob).await, forbidden(), "banned");
+}
+
+#[tokio::test]
+async fn leaving_is_for_those_who_are_in_or_invited() {
+    let (alice, bob, carol) = three().await;
+    let room = alice.create_room(json!({ "invite": [bob.id(), carol.id()] })).await;
+    bob.join(&room).await;
+    let left = bob.post(["rooms", &room, "leave"]).json(json!({ "reason": "tired" })).await.ok();
+    assert_eq!(left, json!({}));
+    carol.leave(&room).await;
+    for who in [&bob, &carol] {
+        assert_eq!(membership(&alice, &room, who).await["membership"], "leave");
+    }
+    assert_eq!(membership(&alice, &room, &bob).await["reason"], "tired");
+    bob.post(["rooms", &room, "join"]).await.refused(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn one_who_was_never_there_cannot_leave() {
+    let (alice, bob, _) = three().await;
+    let room = alice.create_room(json!({})).await;
+    bob.post(["rooms", &room, "leave"]).await.refused(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_room_is_forgotten_after_leaving_it() {
+    let (alice, bob, _) = three().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    bob.post(["rooms", &room, "forget"]).await.refused(400, "M_UNKNOWN");
+    bob.leave(&room).await;
+    bob.get(["rooms", &room, "messages"]).query("dir", "b").await.ok();
+    assert_eq!(bob.post(["rooms", &room, "forget"]).await.ok(), json!({}));
+    let messages = bob.get(["rooms", &room, "messages"]).query("dir", "b").await;
+    messages.refused(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn those_with_power_remove_those_with_less() {
+    for (action, becomes) in [("kick", "leave"), ("ban", "ban")] {
+        let (alice, bob, carol) = three().await;
+        let room = alice.create_room_with(&[&bob, &carol]).await;
+        assert_eq!(act(&bob, &room, action, &carol).await, forbidden(), "{action} by an equal");
+        assert_eq!(act(&bob, &room, action, &alice).await, forbidden(), "{action} upwards");
+        let body = json!({ "user_id": carol.id(), "reason": "rude" });
+        assert_eq!(alice.post(["rooms", &room, action]).json(body).await.ok(), json!({}));
+        let now = membership(&alice, &room, &carol).await;
+        assert_eq!((&now["membership"], &now["reason"]), (&json!(becomes), &json!("rude")));
+        carol.post(["rooms", &room, "join"]).await.refused(403, "M_FORBIDDEN");
+    }
+}
+
+#[tokio::test]
+async fn only_those_in_the_room_are_kicked() {
+    let (alice, bob, carol) = three().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    assert_eq!(act(&alice, &room, "kick", &carol).await, forbidden(), "was never there");
+    assert_eq!(act(&carol, &room, "kick", &bob).await, forbidden(), "is not there");
+    bob.leave(&room).await;
+    assert_eq!(act(&alice, &room, "kick", &bob).await, forbidden(), "has left");
+}
+
+#[tokio::test]
+async fn an_unbanned_user_may_come_back() {
+    let (alice, bob, carol) = three().await;
+    let room = alice.create_public_room().await;
+    bob.join(&room).await;
+    assert_eq!(act(&alice, &room, "ban", &carol).await, done(), "one can ban ahead");
+    bob.post(["rooms", &room, "unban"])
+        .json(json!({ "user_id": carol.id() }))
+        .await
+        .refused(403, "M_FORBIDDEN");
+    assert_eq!(act(&alice, &room, "unban", &carol).await, done());
+    assert_eq!(membership(&alice, &room, &carol).await["membership"], "leave");
+    carol.join(&room).await;
+}
+
+#[tokio::test]
+async fn whom_it_concerns_must_be_said() {
+    let (alice, ..) = three().await;
+    let room = alice.create_room(json!({})).await;
+    for action in ["invite", "kick", "ban", "unban"] {
+        for body in [json!({}), json!({ "user_id": "bob" }), json!({ "user_id": 1 })] {
+            let answer = alice.post(["rooms", &room, action]).json(body.clone()).await;
+            assert_eq!(answer.outcome(), (400, Some("M_BAD_JSON".to_owned())), "{action} {body}");
+        }
+    }
+}
