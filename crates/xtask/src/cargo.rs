@@ -23,18 +23,13 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 /// The project's folder.
 pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .expect("this package lies two folders below the project's")
+    here.ancestors().nth(2).expect("this package lies two folders below the project's")
 }
 
 /// Where the development profile's products lie: beside this program.
 pub(crate) fn products() -> anyhow::Result<PathBuf> {
     let program = env::current_exe().context("the path of this program is unknown")?;
-    Ok(program
-        .parent()
-        .context("this program lies nowhere")?
-        .to_owned())
+    Ok(program.parent().context("this program lies nowhere")?.to_owned())
 }
 
 /// Runs a command and shows that it moves, however long RocksDB takes.

@@ -72,14 +72,8 @@ mod tests {
     fn what_follows_a_command_is_passed_on() {
         check(&[], &["--"]);
         check(&["cors"], &["cors", "--"]);
-        check(
-            &["-p", "tertulia-http", "cors"],
-            &["-p", "tertulia-http", "cors", "--"],
-        );
+        check(&["-p", "tertulia-http", "cors"], &["-p", "tertulia-http", "cors", "--"]);
         check(&["--", "--nocapture"], &["--", "--nocapture"]);
-        check(
-            &["cors", "--", "--nocapture"],
-            &["cors", "--", "--nocapture"],
-        );
+        check(&["cors", "--", "--nocapture"], &["cors", "--", "--nocapture"]);
     }
 }

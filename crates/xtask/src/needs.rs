@@ -64,13 +64,9 @@ fn compiles_cxx(compiler: &str) -> bool {
         .stderr(Stdio::null())
         .spawn();
     let Ok(mut child) = child else { return false };
-    let is_written = child
-        .stdin
-        .take()
-        .is_some_and(|mut input| input.write_all(b"#include <string>\n").is_ok());
-    child
-        .wait()
-        .is_ok_and(|status| is_written && status.success())
+    let is_written =
+        child.stdin.take().is_some_and(|mut input| input.write_all(b"#include <string>\n").is_ok());
+    child.wait().is_ok_and(|status| is_written && status.success())
 }
 
 #[cfg(test)]

@@ -45,11 +45,7 @@ pub(crate) fn watch(mut child: Child, products: &Path) -> anyhow::Result<ExitSta
 }
 
 fn how_far(elapsed: Duration, products: &Path) -> String {
-    let minutes = format!(
-        "{}:{:02} min",
-        elapsed.as_secs() / 60,
-        elapsed.as_secs() % 60
-    );
+    let minutes = format!("{}:{:02} min", elapsed.as_secs() / 60, elapsed.as_secs() % 60);
     match (compiled(products), objects(products)) {
         (Some(_), _) => format!("{minutes}, RocksDB is compiled"),
         (None, 0) => format!("{minutes}, RocksDB comes later"),
@@ -67,10 +63,7 @@ fn compiled(products: &Path) -> Option<PathBuf> {
 
 /// How many C++ files of RocksDB are compiled.
 fn objects(products: &Path) -> usize {
-    outputs(products)
-        .iter()
-        .map(|folder| count_objects(folder))
-        .sum()
+    outputs(products).iter().map(|folder| count_objects(folder)).sum()
 }
 
 fn outputs(products: &Path) -> Vec<PathBuf> {
@@ -88,11 +81,7 @@ fn outputs(products: &Path) -> Vec<PathBuf> {
 
 fn count_objects(folder: &Path) -> usize {
     let count = |path: PathBuf| {
-        if path.is_dir() {
-            count_objects(&path)
-        } else {
-            usize::from(is_object(&path))
-        }
+        if path.is_dir() { count_objects(&path) } else { usize::from(is_object(&path)) }
     };
     entries(folder).into_iter().map(count).sum()
 }
@@ -103,12 +92,7 @@ fn is_object(path: &Path) -> bool {
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     // A folder that is not there yet holds nothing.
-    fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect()
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
@@ -143,11 +127,7 @@ mod tests {
             &["db/a.o", "db/b.o", "c.o", "c.d"],
             "2:05 min, 3 files of RocksDB are compiled",
         );
-        check(
-            "all",
-            &["a.o", "librocksdb.a"],
-            "2:05 min, RocksDB is compiled",
-        );
+        check("all", &["a.o", "librocksdb.a"], "2:05 min, RocksDB is compiled");
     }
 
     #[test]

@@ -42,10 +42,7 @@ impl Run {
         needs::provide()?;
         let server = build_server()?;
         let mut command = Command::new(server);
-        command
-            .current_dir(root())
-            .arg("serve")
-            .args(&self.arguments);
+        command.current_dir(root()).arg("serve").args(&self.arguments);
         if self.arguments.is_empty() {
             command.envs(settings());
             say(NEXT);
@@ -55,9 +52,7 @@ impl Run {
 }
 
 fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SETTINGS
-        .into_iter()
-        .filter(|(name, _)| env::var_os(name).is_none())
+    SETTINGS.into_iter().filter(|(name, _)| env::var_os(name).is_none())
 }
 
 #[cfg(test)]

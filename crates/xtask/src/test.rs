@@ -29,11 +29,7 @@ impl Test {
             command.arg("--workspace");
         }
         let status = finish(command.args(self.passed_on()))?;
-        Ok(if status.success() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn names_packages(&self) -> bool {
@@ -45,12 +41,7 @@ impl Test {
     /// What cargo gets to see.
     pub(crate) fn passed_on(&self) -> Vec<&str> {
         let tests = self.tests.iter().map(String::as_str);
-        self.arguments
-            .iter()
-            .map(String::as_str)
-            .chain(["--"])
-            .chain(tests)
-            .collect()
+        self.arguments.iter().map(String::as_str).chain(["--"]).chain(tests).collect()
     }
 }
 
@@ -61,10 +52,7 @@ mod tests {
     #[track_caller]
     fn check(arguments: &[&str], names_packages: bool) {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let test = Test {
-            arguments: words(arguments),
-            tests: words(&["-p"]),
-        };
+        let test = Test { arguments: words(arguments), tests: words(&["-p"]) };
         assert_eq!(test.names_packages(), names_packages, "{arguments:?}");
     }
 

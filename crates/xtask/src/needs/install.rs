@@ -17,28 +17,15 @@ const INSTRUCTIONS: &str = "\
 
 /// Installs packages for `needs` with apt where that is allowed; `missing` looks again afterwards.
 pub(crate) fn install(needs: &[Need], missing: impl FnOnce() -> Vec<Need>) -> anyhow::Result<()> {
-    let Some(apt) = Apt::find() else {
-        bail!(instructions(needs))
-    };
-    say(&format!(
-        "the build needs {}, which apt will install now",
-        names(needs)
-    ));
+    let Some(apt) = Apt::find() else { bail!(instructions(needs)) };
+    say(&format!("the build needs {}, which apt will install now", names(needs)));
     apt.install(needs);
     let still = missing();
-    if still.is_empty() {
-        Ok(())
-    } else {
-        bail!(instructions(&still))
-    }
+    if still.is_empty() { Ok(()) } else { bail!(instructions(&still)) }
 }
 
 fn names(needs: &[Need]) -> String {
-    needs
-        .iter()
-        .map(|need| need.name())
-        .collect::<Vec<_>>()
-        .join(" and ")
+    needs.iter().map(|need| need.name()).collect::<Vec<_>>().join(" and ")
 }
 
 fn instructions(needs: &[Need]) -> String {
@@ -62,9 +49,7 @@ impl Apt {
         if is_root() {
             return Some(Self { prefix: &[] });
         }
-        works(&["sudo", "-n", "true"]).then_some(Self {
-            prefix: &["sudo", "-n"],
-        })
+        works(&["sudo", "-n", "true"]).then_some(Self { prefix: &["sudo", "-n"] })
     }
 
     fn install(&self, needs: &[Need]) {
@@ -72,10 +57,8 @@ impl Apt {
             Need::CxxCompiler => "g++",
             Need::Libclang => "libclang-dev",
         });
-        let install: Vec<_> = ["install", "--yes", "--no-install-recommends"]
-            .into_iter()
-            .chain(packages)
-            .collect();
+        let install: Vec<_> =
+            ["install", "--yes", "--no-install-recommends"].into_iter().chain(packages).collect();
         // Lists may be too old or missing; what counts is whether the needs are met afterwards.
         for arguments in [vec!["update"], install] {
             let words: Vec<_> = self
@@ -85,21 +68,15 @@ impl Apt {
                 .copied()
                 .collect();
             if let Some((program, rest)) = words.split_first() {
-                let _ = Command::new(program)
-                    .args(rest)
-                    .args(arguments)
-                    .stdin(Stdio::null())
-                    .status();
+                let _ =
+                    Command::new(program).args(rest).args(arguments).stdin(Stdio::null()).status();
             }
         }
     }
 }
 
 fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout == b"0\n")
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
 fn works(words: &[&str]) -> bool {
@@ -107,11 +84,7 @@ fn works(words: &[&str]) -> bool {
         return false;
     };
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 

@@ -20,23 +20,19 @@ pub(crate) fn is_found() -> bool {
 }
 
 fn places() -> Vec<PathBuf> {
-    let mut places: Vec<_> = llvm_prefix()
-        .into_iter()
-        .flat_map(|path| [path.join("lib"), path.join("lib64")])
-        .collect();
+    let mut places: Vec<_> =
+        llvm_prefix().into_iter().flat_map(|path| [path.join("lib"), path.join("lib64")]).collect();
     for variable in ["LD_LIBRARY_PATH", "LIBRARY_PATH"] {
         places.extend(env::var_os(variable).iter().flat_map(env::split_paths));
     }
     for parent in ["/usr", "/usr/local"] {
-        let libraries = folders(Path::new(parent))
-            .into_iter()
-            .filter(|path| starts_with(path, "lib"));
+        let libraries =
+            folders(Path::new(parent)).into_iter().filter(|path| starts_with(path, "lib"));
         places.extend(libraries.flat_map(|path| with_descendants(path, DEPTH)));
     }
     for parent in ["/usr/local", "/usr/local/opt", "/opt/homebrew/opt"] {
-        let versions = folders(Path::new(parent))
-            .into_iter()
-            .filter(|path| starts_with(path, "llvm"));
+        let versions =
+            folders(Path::new(parent)).into_iter().filter(|path| starts_with(path, "llvm"));
         places.extend(versions.map(|path| path.join("lib")));
     }
     places.push("/Library/Developer/CommandLineTools/usr/lib".into());
@@ -58,31 +54,17 @@ fn llvm_prefix() -> Option<PathBuf> {
 }
 
 fn with_descendants(folder: PathBuf, depth: usize) -> Vec<PathBuf> {
-    let below = if depth == 0 {
-        Vec::new()
-    } else {
-        folders(&folder)
-    };
-    let below = below
-        .into_iter()
-        .flat_map(|path| with_descendants(path, depth - 1));
+    let below = if depth == 0 { Vec::new() } else { folders(&folder) };
+    let below = below.into_iter().flat_map(|path| with_descendants(path, depth - 1));
     std::iter::once(folder.clone()).chain(below).collect()
 }
 
 fn folders(parent: &Path) -> Vec<PathBuf> {
-    entries(parent)
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .collect()
+    entries(parent).into_iter().filter(|path| path.is_dir()).collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect()
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 fn has_library(folder: &Path) -> bool {
@@ -101,9 +83,7 @@ fn is_library(path: &Path) -> bool {
 
 /// Whether the compiler's own headers lie here, which libclang reads first.
 fn has_headers(folder: &Path) -> bool {
-    folders(&folder.join("clang"))
-        .iter()
-        .any(|version| version.join("include/stddef.h").is_file())
+    folders(&folder.join("clang")).iter().any(|version| version.join("include/stddef.h").is_file())
 }
 
 fn starts_with(path: &Path, start: &str) -> bool {
@@ -111,9 +91,7 @@ fn starts_with(path: &Path, start: &str) -> bool {
 }
 
 fn name(path: &Path) -> &str {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 #[cfg(test)]
