@@ -66,6 +66,11 @@ impl Homeserver {
         self.core.stop.cancelled().await;
     }
 
+    /// Answers whoever waits with what there is, as the first step of stopping; all else goes on.
+    pub fn stop_waiting(&self) {
+        self.core.stop.cancel();
+    }
+
     /// Stops the server: whoever waits is answered, queued commits finish, no task is left.
     pub async fn shutdown(&self) {
         self.core.stop.cancel();

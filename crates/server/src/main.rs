@@ -1,2 +1,74 @@
-//! Placeholder.
-fn main() {}
+//! `tertulia`: a Matrix homeserver as a program.
+
+mod admin;
+mod cli;
+mod listeners;
+mod open;
+mod password;
+mod serve;
+mod settings;
+mod signals;
+mod telemetry;
+mod tls;
+
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::{
+    cli::{Cli, Command, Configured},
+    settings::{Loaded, Settings},
+};
+
+fn main() -> ExitCode {
+    match execute(Cli::parse().command, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence for a person; when nobody reads it, the exit code is left.
+            let _ = writeln!(io::stderr(), "tertulia: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command, out: &mut impl Write) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(configured) => serve::serve(checked(&configured)?),
+        Command::CheckConfig(configured) => {
+            checked(&configured)?;
+            Ok(writeln!(out, "these settings will do")?)
+        }
+        Command::PrintConfig(configured) => Ok(settings::print(&load(&configured)?, out)?),
+        Command::Admin(admin) => admin::execute(&admin, out),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "tertulia", out);
+            Ok(())
+        }
+    }
+}
+
+fn load(configured: &Configured) -> anyhow::Result<Loaded> {
+    let variables = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    settings::load(configured.config.as_deref(), variables)
+}
+
+/// Settings with which a server can run.
+fn checked(configured: &Configured) -> anyhow::Result<Settings> {
+    let settings = load(configured)?.settings;
+    settings::check(&settings).context("these settings will not do")?;
+    Ok(settings)
+}
+
+/// The threads on which everything happens.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads can be started")
+}

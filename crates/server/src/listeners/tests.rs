@@ -1,0 +1,186 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::{extract::ConnectInfo, routing::get};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::Notify,
+};
+
+use super::*;
+
+/// Where the certificates of these tests are; they are worth nothing elsewhere.
+const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates");
+
+fn plain() -> Listener {
+    Listener { address: "127.0.0.1:0".parse().unwrap(), certificate: None, key: None }
+}
+
+fn secure(folder: &Path) -> Listener {
+    Listener {
+        certificate: Some(folder.join("a.pem")),
+        key: Some(folder.join("a.key.pem")),
+        ..plain()
+    }
+}
+
+/// Puts one of the two certificates where a listener looks.
+fn install(folder: &Path, name: &str) {
+    for (from, to) in [(format!("{name}.pem"), "a.pem"), (format!("{name}.key.pem"), "a.key.pem")] {
+        fs::copy(PathBuf::from(CERTIFICATES).join(from), folder.join(to)).unwrap();
+    }
+}
+
+fn serve(listeners: &[Listener], router: &Router) -> (Vec<SocketAddr>, Serving) {
+    let bound = Listeners::bind(listeners).unwrap();
+    let addresses = bound.0.iter().map(|bound| bound.address).collect();
+    (addresses, bound.serve(router).unwrap())
+}
+
+fn hello() -> Router {
+    Router::new().route(
+        "/",
+        get(|ConnectInfo(from): ConnectInfo<SocketAddr>| async move { from.ip().to_string() }),
+    )
+}
+
+/// A client that trusts one of the two certificates.
+fn client(name: &str) -> reqwest::Client {
+    // Someone else may have chosen the same provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let pem = fs::read(PathBuf::from(CERTIFICATES).join(format!("{name}.pem"))).unwrap();
+    let root = reqwest::Certificate::from_pem(&pem).unwrap();
+    reqwest::Client::builder().tls_certs_only([root]).pool_max_idle_per_host(0).build().unwrap()
+}
+
+async fn body(client: &reqwest::Client, url: String) -> Result<String, reqwest::Error> {
+    client.get(url).send().await?.text().await
+}
+
+#[tokio::test]
+async fn every_listener_serves_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "first");
+    let (addresses, _serving) = serve(&[plain(), secure(folder.path())], &hello());
+    let client = client("first");
+    assert_eq!(body(&client, format!("http://{}/", addresses[0])).await.unwrap(), "127.0.0.1");
+    let port = addresses[1].port();
+    let response = client.get(format!("https://localhost:{port}/")).send().await.unwrap();
+    assert_eq!(response.version(), reqwest::Version::HTTP_2);
+    assert_eq!(response.text().await.unwrap(), "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_certificate_read_again_holds_for_new_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "first");
+    let (addresses, serving) = serve(&[secure(folder.path())], &hello());
+    let url = || format!("https://localhost:{}/", addresses[0].port());
+    assert!(body(&client("second"), url()).await.is_err());
+    install(folder.path(), "second");
+    serving.reload_certificates();
+    assert!(body(&client("second"), url()).await.is_ok());
+    assert!(body(&client("first"), url()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_read_leaves_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "first");
+    let (addresses, serving) = serve(&[secure(folder.path())], &hello());
+    fs::write(folder.path().join("a.pem"), "not a certificate").unwrap();
+    serving.reload_certificates();
+    let url = format!("https://localhost:{}/", addresses[0].port());
+    assert!(body(&client("first"), url).await.is_ok());
+}
+
+#[tokio::test]
+async fn certificate_and_key_have_to_go_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = || Listeners::bind(&[secure(folder.path())]).err().unwrap().to_string();
+    assert!(refused().contains("cannot be read"));
+    install(folder.path(), "first");
+    fs::copy(PathBuf::from(CERTIFICATES).join("second.key.pem"), folder.path().join("a.key.pem"))
+        .unwrap();
+    assert!(refused().contains("do not go together"));
+    fs::write(folder.path().join("a.pem"), "").unwrap();
+    assert!(refused().contains("there is no certificate"));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_in_one_sentence() {
+    let (addresses, _serving) = serve(&[plain()], &hello());
+    let again = Listener { address: addresses[0], ..plain() };
+    let error = Listeners::bind(&[again]).err().unwrap().to_string();
+    assert!(error.starts_with(&format!("{} is in use: stop the program", addresses[0])), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_of_another_machine_is_told_in_one_sentence() {
+    let listener = Listener { address: "192.0.2.1:1".parse().unwrap(), ..plain() };
+    let error = Listeners::bind(&[listener]).err().unwrap().to_string();
+    assert!(error.contains("cannot be listened on"), "{error}");
+}
+
+/// Answers `/` when told to.
+fn patient() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (asking, answering) = (asked.clone(), answer.clone());
+    let router = Router::new().route(
+        "/",
+        get(|| async move {
+            asking.notify_one();
+            answering.notified().await;
+            "late"
+        }),
+    );
+    (router, asked, answer)
+}
+
+#[tokio::test]
+async fn who_waits_is_answered_before_a_listener_closes() {
+    let (router, asked, answer) = patient();
+    let (addresses, serving) = serve(&[plain()], &router);
+    let client = client("first");
+    let url = format!("http://{}/", addresses[0]);
+    let waiting = tokio::spawn(async move { body(&client, url).await });
+    asked.notified().await;
+    let closing = tokio::spawn(serving.close(Duration::from_secs(60)));
+    answer.notify_one();
+    assert_eq!(waiting.await.unwrap().unwrap(), "late");
+    closing.await.unwrap().unwrap();
+    assert!(TcpStream::connect(addresses[0]).await.is_err());
+}
+
+#[tokio::test]
+async fn patience_with_the_slow_ends() {
+    let (router, asked, _answer) = patient();
+    let (addresses, serving) = serve(&[plain()], &router);
+    let mut connection = TcpStream::connect(addresses[0]).await.unwrap();
+    connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    asked.notified().await;
+    serving.close(Duration::from_millis(1)).await.unwrap();
+    assert_eq!(connection.read(&mut [0; 16]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let (addresses, _serving) = serve(&[plain()], &hello());
+    let mut connection = TcpStream::connect(addresses[0]).await.unwrap();
+    for _ in 0..2 {
+        connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"127.0.0.1") {
+            assert_ne!(
+                connection.read_buf(&mut answer).await.unwrap(),
+                0,
+                "the connection was closed"
+            );
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+    }
+}

@@ -1,0 +1,139 @@
+//! From settings to a homeserver.
+
+use anyhow::Context as _;
+use tertulia::{FileBlobs, Homeserver, PasswordCost};
+use tertulia_http::RateLimits;
+use tertulia_rocksdb::RocksEngine;
+use tertulia_storage::{Durability, StoreOptions};
+
+use crate::settings::{Commits, Mode, Secret, Settings};
+
+/// The homeserver that the settings describe, on the data in its directory, which is made if need be.
+pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver> {
+    let directory = &settings.data_directory;
+    let options = tertulia_rocksdb::Options {
+        cache: settings.storage.cache_mib << 20,
+        ..tertulia_rocksdb::Options::default()
+    };
+    let engine = RocksEngine::open(directory.join("store"), options)?;
+    let media = directory.join("media");
+    let blobs = FileBlobs::open(&media).await.with_context(|| {
+        format!("media files cannot be kept in {}: make it writable for this user", media.display())
+    })?;
+    let homeserver = Homeserver::builder(settings.server_name.as_str())?
+        .settings(library(settings)?)
+        .storage(storage(settings))
+        .blobs(blobs);
+    Ok(homeserver.start(engine).await?)
+}
+
+/// What the library wants to know.
+fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
+    let mut library = tertulia::Settings::default();
+    library.default_room_version = settings.rooms.default_version.clone();
+    library.max_upload_size = settings.media.max_upload_mib << 20;
+    library.registration = registration(settings)?;
+    library.registration_shared_secret =
+        settings.registration.shared_secret.as_ref().map(reveal).transpose()?;
+    let passwords = &settings.passwords;
+    library.password_cost = PasswordCost::new(passwords.memory_kib, passwords.iterations, 1)
+        .context("passwords cannot be hashed at the cost that `passwords` says")?;
+    Ok(library)
+}
+
+fn registration(settings: &Settings) -> anyhow::Result<tertulia::Registration> {
+    Ok(match settings.registration.mode {
+        Mode::Open => tertulia::Registration::Open,
+        Mode::Token => {
+            let tokens = settings.registration.token.iter().map(reveal);
+            tertulia::Registration::Tokens(tokens.collect::<Result<_, _>>()?)
+        }
+        Mode::Closed => tertulia::Registration::Closed,
+    })
+}
+
+fn reveal(secret: &Secret) -> anyhow::Result<tertulia::Secret> {
+    secret.reveal().map(tertulia::Secret::new)
+}
+
+fn storage(settings: &Settings) -> StoreOptions {
+    let durability = match settings.storage.commits {
+        Commits::Synced => Durability::Synced,
+        Commits::Relaxed => Durability::Relaxed,
+    };
+    StoreOptions { durability, ..StoreOptions::default() }
+}
+
+/// What the HTTP side wants to know.
+pub(crate) fn http_options(settings: &Settings) -> tertulia_http::Options {
+    let mut options = tertulia_http::Options::default();
+    options.public_base_url = settings.public_base_url.clone();
+    options.trust_forwarded_for = settings.trust_forwarded_for;
+    if !settings.rate_limits {
+        options.rate_limits = RateLimits::off();
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settings whose data lie in a folder of their own.
+    fn settings(folder: &tempfile::TempDir) -> Settings {
+        Settings { data_directory: folder.path().join("data"), ..Settings::default() }
+    }
+
+    #[tokio::test]
+    async fn a_store_belongs_to_one_server_name() {
+        let folder = tempfile::tempdir().unwrap();
+        homeserver(&settings(&folder)).await.unwrap().shutdown().await;
+        let other =
+            Settings { server_name: "example.org".try_into().unwrap(), ..settings(&folder) };
+        let error = homeserver(&other).await.err().unwrap().to_string();
+        assert!(error.contains("localhost"), "{error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+
+    #[test]
+    fn registration_is_as_the_settings_say() {
+        let mut settings = Settings::default();
+        assert_eq!(library(&settings).unwrap().registration, tertulia::Registration::Closed);
+        settings.registration.mode = Mode::Open;
+        assert_eq!(library(&settings).unwrap().registration, tertulia::Registration::Open);
+        settings.registration.mode = Mode::Token;
+        settings.registration.token = Some(Secret::Text("a".to_owned()));
+        let tokens = tertulia::Registration::Tokens(vec![tertulia::Secret::new("a")]);
+        assert_eq!(library(&settings).unwrap().registration, tokens);
+    }
+
+    #[test]
+    fn what_the_settings_say_reaches_those_who_act_on_it() {
+        let mut settings = Settings::default();
+        settings.rooms.default_version = ruma::RoomVersionId::V10;
+        settings.registration.shared_secret = Some(Secret::Text("b".to_owned()));
+        settings.storage.commits = Commits::Relaxed;
+        settings.rate_limits = false;
+        settings.media.max_upload_mib = 2;
+        let library = library(&settings).unwrap();
+        assert_eq!(library.default_room_version, ruma::RoomVersionId::V10);
+        assert_eq!(library.registration_shared_secret, Some(tertulia::Secret::new("b")));
+        assert_eq!(library.max_upload_size, 2 * 1024 * 1024);
+        assert_eq!(storage(&settings).durability, Durability::Relaxed);
+        assert_eq!(http_options(&settings).rate_limits, RateLimits::off());
+        assert_ne!(http_options(&Settings::default()).rate_limits, RateLimits::off());
+    }
+
+    #[test]
+    fn the_defaults_are_the_library_s_own() {
+        let (ours, theirs) =
+            (library(&Settings::default()).unwrap(), tertulia::Settings::default());
+        assert_eq!(ours.default_room_version, theirs.default_room_version);
+        assert_eq!(ours.max_upload_size, theirs.max_upload_size);
+        assert_eq!(ours.registration, theirs.registration);
+        assert_eq!(ours.password_cost, theirs.password_cost);
+        assert_eq!(storage(&Settings::default()).durability, StoreOptions::default().durability);
+        let cache = Settings::default().storage.cache_mib << 20;
+        assert_eq!(cache, tertulia_rocksdb::Options::default().cache);
+    }
+}

@@ -1,0 +1,73 @@
+//! `tertulia serve`: from the settings to the last commit.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tertulia::Homeserver;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::{
+    listeners::{Listeners, Serving},
+    open,
+    settings::Settings,
+    signals::{Signals, Wish},
+    telemetry,
+};
+
+/// How long requests may take to end once the server is to stop.
+const ANSWERS: Duration = Duration::from_secs(4);
+/// How long the store may take to write down what was queued.
+const COMMITS: Duration = Duration::from_secs(4);
+/// How long reads that block may take before they are left behind.
+const THREADS: Duration = Duration::from_secs(1);
+
+/// Serves until a signal says stop.
+pub(crate) fn serve(settings: Settings) -> anyhow::Result<()> {
+    telemetry::start(&settings.logs)?;
+    let runtime = crate::runtime()?;
+    let served = runtime.block_on(run(settings));
+    runtime.shutdown_timeout(THREADS);
+    served
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    // Addresses are taken before the store is opened, so that a mistake in them is told at once, and served after
+    // it, so that whoever gets an answer can ask for anything.
+    let listeners = Listeners::bind(&settings.listeners)?;
+    let homeserver = open::homeserver(&settings).await?;
+    let router = tertulia_http::router_with(homeserver.clone(), open::http_options(&settings));
+    let signals = Signals::listen().context("signals cannot be listened for")?;
+    let serving = listeners.serve(&router)?;
+    info!(server_name = %settings.server_name, "ready");
+    let ended = until_stopped(signals, serving).await;
+    homeserver.stop_waiting();
+    let closed = match ended {
+        Ok(serving) => serving.close(ANSWERS).await,
+        Err(error) => Err(error),
+    };
+    finish(&homeserver).await;
+    closed
+}
+
+/// Serves until a signal says stop; gives the listeners back to be closed.
+async fn until_stopped(mut signals: Signals, mut serving: Serving) -> anyhow::Result<Serving> {
+    loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::Reload => serving.reload_certificates(),
+                Wish::Stop => return Ok(serving),
+            },
+            error = serving.failed() => return Err(error),
+        }
+    }
+}
+
+async fn finish(homeserver: &Homeserver) {
+    match timeout(COMMITS, homeserver.shutdown()).await {
+        Ok(()) => info!("stopped"),
+        Err(_) => {
+            warn!("stopped before all queued writes were done; none of them was acknowledged")
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What an operator can choose, and what holds when nothing was chosen.
+//!
+//! Defaults are overridden by a TOML file, and that by environment variables. A setting exists only where two good
+//! operators would choose differently; `config.example.toml` explains each.
+
+mod check;
+#[cfg(test)]
+mod example;
+mod load;
+mod names;
+mod print;
+mod secret;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use ruma::{OwnedServerName, RoomVersionId, owned_server_name};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::{
+    check::check,
+    load::{Loaded, load},
+    print::print,
+    secret::Secret,
+};
+
+/// All settings of one server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The part of all Matrix identifiers after the colon. It can never change once a store exists.
+    pub(crate) server_name: OwnedServerName,
+    /// Where clients reach this server, if it is not known from the listeners.
+    pub(crate) public_base_url: Option<String>,
+    /// Where the store, media files and signing keys lie.
+    pub(crate) data_directory: PathBuf,
+    /// Whether requests that come too often are refused.
+    pub(crate) rate_limits: bool,
+    /// Whether a reverse proxy in front of the server says in `X-Forwarded-For` where requests come from.
+    pub(crate) trust_forwarded_for: bool,
+    /// Where the server listens; each listener serves everything.
+    pub(crate) listeners: Vec<Listener>,
+    /// Who may make an account.
+    pub(crate) registration: Registration,
+    /// What new rooms are like.
+    pub(crate) rooms: Rooms,
+    /// What hashing a password costs.
+    pub(crate) passwords: Passwords,
+    /// What may be uploaded.
+    pub(crate) media: Media,
+    /// How data is kept.
+    pub(crate) storage: Storage,
+    /// What is logged, and how.
+    pub(crate) logs: Logs,
+}
+
+/// One address the server listens on: HTTPS with a certificate, plain HTTP without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listener {
+    /// An IP address and a port.
+    pub(crate) address: SocketAddr,
+    /// A PEM file with the certificate and those that lead to its authority.
+    #[serde(default)]
+    pub(crate) certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's private key.
+    #[serde(default)]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// Who may make an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Registration {
+    /// The rule for clients.
+    pub(crate) mode: Mode,
+    /// That open registration is meant, although others than this machine reach the server.
+    pub(crate) open_to_others: bool,
+    /// What a client has to know when the mode is `token`.
+    pub(crate) token: Option<Secret>,
+    /// What a script has to know that makes accounts at `/_synapse/admin/v1/register`; off without it.
+    pub(crate) shared_secret: Option<Secret>,
+}
+
+/// How clients may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Anyone who reaches the server.
+    Open,
+    /// Whoever knows the token.
+    Token,
+    /// Nobody; `tertulia admin create-user` makes accounts.
+    Closed,
+}
+
+/// What new rooms are like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rooms {
+    /// The room version of a room whose creator names none.
+    pub(crate) default_version: RoomVersionId,
+}
+
+/// The cost of one Argon2id password hash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Passwords {
+    /// Memory that one hash fills, in KiB.
+    pub(crate) memory_kib: u32,
+    /// How often it is filled.
+    pub(crate) iterations: u32,
+}
+
+/// What may be uploaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Media {
+    /// The largest file, in MiB.
+    pub(crate) max_upload_mib: u64,
+}
+
+/// How data is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Storage {
+    /// When a write counts as done.
+    pub(crate) commits: Commits,
+    /// Memory for parts of the store that were read lately, in MiB.
+    pub(crate) cache_mib: usize,
+}
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Commits {
+    /// When the disk has it.
+    Synced,
+    /// When the operating system has it: faster, and a power failure can lose the last seconds.
+    Relaxed,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Logs {
+    /// The form of a line.
+    pub(crate) format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`; also per module, as in `info,tertulia=debug`.
+    pub(crate) level: String,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server_name: owned_server_name!("localhost"),
+            public_base_url: None,
+            data_directory: "./data".into(),
+            rate_limits: true,
+            trust_forwarded_for: false,
+            listeners: vec![Listener {
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8008)),
+                certificate: None,
+                key: None,
+            }],
+            registration: Registration::default(),
+            rooms: Rooms { default_version: RoomVersionId::V12 },
+            // What OWASP's cheat sheet on password storage recommends for Argon2id.
+            passwords: Passwords { memory_kib: 19_456, iterations: 2 },
+            media: Media { max_upload_mib: 50 },
+            storage: Storage { commits: Commits::Synced, cache_mib: 16 },
+            logs: Logs { format: LogFormat::Text, level: "info".to_owned() },
+        }
+    }
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self { mode: Mode::Closed, open_to_others: false, token: None, shared_secret: None }
+    }
+}
+
+impl Settings {
+    /// Settings in which everything optional is there, so that their names are all the names there are.
+    fn sample() -> Self {
+        let file = || Some(Secret::File { file: "secret".into() });
+        let mut settings =
+            Self { public_base_url: Some("https://example.org".to_owned()), ..Self::default() };
+        settings.listeners[0].certificate = Some("certificate.pem".into());
+        settings.listeners[0].key = Some("key.pem".into());
+        settings.registration.token = file();
+        settings.registration.shared_secret = file();
+        settings
+    }
+
+    /// Whether someone who is not on this machine can reach a listener.
+    pub(crate) fn reachable_by_others(&self) -> bool {
+        self.listeners.iter().any(|listener| !listener.address.ip().is_loopback())
+    }
+}

@@ -1,0 +1,167 @@
+//! What settings must be together, beyond each being of its kind.
+
+use anyhow::{bail, ensure};
+use ruma::RoomVersionId;
+
+use super::{Listener, Mode, Settings};
+use crate::telemetry;
+
+/// Refuses settings with which a server could not run, or would surprise its operator.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    ensure!(
+        !settings.listeners.is_empty(),
+        "there is no listener: name at least one address in `listeners`"
+    );
+    settings.listeners.iter().try_for_each(check_listener)?;
+    check_registration(settings)?;
+    check_room_version(&settings.rooms.default_version)?;
+    check_costs(settings)?;
+    telemetry::levels(&settings.logs.level)?;
+    if let Some(url) = &settings.public_base_url {
+        let is_web = url.starts_with("http://") || url.starts_with("https://");
+        ensure!(is_web, "`public_base_url` is {url:?}, and has to begin with http:// or https://");
+    }
+    Ok(())
+}
+
+fn check_listener(listener: &Listener) -> anyhow::Result<()> {
+    ensure!(
+        listener.certificate.is_some() == listener.key.is_some(),
+        "the listener on {} has only one of `certificate` and `key`: HTTPS needs both, plain HTTP none",
+        listener.address,
+    );
+    Ok(())
+}
+
+fn check_registration(settings: &Settings) -> anyhow::Result<()> {
+    let registration = &settings.registration;
+    if registration.mode == Mode::Open
+        && settings.reachable_by_others()
+        && !registration.open_to_others
+    {
+        bail!(
+            "registration is open and others can reach a listener, so that anyone could make accounts: listen on \
+             127.0.0.1 only, set `registration.mode` to \"token\", or, if it is meant, set `registration.open_to_others`"
+        );
+    }
+    let needs_token = registration.mode == Mode::Token && registration.token.is_none();
+    ensure!(
+        !needs_token,
+        "`registration.mode` is \"token\", so `registration.token` has to be set"
+    );
+    for secret in registration.token.iter().chain(&registration.shared_secret) {
+        secret.reveal()?;
+    }
+    Ok(())
+}
+
+fn check_room_version(version: &RoomVersionId) -> anyhow::Result<()> {
+    let known = version.as_str().parse::<u8>().is_ok_and(|number| (1..=12).contains(&number));
+    ensure!(
+        known,
+        "`rooms.default_version` is \"{version}\", and this server knows the versions 1 to 12"
+    );
+    Ok(())
+}
+
+fn check_costs(settings: &Settings) -> anyhow::Result<()> {
+    let passwords = &settings.passwords;
+    ensure!(passwords.memory_kib >= 8, "`passwords.memory_kib` has to be at least 8");
+    ensure!(passwords.iterations >= 1, "`passwords.iterations` has to be at least 1");
+    ensure!(settings.media.max_upload_mib >= 1, "`media.max_upload_mib` has to be at least 1");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Secret, *};
+
+    #[track_caller]
+    fn refused(word: &str, change: impl FnOnce(&mut Settings)) {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let error = check(&settings).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+
+    #[track_caller]
+    fn accepted(change: impl FnOnce(&mut Settings)) {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        check(&settings).unwrap();
+    }
+
+    fn open_on(settings: &mut Settings, address: &str) {
+        settings.registration.mode = Mode::Open;
+        settings.listeners[0].address = address.parse().unwrap();
+    }
+
+    #[test]
+    fn the_defaults_are_accepted() {
+        accepted(|_| {});
+    }
+
+    #[test]
+    fn open_registration_that_others_can_reach_has_to_be_meant() {
+        for address in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
+            refused("registration.open_to_others", |settings| open_on(settings, address));
+            accepted(|settings| {
+                open_on(settings, address);
+                settings.registration.open_to_others = true;
+            });
+        }
+        accepted(|settings| open_on(settings, "127.0.0.1:1"));
+        accepted(|settings| open_on(settings, "[::1]:1"));
+    }
+
+    #[test]
+    fn one_listener_that_others_can_reach_is_enough() {
+        refused("registration.open_to_others", |settings| {
+            settings.listeners.push(settings.listeners[0].clone());
+            open_on(settings, "0.0.0.0:1");
+        });
+    }
+
+    #[test]
+    fn registration_by_token_needs_a_token() {
+        refused("`registration.token` has to be set", |settings| {
+            settings.registration.mode = Mode::Token
+        });
+        accepted(|settings| {
+            settings.registration.mode = Mode::Token;
+            settings.registration.token = Some(Secret::Text("a".to_owned()));
+        });
+    }
+
+    #[test]
+    fn secrets_are_looked_at() {
+        refused("cannot be read", |settings| {
+            settings.registration.shared_secret =
+                Some(Secret::File { file: "/nowhere/at/all".into() });
+        });
+    }
+
+    #[test]
+    fn https_needs_certificate_and_key() {
+        refused("needs both", |settings| settings.listeners[0].key = Some("key.pem".into()));
+        refused("needs both", |settings| {
+            settings.listeners[0].certificate = Some("certificate.pem".into())
+        });
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        refused("logs.level", |settings| settings.logs.level = "loud".to_owned());
+        refused("listener", |settings| settings.listeners.clear());
+        refused("versions 1 to 12", |settings| {
+            settings.rooms.default_version = "13".try_into().unwrap()
+        });
+        refused("public_base_url", |settings| {
+            settings.public_base_url = Some("example.org".to_owned())
+        });
+        refused("memory_kib", |settings| settings.passwords.memory_kib = 1);
+        refused("iterations", |settings| settings.passwords.iterations = 0);
+        refused("max_upload_mib", |settings| settings.media.max_upload_mib = 0);
+    }
+}

@@ -1,0 +1,165 @@
+//! The names of settings: which there are, where one was used, and which was probably meant.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use figment::value::Value;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::Settings;
+
+/// The name of every setting, such as `registration.mode`.
+static KNOWN: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let sample = Value::serialize(Settings::sample()).expect("settings are plain data");
+    let mut names: Vec<_> = leaves(&sample).into_iter().map(|(path, _)| name(&path)).collect();
+    names.sort();
+    names
+});
+
+/// The name of every setting, in alphabetical order.
+#[cfg(test)]
+pub(super) fn known() -> &'static [String] {
+    &KNOWN
+}
+
+/// The places where settings were mentioned: name → line of a file, or environment variable.
+pub(super) type Places = BTreeMap<String, String>;
+
+/// What is wrong with `name`, if no setting is called so.
+pub(super) fn unknown(name: &str) -> Option<String> {
+    let is_known = KNOWN.iter().any(|known| known == name || is_within(known, name));
+    (!is_known).then(|| match nearest(name) {
+        Some(meant) => format!("there is no setting `{name}`; did you mean `{meant}`?"),
+        None => format!("there is no setting `{name}`"),
+    })
+}
+
+fn is_within(name: &str, section: &str) -> bool {
+    name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let likeness = |known: &str| {
+        let last = |name: &str| name.rsplit('.').next().map(str::to_owned).unwrap_or_default();
+        let whole = strsim::normalized_damerau_levenshtein(name, known);
+        // A setting that stands in the wrong section is recognised by its last word.
+        let word = strsim::normalized_damerau_levenshtein(&last(name), &last(known));
+        whole.max(word * 0.95)
+    };
+    let (best, known) =
+        KNOWN.iter().map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best > 0.5).then_some(known.as_str())
+}
+
+/// A path as a name: the place in a list is left out.
+pub(super) fn name(path: &[String]) -> String {
+    let is_index = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    path.iter().filter(|part| !is_index(part)).map(String::as_str).collect::<Vec<_>>().join(".")
+}
+
+/// Every value that holds no others, with the path that leads to it.
+pub(super) fn leaves(value: &Value) -> Vec<(Vec<String>, &Value)> {
+    let below = |part: String, value| {
+        leaves(value).into_iter().map(move |(mut path, leaf)| {
+            path.insert(0, part.clone());
+            (path, leaf)
+        })
+    };
+    match value {
+        Value::Dict(_, dict) => {
+            dict.iter().flat_map(|(key, value)| below(key.clone(), value)).collect()
+        }
+        Value::Array(_, items) if !items.is_empty() => items
+            .iter()
+            .enumerate()
+            .flat_map(|(index, value)| below(index.to_string(), value))
+            .collect(),
+        leaf => vec![(Vec::new(), leaf)],
+    }
+}
+
+/// The line of every key in a TOML document.
+pub(super) fn lines(text: &str, file: &str, table: &DeTable<'_>) -> Places {
+    let mut places = Places::new();
+    note_table(table, "", &mut |name, offset| {
+        let line = 1 + text[..offset].matches('\n').count();
+        places.entry(name).or_insert_with(|| format!("{file}, line {line}"));
+    });
+    places
+}
+
+fn note_table(table: &DeTable<'_>, section: &str, note: &mut impl FnMut(String, usize)) {
+    for (key, value) in table {
+        let name = if section.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{section}.{}", key.get_ref())
+        };
+        note(name.clone(), key.span().start);
+        note_value(value, &name, note);
+    }
+}
+
+fn note_value(value: &Spanned<DeValue<'_>>, name: &str, note: &mut impl FnMut(String, usize)) {
+    match value.get_ref() {
+        DeValue::Table(table) => note_table(table, name, note),
+        DeValue::Array(items) => items.iter().for_each(|item| note_value(item, name, note)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meant(name: &str) -> String {
+        unknown(name).unwrap_or_default().split('`').nth(3).unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn every_setting_is_known_by_its_whole_name() {
+        for name in [
+            "server_name",
+            "listeners.address",
+            "listeners.key",
+            "registration.token.file",
+            "logs.level",
+        ] {
+            assert!(known().iter().any(|known| known == name), "{name}");
+            assert_eq!(unknown(name), None);
+        }
+        assert_eq!(unknown("listeners"), None);
+        assert_eq!(unknown("registration.token"), None);
+    }
+
+    #[test]
+    fn a_misspelt_setting_gets_the_nearest_one_named() {
+        assert_eq!(meant("sever_name"), "server_name");
+        assert_eq!(meant("registration.mdoe"), "registration.mode");
+        assert_eq!(meant("listeners.adress"), "listeners.address");
+        assert_eq!(meant("log.level"), "logs.level");
+    }
+
+    #[test]
+    fn a_setting_in_the_wrong_section_is_found() {
+        assert_eq!(meant("open_to_others"), "registration.open_to_others");
+        assert_eq!(meant("storage.max_upload_mib"), "media.max_upload_mib");
+    }
+
+    #[test]
+    fn nothing_is_guessed_from_far_away() {
+        assert_eq!(unknown("zzz").unwrap(), "there is no setting `zzz`");
+    }
+
+    #[test]
+    fn every_key_knows_its_line() {
+        let text = "a = 1\n\n[b]\nc = 2\n\n[[d]]\ne = 3\n[[d]]\nf = { g = 4 }\n";
+        let table = DeTable::parse(text).unwrap();
+        let places = lines(text, "x.toml", table.get_ref());
+        for (name, line) in [("a", 1), ("b", 3), ("b.c", 4), ("d.e", 7), ("d.f", 9), ("d.f.g", 9)] {
+            assert_eq!(places[name], format!("x.toml, line {line}"), "{name}");
+        }
+    }
+}
