@@ -118,6 +118,16 @@ pub(crate) fn build(
     Ok(Pdu::with_id(id, &object, tip.rules)?)
 }
 
+/// The event with this server's signature added, as an invited user's server and one that lets somebody into a restricted
+/// room give it. The event stays the same.
+pub fn co_sign(rules: &RoomVersionRules, event: &Pdu, signer: &Signer) -> Result<Pdu, Malformed> {
+    let mut object = event.to_object();
+    let signable = hash::signable(&object, rules)?;
+    signer.sign_into(&mut object, &signable);
+    let signed = Pdu::with_id(event.event_id().clone(), &object, rules)?;
+    Ok(signed.with_rejected(event.rejected()))
+}
+
 /// Hashes and signs the object of an event. Gives the bytes that were signed, of which the event's ID is the hash.
 pub(crate) fn hash_and_sign(
     object: &mut CanonicalJsonObject,
@@ -138,22 +148,37 @@ fn unsigned_object(
     now: MilliSecondsSinceUnixEpoch,
     signer: &Signer,
 ) -> Result<CanonicalJsonObject, AppendError> {
-    let auth: Vec<&Pdu> = cited_slots(tip.rules, draft)?
-        .iter()
-        .filter_map(|(kind, key)| tip.state.get(kind, key))
-        .collect();
+    let slots = cited_slots(tip.rules, draft)?;
+    let auth = slots.iter().filter_map(|(kind, key)| tip.state.get(kind, key));
+    let mut object = wording(tip.rules, draft)?;
+    let mut put = |key: &str, value: CanonicalJsonValue| object.insert(key.to_owned(), value);
+    if let Some(room) = tip.room {
+        put("room_id", room.as_str().into());
+    }
+    put("depth", CanonicalJsonValue::Integer(next_depth(tip.depth)));
+    put("origin_server_ts", CanonicalJsonValue::Integer(now.0.into()));
+    put("prev_events", cite_previous(tip)?);
+    put("auth_events", cite(auth, tip.rules)?);
+    if tip.rules.event_format.require_event_id {
+        let hash = hash::url_base64(hash::content_hash(&object)?.as_bytes());
+        let id = format!("${hash}:{}", signer.server());
+        object.insert("event_id".to_owned(), id.into());
+    }
+    format::check(&object, tip.rules)?;
+    Ok(object)
+}
+
+/// What the sender says, without its place in the room.
+fn wording(rules: &RoomVersionRules, draft: &Draft) -> Result<CanonicalJsonObject, Malformed> {
     let mut object = CanonicalJsonObject::new();
     let mut put = |key: &str, value: CanonicalJsonValue| object.insert(key.to_owned(), value);
     let mut content = canonical_content(&draft.content)?;
     if let Some(redacts) = &draft.redacts {
-        if tip.rules.redaction.content_field_redacts {
+        if rules.redaction.content_field_redacts {
             content.insert("redacts".to_owned(), redacts.as_str().into());
         } else {
             put("redacts", redacts.as_str().into());
         }
-    }
-    if let Some(room) = tip.room {
-        put("room_id", room.as_str().into());
     }
     if let Some(key) = &draft.state_key {
         put("state_key", key.as_str().into());
@@ -161,16 +186,6 @@ fn unsigned_object(
     put("sender", draft.sender.as_str().into());
     put("type", draft.kind.to_string().into());
     put("content", content.into());
-    put("depth", CanonicalJsonValue::Integer(next_depth(tip.depth)));
-    put("origin_server_ts", CanonicalJsonValue::Integer(now.0.into()));
-    put("prev_events", cite_previous(tip)?);
-    put("auth_events", cite(auth.into_iter(), tip.rules)?);
-    if tip.rules.event_format.require_event_id {
-        let hash = hash::url_base64(hash::content_hash(&object)?.as_bytes());
-        let id = format!("${hash}:{}", signer.server());
-        object.insert("event_id".to_owned(), id.into());
-    }
-    format::check(&object, tip.rules)?;
     Ok(object)
 }
 
@@ -217,7 +232,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Room, VERSIONS, draft, member, redaction, rules, signer, text};
+    use crate::{
+        testing::{Room, VERSIONS, draft, member, redaction, rules, signer, tell_key, text},
+        verify,
+    };
 
     /// Appends the drafts to a new invite-only room of every version, and tells which ones it refuses.
     #[track_caller]
@@ -369,6 +387,23 @@ mod tests {
                     ruma::signatures::verify_event(&keys, &event.to_object(), &room.rules);
                 assert_eq!(verified.unwrap(), ruma::signatures::Verified::All);
             }
+        }
+    }
+
+    #[test]
+    fn a_second_signature_changes_nothing_else() {
+        for version in VERSIONS {
+            let mut room = Room::new(version, "public");
+            let invite = room.say(member("@a:x", "@b:y", "invite"));
+            let signed = co_sign(&room.rules, &invite, &signer("y")).unwrap();
+            assert_eq!(signed.event_id(), invite.event_id());
+            let object = signed.to_object();
+            let signers = object["signatures"].as_object().unwrap().keys();
+            assert_eq!(signers.collect::<Vec<_>>(), ["x", "y"]);
+            let mut known = Known::default();
+            tell_key(&mut known, "x", 1_000_000);
+            let json = signed.json().get();
+            assert!(verify(json, &room.rules, &known).unwrap().is_ok());
         }
     }
 

@@ -1,7 +1,8 @@
 //! Events as clients get them.
 
 use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId, events::TimelineEventType,
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId,
+    events::{StateEventType, TimelineEventType},
 };
 use serde::Serialize;
 use serde_json::{
@@ -77,6 +78,17 @@ pub fn with_unsigned(event: &RawValue, unsigned: &impl Serialize) -> Box<RawValu
         _ => event.to_owned(),
     }
 }
+
+/// What those who are invited or knock are told of the room, beside the invitation or knock itself and its sender's membership.
+pub const STRIPPED: [StateEventType; 7] = [
+    StateEventType::RoomCreate,
+    StateEventType::RoomJoinRules,
+    StateEventType::RoomName,
+    StateEventType::RoomTopic,
+    StateEventType::RoomAvatar,
+    StateEventType::RoomCanonicalAlias,
+    StateEventType::RoomEncryption,
+];
 
 /// A state event as those who are invited or knock see it: type, state key, sender and content. Nothing for other events.
 pub fn stripped(event: &Pdu) -> Option<Box<RawValue>> {

@@ -16,6 +16,33 @@
 //! | What must a sync tell? | [`sync`] |
 //! | What does a client get to see of an event? | [`client_event`], [`stripped`], [`redact`] |
 //!
+//! ```
+//! use ruma::{MilliSecondsSinceUnixEpoch, RoomVersionId, uint, user_id};
+//! use tertulia_protocol::{AuthState, Known, NewRoom, Signer, Tip, append, create};
+//!
+//! let signer = Signer::from_seed("example.org".try_into()?, &[7; 32], "1")?;
+//! let wishes = NewRoom::new(user_id!("@alice:example.org").to_owned(), RoomVersionId::V12);
+//! let rules = wishes.version.rules().expect("version 12 is known");
+//!
+//! let (mut state, mut newest) = (AuthState::default(), None);
+//! for draft in create(&wishes)? {
+//!     let previous: Option<tertulia_protocol::Pdu> = newest.take();
+//!     let tip = Tip {
+//!         room: previous.as_ref().map(|event| event.room_id()),
+//!         rules: &rules,
+//!         prev_events: &Vec::from_iter(previous.as_ref().map(|event| event.event_id().clone())),
+//!         depth: previous.as_ref().map_or(0, |event| event.depth()),
+//!         state: &state,
+//!         known: &Known::default(),
+//!     };
+//!     let event = append(&tip, draft, MilliSecondsSinceUnixEpoch(uint!(1)), &signer)?;
+//!     state.insert(event.clone());
+//!     newest = Some(event);
+//! }
+//! assert_eq!(newest.map(|event| event.depth()), Some(6));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Room versions 1 to 12 are data: ruma's `RoomVersionRules` decide, never a comparison of version numbers.
 
 mod admit;
@@ -40,12 +67,12 @@ mod verify;
 pub mod visibility;
 
 pub use admit::{Incoming, Purpose, Verdict, acl_allows, admit};
-pub use append::{AppendError, Draft, Tip, append};
+pub use append::{AppendError, Draft, Tip, append, co_sign};
 pub use auth::{
     AuthState, Rejection, auth_slots, auth_slots_of, authorize, authorize_by_state,
     authorize_citations,
 };
-pub use client::{Format, client_event, stripped, with_unsigned};
+pub use client::{Format, STRIPPED, client_event, stripped, with_unsigned};
 pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
 };

@@ -234,7 +234,8 @@ impl Eq for Pdu {}
 
 /// Reads text as canonical JSON: an object, of integers within ±2⁵³, nested at most 127 deep.
 pub(crate) fn canonical_object(json: &str) -> Result<CanonicalJsonObject, Malformed> {
-    if json.len() > 4 * format::MAX_EVENT {
+    // A letter takes one byte in canonical form and six as an escape.
+    if json.len() > 6 * format::MAX_EVENT {
         return Err(Malformed::TooLarge(json.len()));
     }
     let object: CanonicalJsonObject =

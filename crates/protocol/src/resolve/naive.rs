@@ -19,10 +19,25 @@ use crate::{
 
 type Ids = BTreeSet<OwnedEventId>;
 
+/// A rule to leave out, so that one sees whether anybody would notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Omit {
+    Nothing,
+    /// The events that some branches rely on and others do not.
+    AuthDifference,
+    /// That events of the more powerful come first.
+    Power,
+    /// That events are put in the order of the power levels they knew.
+    Mainline,
+    /// That what all branches agree on stays.
+    Agreement,
+}
+
 pub(super) struct Naive<'a> {
     pub(super) rules: &'a RoomVersionRules,
     pub(super) v2: StateResolutionV2Rules,
     pub(super) events: &'a BTreeMap<OwnedEventId, Pdu>,
+    pub(super) omit: Omit,
 }
 
 impl Naive<'_> {
@@ -42,7 +57,10 @@ impl Naive<'_> {
     fn full_conflicted_set(&self, forks: &[StateIds], conflicted: &Ids) -> Ids {
         let chains = forks.iter().map(|fork| fork.values().flat_map(|id| self.chain(id)).collect());
         let chains: Vec<Ids> = chains.collect();
-        let all: Ids = chains.iter().flatten().cloned().collect();
+        let mut all: Ids = chains.iter().flatten().cloned().collect();
+        if self.omit == Omit::AuthDifference {
+            all.clear();
+        }
         let differing = all.into_iter().filter(|id| !chains.iter().all(|chain| chain.contains(id)));
         let mut full: Ids = differing.chain(conflicted.iter().cloned()).collect();
         if self.v2.consider_conflicted_state_subgraph {
@@ -91,6 +109,7 @@ impl Naive<'_> {
                 let create = find(StateEventType::RoomCreate).unwrap();
                 let levels = find(StateEventType::RoomPowerLevels);
                 let power = Power::new(self.rules, create, levels).of(event.sender());
+                let power = (self.omit != Omit::Power).then_some(power);
                 (Reverse(power), event.origin_server_ts(), (*id).clone())
             });
             order.push(next.unwrap().clone());
@@ -129,7 +148,8 @@ impl Naive<'_> {
         let mut order: Vec<_> = events.iter().cloned().collect();
         order.sort_by_key(|id| {
             let time = self.events[id].origin_server_ts();
-            (Reverse(position(id)), time, id.clone())
+            let position = (self.omit != Omit::Mainline).then(|| position(id));
+            (Reverse(position), time, id.clone())
         });
         order
     }
@@ -159,7 +179,9 @@ impl Naive<'_> {
         let rest: Ids = full.difference(&chosen).cloned().collect();
         let levels = partial.get(&(StateEventType::RoomPowerLevels, String::new())).cloned();
         let mut state = self.check_in_turn(partial, &self.mainline_order(&rest, levels.as_ref()));
-        state.extend(unconflicted);
+        if self.omit != Omit::Agreement {
+            state.extend(unconflicted);
+        }
         state
     }
 }

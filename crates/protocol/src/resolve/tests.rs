@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use ruma::{OwnedEventId, room_version_rules::StateResolutionVersion};
 use serde_json::{Value, json};
 
-use super::{naive::Naive, *};
+use super::{
+    naive::{Naive, Omit},
+    *,
+};
 use crate::{
     Draft, Pdu, Slot,
     testing::{Room, State, VERSIONS, draft, member},
@@ -153,13 +156,7 @@ proptest! {
         rounds in history(), version in 1..12usize,
     ) {
         meet(VERSIONS[version], &rounds, |all, forks, resolved| {
-            let StateResolutionVersion::V2(v2) = all.rules.state_res else {
-                panic!("only version 1 has the older algorithm");
-            };
-            let events: BTreeMap<_, _> =
-                all.events.iter().map(|event| (event.event_id().clone(), event.clone())).collect();
-            let naive = Naive { rules: &all.rules, v2, events: &events };
-            assert_eq!(naive.resolve(forks), *resolved);
+            assert_eq!(naive(all, forks, Omit::Nothing), *resolved);
         });
     }
 
@@ -212,6 +209,42 @@ proptest! {
             panic!("the questions do not end");
         });
     }
+}
+
+/// The state that the words of the specification lead to, but for what is omitted.
+fn naive(all: &Room, forks: &[StateIds], omit: Omit) -> StateIds {
+    let StateResolutionVersion::V2(v2) = all.rules.state_res else {
+        panic!("only version 1 has the older algorithm");
+    };
+    let events = all.events.iter();
+    let events: BTreeMap<_, _> =
+        events.map(|event| (event.event_id().clone(), event.clone())).collect();
+    let naive = Naive { rules: &all.rules, v2, events: &events, omit };
+    naive.resolve(forks)
+}
+
+/// How many random histories it takes until an omission shows.
+fn noticed(omit: Omit, version: &str) -> Option<usize> {
+    let mut runner = TestRunner::deterministic();
+    (0..3_000).find(|_| {
+        let rounds = history().new_tree(&mut runner).unwrap().current();
+        let mut differs = false;
+        meet(version, &rounds, |all, forks, resolved| {
+            differs |= naive(all, forks, omit) != *resolved;
+        });
+        differs
+    })
+}
+
+#[test]
+fn whoever_omits_a_rule_is_noticed() {
+    for version in ["11", "12"] {
+        let omissions = [Omit::AuthDifference, Omit::Power, Omit::Mainline];
+        for omit in omissions {
+            assert!(noticed(omit, version).is_some(), "{omit:?} in version {version}");
+        }
+    }
+    assert!(noticed(Omit::Agreement, "12").is_some());
 }
 
 /// The slots to which branches may be reduced.
