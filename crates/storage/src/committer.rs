@@ -273,3 +273,30 @@ fn settle_value(value: bytes::Bytes, places: &[Place], first: Position) -> bytes
     resolve(&mut value, places, first);
     value.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{REMEMBERED_ROWS, Written};
+
+    #[test]
+    fn a_row_changed_if_it_was_written_after_the_snapshot() {
+        let mut written = Written::default();
+        written.note(b"row", 3);
+        written.note(b"row", 5);
+        written.note(b"other", 6);
+        assert!(written.changed_since(b"row", 2) && written.changed_since(b"row", 4));
+        assert!(!written.changed_since(b"row", 5) && !written.changed_since(b"never", 0));
+    }
+
+    #[test]
+    fn a_snapshot_older_than_memory_counts_as_overtaken() {
+        let mut written = Written::default();
+        written.note(b"row", 1);
+        for n in 0..REMEMBERED_ROWS as u64 {
+            written.note(&n.to_be_bytes(), n + 2);
+        }
+        assert!(written.changed_since(b"never", 0), "nobody knows any more");
+        assert!(!written.changed_since(b"row", 1));
+        assert_eq!(written.versions.len(), REMEMBERED_ROWS);
+    }
+}

@@ -146,9 +146,8 @@ impl Snapshot for Settled {
     }
 
     fn get<'a>(&'a self, row: &'a [u8]) -> Answer<'a, Option<Bytes>> {
-        let row_again = || row.to_vec();
         self.read(self.rows.get(row, Reach::Memory), |rows| {
-            let row = row_again();
+            let row = row.to_vec();
             Box::new(move || rows.get(&row, Reach::Disk))
         })
     }

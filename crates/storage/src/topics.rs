@@ -125,3 +125,52 @@ impl Drop for Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn topics_are_the_same_on_every_node() {
+        assert_eq!(Topic::of("room", "!r:x"), Topic(0x585d_ec31_5bde_52fa));
+        assert_ne!(Topic::of("room", "a"), Topic::of("user", "a"));
+        assert_ne!(Topic::of("a", "bc"), Topic::of("ab", "c"));
+    }
+
+    #[test]
+    fn what_rang_before_the_wait_ends_it() {
+        let bell = Arc::new(Bell::default());
+        let topic = Topic::of("room", "a");
+        let mut watch = bell.watch([topic]);
+        bell.ring(&[topic]);
+        bell.ring(&[topic]);
+        assert!(watch.changed().now_or_never().is_some());
+        assert!(watch.changed().now_or_never().is_none(), "several rings are one");
+    }
+
+    #[test]
+    fn a_watch_that_is_gone_leaves_nothing_behind() {
+        let bell = Arc::new(Bell::default());
+        let topics = ["a", "b", "c"].map(|id| Topic::of("room", id));
+        let mut watch = bell.watch(topics);
+        let other = bell.watch([topics[0], topics[0]]);
+        watch.set([topics[1]]);
+        assert_eq!(bell.waiting.lock().len(), 2);
+        drop((watch, other));
+        assert!(bell.waiting.lock().is_empty());
+    }
+
+    #[test]
+    fn the_log_is_rung_when_it_grows_and_never_shrinks() {
+        let bell = Arc::new(Bell::default());
+        let mut watch = bell.watch([Topic::LOG]);
+        bell.settle(Position::new(5));
+        assert!(watch.changed().now_or_never().is_some());
+        bell.settle(Position::new(5));
+        bell.settle(Position::new(3));
+        assert!(watch.changed().now_or_never().is_none());
+        assert_eq!(bell.settled(), Position::new(5));
+    }
+}

@@ -20,9 +20,10 @@ pub(super) const COUNT: Table<(String,), (u64,)> = Table::new(2, "count");
 pub(super) const GRID: Table<(String, u64), (u64,)> = Table::new(3, "grid");
 /// The log.
 pub(super) const LOG: Table<(Position,), (String,)> = Table::new(4, "log");
+/// When, twice over.
+pub(super) type When = (Option<Position>, Vec<Position>);
 /// Who and when, newest first → when again.
-pub(super) const NEWEST: Table<(String, Descending<Position>), (Option<Position>, Vec<Position>)> =
-    Table::new(5, "newest");
+pub(super) const NEWEST: Table<(String, Descending<Position>), When> = Table::new(5, "newest");
 
 /// One thing that a command does.
 #[derive(Clone)]
