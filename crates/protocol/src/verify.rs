@@ -3,6 +3,7 @@
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedServerName,
     canonical_json::redact_in_place,
+    events::TimelineEventType,
     room_version_rules::RoomVersionRules,
     serde::Base64,
     signatures::{
@@ -65,14 +66,18 @@ pub fn verify(
         Ok(parsed) => parsed,
         Err(malformed) => return Ok(Err(malformed.into())),
     };
+    let mut rules = rules.clone();
+    // Only a membership lets somebody in; elsewhere the key is content like any other.
+    rules.signatures.check_join_authorised_via_users_server &=
+        *pdu.kind() == TimelineEventType::RoomMember;
     let servers = match required_server_signatures_to_verify_event(&object, &rules.signatures) {
         Ok(servers) => servers,
         Err(error) => return Ok(Err(Dropped::Unsigned(error.to_string()))),
     };
-    let keys = keys_for(&object, &pdu, servers.into_iter(), rules, known)?;
-    Ok(match verify_event(&keys, &object, rules) {
+    let keys = keys_for(&object, &pdu, servers.into_iter(), &rules, known)?;
+    Ok(match verify_event(&keys, &object, &rules) {
         Ok(Matches::All) => Ok(Verified { pdu }),
-        Ok(Matches::Signatures) => redacted(object, rules),
+        Ok(Matches::Signatures) => redacted(object, &rules),
         Err(error) => Err(Dropped::Unsigned(error.to_string())),
     })
 }

@@ -154,6 +154,22 @@ fn since_version_8_the_server_that_lets_somebody_in_signs_too() {
 }
 
 #[test]
+fn only_a_membership_lets_somebody_in() {
+    for version in VERSIONS {
+        let mut room = Room::new(version, "public");
+        room.join("@b:y");
+        for authority in [json!("@a:x"), json!(5)] {
+            let content = json!({ "join_authorised_via_users_server": authority });
+            let event = room.say(draft("@b:y", "m.test", None, content));
+            let mut known = Known::default();
+            tell_key(&mut known, "y", 1_000_000);
+            let verified = verify(event.json().get(), &room.rules, &known);
+            assert!(verified.unwrap().is_ok(), "room version {version}");
+        }
+    }
+}
+
+#[test]
 fn in_the_oldest_rooms_the_server_in_the_event_id_signs_too() {
     let (room, mut json) = message("1");
     json["event_id"] = "$other:z".into();
