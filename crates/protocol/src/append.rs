@@ -11,8 +11,10 @@ use serde_json::value::RawValue;
 use crate::{
     AuthState, Known, Malformed, Needs, Pdu, Rejection, Signer,
     auth::{authorize_by_state, authorize_citations, cited_slots},
-    format, hash,
+    format::{self, bad},
+    hash,
     pdu::canonical_content,
+    power::all_are_integers,
 };
 
 /// What a local user wants to say, before the room has had its word.
@@ -100,6 +102,9 @@ pub fn append(
     let event = build(tip, &draft, now, signer)?;
     if event.kind() == &TimelineEventType::RoomCreate {
         authorize_citations(tip.rules, &event, tip.known)??;
+    }
+    if event.is_at(&StateEventType::RoomPowerLevels, "") && !all_are_integers(&event) {
+        return Err(bad("content", "must have integers as power levels").into());
     }
     authorize_by_state(tip.rules, &event, tip.state)?;
     Ok(event)

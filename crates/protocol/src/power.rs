@@ -119,6 +119,26 @@ impl Power {
     }
 }
 
+/// Whether all power levels in an event are integers, as those sent here must be in every room version. Old rooms also read
+/// strings, but only because there are some.
+pub(crate) fn all_are_integers(levels: &Pdu) -> bool {
+    let levels = RoomPowerLevelsEvent::new(levels);
+    let strict = &AuthorizationRules::V10;
+    let fields = [
+        Field::UsersDefault,
+        Field::EventsDefault,
+        Field::StateDefault,
+        Field::Ban,
+        Field::Redact,
+        Field::Kick,
+        Field::Invite,
+    ];
+    fields.into_iter().all(|field| levels.get_as_int(field, strict).is_ok())
+        && levels.events(strict).is_ok()
+        && levels.notifications(strict).is_ok()
+        && levels.users(strict).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -194,10 +214,30 @@ mod tests {
 
     #[test]
     fn old_rooms_read_levels_from_strings() {
+        let room = Room::new("9", "public");
         let levels = json!({"users": {"@a:x": 100, "@m:x": "75"}, "ban": " 60 "});
-        let power = power("9", Some(levels));
+        let levels = room.forge(&draft("@a:x", "m.room.power_levels", Some(""), levels));
+        let power = Power::new(&room.rules, &room.events[0], Some(&levels));
         assert_eq!(power.of(&user("@m:x")), Int::from(75));
         assert_eq!(power.required(Field::Ban), Int::from(60));
+    }
+
+    #[test]
+    fn what_is_sent_here_has_integers() {
+        for (content, expected) in [
+            (json!({"ban": 5, "users": {"@b:x": 1}, "events": {"m.test": 2}}), true),
+            (json!({"unknown": "5"}), true),
+            (json!({"ban": "5"}), false),
+            (json!({"ban": null}), false),
+            (json!({"users": {"@b:x": "1"}}), false),
+            (json!({"events": {"m.test": "2"}}), false),
+            (json!({"notifications": {"room": "2"}}), false),
+            (json!({"users": []}), false),
+        ] {
+            let room = Room::new("9", "public");
+            let levels = room.forge(&draft("@a:x", "m.room.power_levels", Some(""), content));
+            assert_eq!(all_are_integers(&levels), expected, "{}", levels.content());
+        }
     }
 
     #[test]
