@@ -78,17 +78,16 @@ impl User {
         }
     }
 
-    /// Creates a room that has the alias `#{localpart}:{this server}` from the start.
+    /// Creates a room that has an alias of this server from the start.
     ///
     /// # Errors
     ///
-    /// [`Error::RoomInUse`] if the alias is taken, [`Error::Invalid`] if it cannot be one;
+    /// [`Error::RoomInUse`] if the alias is taken, [`Error::Invalid`] if it is another server's;
     /// otherwise those of [`User::create_room`].
-    pub async fn create_room_with_alias(&self, room: NewRoom, localpart: &str) -> Result<Room> {
-        let alias = RoomAliasId::parse(format!("#{localpart}:{}", self.core.name))
-            .map_err(|_| Error::Invalid("the room alias"))?;
+    pub async fn create_room_with_alias(&self, alias: &RoomAliasId, room: NewRoom) -> Result<Room> {
+        self.check_local(alias)?;
         let claim = self.alias_row(None);
-        self.claim(&alias, claim.clone()).await.map_err(|error| match error {
+        self.claim(alias, claim.clone()).await.map_err(|error| match error {
             Error::AliasInUse(alias) => Error::RoomInUse(alias),
             error => error,
         })?;
@@ -101,6 +100,13 @@ impl User {
         made
     }
 
+    fn check_local(&self, alias: &RoomAliasId) -> Result<()> {
+        if self.core.is_local(alias.server_name()) {
+            return Ok(());
+        }
+        Err(Error::Invalid("an alias of another server"))
+    }
+
     /// Makes `alias` stand for `room`.
     ///
     /// # Errors
@@ -108,9 +114,7 @@ impl User {
     /// [`Error::AliasInUse`] if it stands for a room already, [`Error::Invalid`] if it is another
     /// server's, [`Error::NotFound`] if there is no such room.
     pub async fn create_alias(&self, alias: &RoomAliasId, room: &RoomId) -> Result<()> {
-        if !self.core.is_local(alias.server_name()) {
-            return Err(Error::Invalid("an alias of another server"));
-        }
+        self.check_local(alias)?;
         load_head(&self.core.store.view().await?, room).await?;
         self.claim(alias, self.alias_row(Some(room.to_owned()))).await
     }

@@ -69,6 +69,11 @@ impl ApiError {
         Self::bad_request(ErrorKind::InvalidParam, error)
     }
 
+    /// The body stopped coming.
+    pub(crate) fn interrupted(error: impl ToString) -> Self {
+        Self::bad_request(ErrorKind::Unknown, error)
+    }
+
     /// There is no such thing.
     pub(crate) fn not_found(what: impl ToString) -> Self {
         Self::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, what)
@@ -179,6 +184,20 @@ impl From<Error> for ApiError {
                 let kind = ErrorKind::UnknownToken(UnknownTokenErrorData::new());
                 Self::new(StatusCode::UNAUTHORIZED, kind, &error)
             }
+            Error::BodyTooLarge(_) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, &error)
+            }
+            Error::NotAnObject(_) => Self::bad_json(&error),
+            Error::SetByServer(_) => {
+                Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorKind::BadJson, &error)
+            }
+            Error::TooMany(_) => Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, &error),
+            Error::PushRule(_) | Error::NoThumbnail => {
+                Self::bad_request(ErrorKind::Unknown, &error)
+            }
+            Error::AliasInUse(_) => Self::new(StatusCode::CONFLICT, ErrorKind::Unknown, &error),
+            Error::RoomInUse(_) => Self::bad_request(ErrorKind::RoomInUse, &error),
+            Error::BadAlias(_) => Self::bad_request(ErrorKind::BadAlias, &error),
             Error::InRoom => Self::bad_request(ErrorKind::Unknown, &error),
             Error::Refused(reason) => match reason {
                 AppendError::Malformed(Malformed::TooLarge(_)) => {

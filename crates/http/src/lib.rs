@@ -12,6 +12,7 @@ mod discovery;
 mod endpoint;
 mod error;
 mod limits;
+mod media;
 mod observe;
 mod options;
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub fn router(server: Homeserver) -> Router {
 /// To limit those who have not logged in by their address, serve it with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router_with(server: Homeserver, options: Options) -> Router {
-    let routes = Router::new().merge(discovery::routes(&options)).merge(client::routes());
+    let routes = Router::new().merge(discovery::routes(&options)).merge(client::routes()).merge(media::routes());
     assemble(routes, &options).with_state(server)
 }
 

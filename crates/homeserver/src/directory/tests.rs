@@ -120,15 +120,16 @@ async fn a_room_is_joined_by_its_alias() {
 async fn a_room_has_its_alias_from_the_start() {
     let server = server().await;
     let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
-    let room = alice.create_room_with_alias(new_room(&alice), "a").await.unwrap();
     let alias = room_alias_id!("#a:x");
+    let room = alice.create_room_with_alias(alias, new_room(&alice)).await.unwrap();
     assert_eq!(resolves_to(&server, alias).await.as_deref(), Some(room.id()));
     let named = room.state_event(&StateEventType::RoomCanonicalAlias, "").await.unwrap();
     assert_eq!(named.content().get(), r##"{"alias":"#a:x"}"##);
 
-    let refused = bob.create_room_with_alias(new_room(&bob), "a").await.unwrap_err();
+    let refused = bob.create_room_with_alias(alias, new_room(&bob)).await.unwrap_err();
     assert!(matches!(refused, Error::RoomInUse(_)));
-    let refused = bob.create_room_with_alias(new_room(&bob), "a\0b").await.unwrap_err();
+    let remote = room_alias_id!("#a:y");
+    let refused = bob.create_room_with_alias(remote, new_room(&bob)).await.unwrap_err();
     assert!(matches!(refused, Error::Invalid(_)));
 }
 
@@ -136,11 +137,12 @@ async fn a_room_has_its_alias_from_the_start() {
 async fn an_alias_is_free_again_when_its_room_could_not_be_made() {
     let server = server().await;
     let alice = user(&server, "alice");
+    let alias = room_alias_id!("#a:x");
     let unknown = RoomVersionId::try_from("org.example.unknown").unwrap();
     let room = NewRoom::new(alice.id().to_owned(), unknown);
-    let refused = alice.create_room_with_alias(room, "a").await.unwrap_err();
+    let refused = alice.create_room_with_alias(alias, room).await.unwrap_err();
     assert!(matches!(refused, Error::UnsupportedRoomVersion));
-    alice.create_room_with_alias(new_room(&alice), "a").await.unwrap();
+    alice.create_room_with_alias(alias, new_room(&alice)).await.unwrap();
 }
 
 #[tokio::test]

@@ -139,61 +139,8 @@ impl Incoming for InMemory {
     }
 }
 
-/// What every place for blobs must keep to. `count` tells how many files of any kind lie there.
 #[cfg(test)]
-pub(super) async fn conformance(blobs: &dyn Blobs, count: impl Fn() -> usize) {
-    use futures_util::TryStreamExt as _;
-
-    async fn put(blobs: &dyn Blobs, id: BlobId, pieces: &[&'static [u8]]) {
-        let mut incoming = blobs.begin(id).await.unwrap();
-        for piece in pieces {
-            incoming.write(Bytes::from_static(piece)).await.unwrap();
-        }
-        incoming.keep().await.unwrap();
-    }
-    async fn get(blobs: &dyn Blobs, id: BlobId, from: u64) -> io::Result<Vec<u8>> {
-        let pieces: Vec<Bytes> = blobs.read(id, from).await?.try_collect().await?;
-        Ok(pieces.concat())
-    }
-    let [first, second, third] = [1, 2, 3].map(BlobId::from_number);
-
-    // What was kept is read as it was written, from any byte on.
-    put(blobs, first, &[b"good ", b"", b"morning"]).await;
-    put(blobs, second, &[]).await;
-    assert_eq!(get(blobs, first, 0).await.unwrap(), b"good morning");
-    assert_eq!(get(blobs, first, 3).await.unwrap(), b"d morning");
-    assert_eq!(get(blobs, first, 5).await.unwrap(), b"morning");
-    assert_eq!(get(blobs, first, 12).await.unwrap(), b"");
-    assert_eq!(get(blobs, first, 1 << 40).await.unwrap(), b"");
-    assert_eq!(get(blobs, second, 0).await.unwrap(), b"");
-    assert_eq!(count(), 2);
-
-    // What is being written is seen by nobody, and leaves nothing when it is given up.
-    let mut incoming = blobs.begin(third).await.unwrap();
-    incoming.write(Bytes::from(vec![7; 1 << 20])).await.unwrap();
-    assert_eq!(get(blobs, third, 0).await.unwrap_err().kind(), io::ErrorKind::NotFound);
-    drop(incoming);
-    assert_eq!(count(), 2);
-
-    // Large blobs come in pieces.
-    let mut incoming = blobs.begin(third).await.unwrap();
-    for n in 0..64_u8 {
-        incoming.write(Bytes::from(vec![n; 50_000])).await.unwrap();
-    }
-    incoming.keep().await.unwrap();
-    let pieces: Vec<Bytes> = blobs.read(third, 0).await.unwrap().try_collect().await.unwrap();
-    assert!(pieces.iter().all(|piece| piece.len() <= 256 * 1024));
-    let whole = pieces.concat();
-    assert_eq!(whole.len(), 64 * 50_000);
-    assert!((0..64_u8).all(|n| whole[usize::from(n) * 50_000] == n));
-
-    // What was deleted is gone; deleting it again is no error.
-    for _ in 0..2 {
-        blobs.delete(third).await.unwrap();
-        assert_eq!(get(blobs, third, 0).await.unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
-    assert_eq!(count(), 2);
-}
+pub(super) mod conformance;
 
 #[cfg(test)]
 mod tests {
@@ -203,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn blobs_in_memory_keep_to_the_port() {
         let blobs = MemoryBlobs::default();
-        conformance(&blobs, || blobs.count()).await;
+        conformance::check(&blobs, &|| blobs.count()).await;
     }
 
     #[test]

@@ -184,7 +184,7 @@ mod tests {
     async fn blobs_in_files_keep_to_the_port() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = FileBlobs::open(folder.path()).await.unwrap();
-        conformance(&blobs, || files(folder.path())).await;
+        conformance::check(&blobs, &|| files(folder.path())).await;
     }
 
     #[tokio::test]

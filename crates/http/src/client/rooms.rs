@@ -25,7 +25,11 @@ async fn create(
     Matrix { request, from }: Matrix<Request>,
 ) -> Result<Response, ApiError> {
     let wishes = read(&server, from.id(), request)?;
-    let room = from.create_room(wishes).await.map_err(ApiError::of_new_room)?;
+    let made = match wishes.alias.clone() {
+        Some(alias) => from.create_room_with_alias(&alias, wishes).await,
+        None => from.create_room(wishes).await,
+    };
+    let room = made.map_err(ApiError::of_new_room)?;
     Ok(Response::new(room.id().to_owned()))
 }
 

@@ -5,6 +5,7 @@ use ruma::api::client::state::{
     get_state_event_for_key::{self, v3::StateEventFormat},
     get_state_events, send_state_event,
 };
+use ruma::events::StateEventType;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tertulia::{ClientEvent, Homeserver};
@@ -31,7 +32,11 @@ async fn set(
     Matrix { request, from }: Matrix<send_state_event::v3::Request>,
 ) -> Result<send_state_event::v3::Response, ApiError> {
     let (kind, content) = (request.event_type, request.body.into_json());
-    let event = from.room(&request.room_id).set_state(kind, &request.state_key, content).await?;
+    let room = from.room(&request.room_id);
+    if kind == StateEventType::RoomCanonicalAlias {
+        room.check_canonical_alias(&content).await?;
+    }
+    let event = room.set_state(kind, &request.state_key, content).await?;
     Ok(send_state_event::v3::Response::new(event))
 }
 

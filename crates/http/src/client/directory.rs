@@ -1,0 +1,62 @@
+//! Aliases of rooms, and joining by them.
+
+use axum::Router;
+use ruma::api::client::{
+    alias::{create_alias, delete_alias, get_alias},
+    membership::join_room_by_id_or_alias,
+    room::aliases,
+};
+use tertulia::Homeserver;
+
+use crate::{Action, ApiError, Endpoints as _, Matrix};
+
+pub(super) fn routes() -> Router<Homeserver> {
+    Router::new()
+        .endpoint(create)
+        .endpoint(get)
+        .endpoint(delete)
+        .endpoint(list)
+        .endpoint_on(Action::Join, join)
+}
+
+async fn create(
+    _: Homeserver,
+    call: Matrix<create_alias::v3::Request>,
+) -> Result<create_alias::v3::Response, ApiError> {
+    let Matrix { request, from } = call;
+    from.create_alias(&request.room_alias, &request.room_id).await?;
+    Ok(create_alias::v3::Response::new())
+}
+
+async fn get(
+    server: Homeserver,
+    call: Matrix<get_alias::v3::Request>,
+) -> Result<get_alias::v3::Response, ApiError> {
+    let (room, servers) = server.resolve_alias(&call.request.room_alias).await?;
+    Ok(get_alias::v3::Response::new(room, servers))
+}
+
+async fn delete(
+    _: Homeserver,
+    call: Matrix<delete_alias::v3::Request>,
+) -> Result<delete_alias::v3::Response, ApiError> {
+    call.from.delete_alias(&call.request.room_alias).await?;
+    Ok(delete_alias::v3::Response::new())
+}
+
+async fn list(
+    _: Homeserver,
+    call: Matrix<aliases::v3::Request>,
+) -> Result<aliases::v3::Response, ApiError> {
+    let aliases = call.from.room(&call.request.room_id).aliases().await?;
+    Ok(aliases::v3::Response::new(aliases))
+}
+
+async fn join(
+    _: Homeserver,
+    call: Matrix<join_room_by_id_or_alias::v3::Request>,
+) -> Result<join_room_by_id_or_alias::v3::Response, ApiError> {
+    let Matrix { request, from } = call;
+    let room = from.join(&request.room_id_or_alias, request.reason).await?;
+    Ok(join_room_by_id_or_alias::v3::Response::new(room.id().to_owned()))
+}

@@ -1,0 +1,207 @@
+//! The content repository: files stream up and down, and are never in memory as a whole.
+
+mod picture;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{FromRequestParts as _, Query, RawPathParams, Request, State},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use futures_util::TryStreamExt as _;
+use http::{HeaderMap, header::CONTENT_LENGTH, header::CONTENT_TYPE};
+use ruma::{
+    OwnedServerName, UInt,
+    api::{
+        IncomingRequest, IncomingRequestExt as _,
+        auth_scheme::AccessToken,
+        client::{authenticated_media as authenticated, media as legacy},
+        path_builder::PathBuilder as _,
+    },
+};
+use serde::Deserialize;
+use serde_json::json;
+use tertulia::{Error, Homeserver, Label};
+
+use crate::{Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, observe::Site};
+
+pub(crate) fn routes() -> Router<Homeserver> {
+    let uploads = Router::new()
+        .route("/_matrix/media/r0/upload", post(upload))
+        .route("/_matrix/media/v1/upload", post(upload))
+        .route("/_matrix/media/v3/upload", post(upload));
+    Router::new().merge(uploads).merge(authenticated_routes()).merge(legacy_routes())
+}
+
+fn authenticated_routes() -> Router<Homeserver> {
+    Router::new()
+        .endpoint(config)
+        .files::<authenticated::get_content::v1::Request>()
+        .files::<authenticated::get_content_as_filename::v1::Request>()
+        .files::<authenticated::get_content_thumbnail::v1::Request>()
+}
+
+#[expect(deprecated, reason = "clients from before Matrix 1.11 use these")]
+fn legacy_routes() -> Router<Homeserver> {
+    Router::new()
+        .endpoint(legacy_config)
+        .files::<legacy::get_content::v3::Request>()
+        .files::<legacy::get_content_as_filename::v3::Request>()
+        .files::<legacy::get_content_thumbnail::v3::Request>()
+}
+
+async fn config(
+    server: Homeserver,
+    _: Matrix<authenticated::get_media_config::v1::Request>,
+) -> Result<authenticated::get_media_config::v1::Response, ApiError> {
+    Ok(authenticated::get_media_config::v1::Response::new(largest_upload(&server)))
+}
+
+#[expect(deprecated, reason = "clients from before Matrix 1.11 use it")]
+async fn legacy_config(
+    server: Homeserver,
+    _: Matrix<legacy::get_media_config::v3::Request>,
+) -> Result<legacy::get_media_config::v3::Response, ApiError> {
+    Ok(legacy::get_media_config::v3::Response::new(largest_upload(&server)))
+}
+
+fn largest_upload(server: &Homeserver) -> UInt {
+    UInt::try_from(server.settings().max_upload_size).unwrap_or(UInt::MAX)
+}
+
+#[derive(Deserialize)]
+struct UploadQuery {
+    filename: Option<String>,
+}
+
+/// Passes a body on to the library piece by piece.
+async fn upload(State(server): State<Homeserver>, request: Request) -> Response {
+    match receive(&server, request).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn receive(server: &Homeserver, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let head = http::Request::from_parts(parts, ());
+    let from = AccessToken::identify(server, &head).await?;
+    if let Some(site) = head.extensions().get::<Arc<Site>>() {
+        site.check(Action::Upload, Some(from.id()), &head)?;
+    }
+    let query = Query::<UploadQuery>::try_from_uri(head.uri()).map_err(ApiError::invalid_param)?;
+    let announced = header(head.headers(), CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    if announced.is_some_and(|length: u64| length > server.settings().max_upload_size) {
+        return Err(Error::BodyTooLarge("file").into());
+    }
+    let content_type = header(head.headers(), CONTENT_TYPE).map(ToOwned::to_owned);
+    let mut upload = from.upload(Label { content_type, name: query.0.filename }).await?;
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.try_next().await.map_err(ApiError::interrupted)? {
+        upload.write(piece).await?;
+    }
+    let uri = upload.finish().await?;
+    Reply::<()>::reply(Answer(json!({ "content_uri": uri })))
+}
+
+fn header(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// A request for a file, in one of the ways that there are.
+trait FileRequest: IncomingRequest {
+    fn into_wish(self) -> Wish;
+}
+
+/// Which file is wanted, and in what shape.
+struct Wish {
+    server: OwnedServerName,
+    id: String,
+    shape: Shape,
+}
+
+enum Shape {
+    /// The file under its own name.
+    Whole,
+    /// The file under another name.
+    Named(String),
+    /// A picture of the file; whether it may move, if the client cares.
+    Thumbnail(Option<bool>),
+}
+
+/// Implements [`FileRequest`] for requests that name the same things in the same way.
+macro_rules! file_requests {
+    ($($request:ty => |$it:ident| $shape:expr;)*) => {$(
+        #[allow(deprecated, reason = "half of the types are those of before Matrix 1.11")]
+        impl FileRequest for $request {
+            fn into_wish(self) -> Wish {
+                let $it = self;
+                let shape = $shape;
+                Wish { server: $it.server_name, id: $it.media_id, shape }
+            }
+        }
+    )*};
+}
+
+file_requests! {
+    authenticated::get_content::v1::Request => |it| Shape::Whole;
+    authenticated::get_content_as_filename::v1::Request => |it| Shape::Named(it.filename);
+    authenticated::get_content_thumbnail::v1::Request => |it| Shape::Thumbnail(it.animated);
+    legacy::get_content::v3::Request => |it| Shape::Whole;
+    legacy::get_content_as_filename::v3::Request => |it| Shape::Named(it.filename);
+    legacy::get_content_thumbnail::v3::Request => |it| Shape::Thumbnail(it.animated);
+}
+
+/// Adding endpoints that answer with a file.
+trait Files {
+    /// Serves files at every path that `R` has had.
+    fn files<R: FileRequest + Send + 'static>(self) -> Self
+    where
+        R::Authentication: Identify;
+}
+
+impl Files for Router<Homeserver> {
+    fn files<R: FileRequest + Send + 'static>(self) -> Self
+    where
+        R::Authentication: Identify,
+    {
+        R::PATH_BUILDER.all_paths().fold(self, |router, path| {
+            let handler = async |State(server): State<Homeserver>, request: Request| {
+                let served = download::<R>(&server, request).await;
+                served.unwrap_or_else(ApiError::into_response)
+            };
+            router.route(path, get(handler))
+        })
+    }
+}
+
+async fn download<R: FileRequest>(
+    server: &Homeserver,
+    request: Request,
+) -> Result<Response, ApiError>
+where
+    R::Authentication: Identify,
+{
+    let (mut parts, _) = request.into_parts();
+    let arguments = RawPathParams::from_request_parts(&mut parts, server)
+        .await
+        .map_err(ApiError::invalid_param)?;
+    let arguments: Vec<&str> = arguments.iter().map(|(_, value)| value).collect();
+    let head = http::Request::from_parts(parts, ());
+    R::Authentication::identify(server, &head).await?;
+    let asked = head.headers().clone();
+    let wish =
+        R::try_from_http_request(head.map(|()| [0_u8; 0].as_slice()), &arguments)?.into_wish();
+    let media = server.media(&wish.server, &wish.id).await?;
+    match wish.shape {
+        Shape::Whole => serve::serve(&media, media.name(), &asked).await,
+        Shape::Named(name) => serve::serve(&media, Some(&name), &asked).await,
+        Shape::Thumbnail(animated) => {
+            picture::check(&media, animated).await?;
+            serve::serve(&media, media.name(), &asked).await
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Typing notifications.
+
+use serde_json::json;
+use tertulia_testkit::{Client, TestServer};
+
+async fn scene() -> (Client, Client, String) {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let room = alice.create_public_room().await;
+    (alice, bob, room)
+}
+
+#[tokio::test]
+async fn members_begin_and_stop_typing() {
+    let (alice, _, room) = scene().await;
+    let path = ["rooms", &room, "typing", alice.id()];
+    for body in [
+        json!({ "typing": true, "timeout": 30_000 }),
+        json!({ "typing": true, "timeout": 30_000 }),
+        json!({ "typing": false }),
+        json!({ "typing": false, "timeout": 30_000 }),
+        json!({ "typing": true, "timeout": 9_007_199_254_740_991_u64 }),
+    ] {
+        assert_eq!(alice.put(path).json(body).await.ok(), json!({}));
+    }
+}
+
+#[tokio::test]
+async fn nobody_types_for_another_or_where_they_are_not() {
+    let (alice, bob, room) = scene().await;
+    let typing = json!({ "typing": true, "timeout": 30_000 });
+    let path = ["rooms", &room, "typing", bob.id()];
+    bob.put(path).json(typing.clone()).await.refused(403, "M_FORBIDDEN");
+    bob.put(path).json(json!({ "typing": false })).await.refused(403, "M_FORBIDDEN");
+    bob.join(&room).await;
+    alice.put(path).json(typing.clone()).await.refused(403, "M_FORBIDDEN");
+    bob.put(path).json(typing).await.ok();
+    bob.put(path).json(json!({ "typing": "yes" })).await.refused(400, "M_BAD_JSON");
+    bob.put(path).json(json!({})).await.refused(400, "M_BAD_JSON");
+}
