@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -22,7 +22,7 @@ use crate::{
 /// So many bytes of commits are merged into one write; what is left waits for the next.
 const MERGED_BYTES: usize = 8_000_000;
 /// So many written rows are remembered for guards; a snapshot older than all of them conflicts.
-const REMEMBERED_ROWS: usize = 1 << 16;
+const REMEMBERED_ROWS: usize = 1 << 14;
 
 /// What the committer is told.
 pub(crate) enum Order {
@@ -98,10 +98,28 @@ impl Drop for Committer {
 #[derive(Default)]
 struct Written {
     hasher: RandomState,
-    versions: HashMap<u64, u64>,
+    versions: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
     order: VecDeque<(u64, u64)>,
     /// Versions up to this one are forgotten.
     forgotten: u64,
+}
+
+/// The hash of what is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Written {
