@@ -16,10 +16,9 @@ const FOLDER: &str = "crates/homeserver/src";
 
 /// Each module uses only those in rows above its own.
 const ORDER: &[&[&str]] = &[
-    &["schema"],
-    &["error"],
     &["ports"],
-    &["settings"],
+    &["error", "settings"],
+    &["schema"],
     &["core"],
     &["log"],
     &["server"],
@@ -29,7 +28,8 @@ const ORDER: &[&[&str]] = &[
     &["users"],
     &["devices"],
     &["keys"],
-    &["account_data", "receipts", "typing", "presence", "media", "push", "mail"],
+    &["account_data"],
+    &["receipts", "typing", "presence", "media", "push", "mail"],
     &["accounts", "directory", "relations"],
     &["friends", "groups", "favourites"],
     &["requests", "chats"],
