@@ -23,6 +23,7 @@ pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, RoomIdShown, Unsigned};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};
 pub use filter::EventFilter;
+pub(crate) use filter::matches;
 pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use members::MemberContent;
 pub(crate) use redact::{current_power, load_redacted};

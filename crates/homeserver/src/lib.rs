@@ -18,6 +18,7 @@ mod rooms;
 mod schema;
 mod server;
 mod settings;
+pub mod sync;
 #[cfg(test)]
 mod testing;
 mod typing;
@@ -43,3 +44,4 @@ pub use schema::MembershipKind;
 pub use server::Builder;
 pub use settings::{PasswordCost, Registration, Secret, Settings};
 pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset};
+pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};

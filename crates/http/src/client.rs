@@ -13,6 +13,7 @@ mod receipts;
 mod rooms;
 mod state;
 mod typing;
+mod sync;
 
 use axum::Router;
 use tertulia::Homeserver;
@@ -32,4 +33,5 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(rooms::routes())
         .merge(state::routes())
         .merge(typing::routes())
+        .merge(sync::routes())
 }

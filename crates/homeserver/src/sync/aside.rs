@@ -1,0 +1,92 @@
+//! What goes along with a room's events: the user's own data, receipts, who is typing.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedRoomId, RoomId};
+use serde_json::value::RawValue;
+use tertulia_storage::Position;
+
+use super::{answer::Events, reading::Reading};
+use crate::{
+    Result,
+    account_data::{self, Datum},
+    receipts, typing,
+};
+
+/// The most receipts that are told of a room at once; of those before only the room's history
+/// knows.
+const RECEIPTS: usize = 1_000;
+
+/// The user's account data that is to be told.
+#[derive(Debug, Default)]
+pub(super) struct AccountData {
+    pub(super) global: Events<Box<RawValue>>,
+    rooms: BTreeMap<OwnedRoomId, Events<Box<RawValue>>>,
+}
+
+impl AccountData {
+    fn add(&mut self, reading: &Reading<'_>, datum: &Datum) {
+        let filter = &reading.query.filter;
+        let room = datum.scope.room();
+        let kinds = if room.is_some() { &filter.room_account_data } else { &filter.account_data };
+        if !kinds.passes(room, &datum.kind) {
+            return;
+        }
+        let section = match room {
+            Some(room) => self.rooms.entry(room.to_owned()).or_default(),
+            None => &mut self.global,
+        };
+        section.events.push(datum.event());
+    }
+
+    /// The data about a room, once.
+    pub(super) fn take(&mut self, room: &RoomId) -> Events<Box<RawValue>> {
+        self.rooms.remove(room).unwrap_or_default()
+    }
+}
+
+/// The account data that the client does not know.
+pub(super) async fn account_data(reading: &Reading<'_>) -> Result<AccountData> {
+    let data = match reading.since() {
+        Some(since) => account_data::changed(&reading.view, reading.me(), since).await?,
+        None => account_data::all(&reading.view, reading.me()).await?,
+    };
+    let mut sections = AccountData::default();
+    data.iter().for_each(|datum| sections.add(reading, datum));
+    Ok(sections)
+}
+
+/// All account data about a room: for one who comes in and was not told it outside.
+pub(super) async fn account_data_of(
+    reading: &Reading<'_>,
+    room: &RoomId,
+) -> Result<Events<Box<RawValue>>> {
+    let mut sections = AccountData::default();
+    let data = account_data::all(&reading.view, reading.me()).await?;
+    let about = data.iter().filter(|datum| datum.scope.room() == Some(room));
+    about.for_each(|datum| sections.add(reading, datum));
+    Ok(sections.take(room))
+}
+
+/// Receipts in a room after a position.
+pub(super) async fn receipts(
+    reading: &Reading<'_>,
+    room: &RoomId,
+    after: Option<Position>,
+) -> Result<Option<Box<RawValue>>> {
+    if !reading.query.filter.ephemeral.passes(Some(room), "m.receipt") {
+        return Ok(None);
+    }
+    let after = after.unwrap_or(Position::ZERO);
+    let changed = receipts::changed(&reading.view, room, reading.me(), after, RECEIPTS).await?;
+    Ok((!changed.is_empty()).then(|| receipts::event(&changed)))
+}
+
+/// Who is typing in a room, if the client does not know it.
+pub(super) fn typing(reading: &Reading<'_>, room: &RoomId, is_new: bool) -> Option<Box<RawValue>> {
+    if !reading.query.filter.ephemeral.passes(Some(room), "m.typing") {
+        return None;
+    }
+    let since = reading.fleeting_since().filter(|_| !is_new);
+    typing::changed(reading.core(), room, since).map(|users| typing::event(&users))
+}

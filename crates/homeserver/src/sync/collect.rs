@@ -1,0 +1,189 @@
+//! All of an answer, room by room.
+
+use std::collections::BTreeMap;
+
+use ruma::OwnedRoomId;
+use serde_json::value::RawValue;
+
+use super::{
+    answer::{Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Update},
+    aside::{self, AccountData},
+    joined::Joined,
+    news::{Touch, news},
+    reading::{Part, Reading},
+    room::{self, Delta},
+    section::{Section, Span, section},
+    stripped,
+};
+use crate::{
+    Result,
+    events::Head,
+    schema::{HEADS, Membership},
+};
+
+/// Everything that is new for the session, and the rooms its user is in.
+pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
+    let news = news(reading).await?;
+    let mut update = Update::empty(reading.next);
+    let mut data = match news.account_data {
+        true => aside::account_data(reading).await?,
+        false => AccountData::default(),
+    };
+    update.account_data = std::mem::take(&mut data.global);
+    let mut rooms = to_tell(reading, news.rooms);
+    for (room, head) in heads(reading, &rooms).await? {
+        let Some(touched) = rooms.remove(&room) else { continue };
+        let telling = Telling { reading, head: &head, me: &touched.me, touch: touched.touch };
+        telling.tell(touched.section, &mut data, &mut update.rooms).await?;
+    }
+    Ok((update, news.joined))
+}
+
+/// A room there may be something to tell of.
+struct Touched {
+    section: Section,
+    me: Membership,
+    touch: Touch,
+}
+
+fn to_tell(
+    reading: &Reading<'_>,
+    rooms: Vec<(OwnedRoomId, Membership, Touch)>,
+) -> BTreeMap<OwnedRoomId, Touched> {
+    let asked = reading.asked();
+    let touched = |(room, me, touch): (OwnedRoomId, Membership, Touch)| {
+        let section = section(&me, asked).filter(|_| reading.query.filter.passes_room(&room))?;
+        Some((room, Touched { section, me, touch }))
+    };
+    rooms.into_iter().filter_map(touched).collect()
+}
+
+/// The heads of rooms that the server knows.
+async fn heads(
+    reading: &Reading<'_>,
+    rooms: &BTreeMap<OwnedRoomId, Touched>,
+) -> Result<Vec<(OwnedRoomId, Head)>> {
+    let keys: Vec<_> = rooms.keys().map(|room| (room.clone(),)).collect();
+    let rows = reading.view.get_many(&HEADS, &keys).await?;
+    let mut heads = Vec::with_capacity(keys.len());
+    for ((room,), row) in keys.into_iter().zip(rows) {
+        if let Some(row) = row {
+            heads.push((room.clone(), Head::new(room, row)?));
+        }
+    }
+    Ok(heads)
+}
+
+/// One room on its way into the answer.
+struct Telling<'a> {
+    reading: &'a Reading<'a>,
+    head: &'a Head,
+    me: &'a Membership,
+    touch: Touch,
+}
+
+impl Telling<'_> {
+    async fn tell(
+        &self,
+        section: Section,
+        data: &mut AccountData,
+        rooms: &mut Rooms,
+    ) -> Result<()> {
+        let id = self.head.room.clone();
+        match section {
+            Section::Joined(span) => {
+                if let Some(room) = self.joined(span, data).await? {
+                    rooms.join.insert(id, room);
+                }
+            }
+            Section::Invited => {
+                let invite_state = self.stripped().await?;
+                rooms.invite.insert(id, InvitedRoom { invite_state });
+            }
+            Section::Knocked => {
+                let knock_state = self.stripped().await?;
+                rooms.knock.insert(id, KnockedRoom { knock_state });
+            }
+            Section::Left(span) => {
+                rooms.leave.insert(id, self.left(span, data).await?);
+            }
+            Section::Declined => {
+                rooms.leave.insert(id, self.declined(data).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn joined(&self, span: Span, data: &mut AccountData) -> Result<Option<JoinedRoom>> {
+        let part = self.reading.part(self.head, self.me, span);
+        let (is_new, full) = (span.timeline_after.is_none(), span.state_after.is_none());
+        let delta = match full || self.touch.events && self.moved(span) {
+            true => room::delta(self.reading, &part).await?,
+            false => Delta::empty(self.reading, &part),
+        };
+        let account_data = self.account_data(is_new, data).await?;
+        let ephemeral = self.ephemeral(span).await?;
+        let nothing =
+            delta.is_empty() && account_data.events.is_empty() && ephemeral.events.is_empty();
+        let Delta { timeline, state, summary } = delta;
+        let room = JoinedRoom { summary, timeline, state, account_data, ephemeral };
+        Ok((full || !nothing).then_some(room))
+    }
+
+    /// Whether anything happened to the room since the client was told.
+    fn moved(&self, span: Span) -> bool {
+        let newest = self.head.row.last.max(self.head.row.state_at);
+        span.timeline_after.is_none_or(|known| newest > known)
+    }
+
+    async fn left(&self, span: Span, data: &mut AccountData) -> Result<LeftRoom> {
+        let part = self.reading.part(self.head, self.me, span);
+        let mut delta = room::delta(self.reading, &part).await?;
+        if self.me.at > part.end {
+            delta.add_membership(self.reading, &part, self.me).await?;
+        }
+        let account_data = self.account_data(span.timeline_after.is_none(), data).await?;
+        Ok(LeftRoom { timeline: delta.timeline, state: delta.state, account_data })
+    }
+
+    async fn declined(&self, data: &mut AccountData) -> Result<LeftRoom> {
+        let part = self.outside();
+        let mut delta = Delta::empty(self.reading, &part);
+        delta.add_membership(self.reading, &part, self.me).await?;
+        let account_data = self.account_data(true, data).await?;
+        Ok(LeftRoom { timeline: delta.timeline, state: delta.state, account_data })
+    }
+
+    /// The part of a room that its guests see: nothing but themselves.
+    fn outside(&self) -> Part<'_> {
+        let (at, known) = (self.me.at, Some(self.me.at));
+        let span = Span { timeline_after: known, state_after: known, joined: at, end: Some(at) };
+        self.reading.part(self.head, self.me, span)
+    }
+
+    async fn stripped(&self) -> Result<Events<Box<RawValue>>> {
+        let events = stripped::state(self.reading, self.head, self.me).await?;
+        Ok(Events { events })
+    }
+
+    async fn account_data(
+        &self,
+        is_new: bool,
+        data: &mut AccountData,
+    ) -> Result<Events<Box<RawValue>>> {
+        if is_new && self.reading.since.is_some() {
+            return aside::account_data_of(self.reading, &self.head.room).await;
+        }
+        Ok(data.take(&self.head.room))
+    }
+
+    async fn ephemeral(&self, span: Span) -> Result<Events<Box<RawValue>>> {
+        let (room, known) = (&self.head.room, span.timeline_after);
+        let receipts = match self.touch.receipts || known.is_none() {
+            true => aside::receipts(self.reading, room, known).await?,
+            false => None,
+        };
+        let typing = aside::typing(self.reading, room, known.is_none());
+        Ok(Events { events: typing.into_iter().chain(receipts).collect() })
+    }
+}

@@ -1,0 +1,106 @@
+//! One answer in the making: who asks, what for, and what is there.
+
+use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, UserId};
+use tertulia_storage::{Position, View};
+
+use super::{
+    SyncToken,
+    filter::Filter,
+    section::{Asked, Span},
+};
+use crate::{
+    core::Core,
+    devices::Session,
+    events::Head,
+    schema::{Membership, Ordinal},
+    typing::TypingVersion,
+};
+
+/// What a client asks for, ready to be answered any number of times.
+#[derive(Clone, Debug)]
+pub(crate) struct Query {
+    pub(crate) filter: Filter,
+    pub(crate) full_state: bool,
+    pub(crate) state: StateFor,
+}
+
+/// How a client learns of changes of a room's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateFor {
+    /// From `state`, and then from the events of the timeline.
+    #[default]
+    TimelineStart,
+    /// From `state_after` alone.
+    TimelineEnd,
+}
+
+/// One answer in the making: all of it is read from one snapshot.
+pub(crate) struct Reading<'a> {
+    pub(crate) view: View,
+    pub(crate) session: &'a Session,
+    pub(crate) query: &'a Query,
+    /// Up to where the client was told; none if it is to be told everything.
+    pub(crate) since: Option<SyncToken>,
+    /// Up to where it will have been told.
+    pub(crate) next: SyncToken,
+    pub(crate) now: MilliSecondsSinceUnixEpoch,
+}
+
+impl Reading<'_> {
+    pub(crate) fn core(&self) -> &Core {
+        &self.session.core
+    }
+
+    pub(crate) fn me(&self) -> &UserId {
+        self.session.id()
+    }
+
+    pub(crate) fn device(&self) -> &DeviceId {
+        self.session.device()
+    }
+
+    pub(crate) fn since(&self) -> Option<Position> {
+        self.since.map(|since| since.at)
+    }
+
+    pub(crate) fn fleeting_since(&self) -> Option<TypingVersion> {
+        self.since.map(|since| since.fleeting)
+    }
+
+    pub(crate) fn asked(&self) -> Asked {
+        Asked {
+            since: self.since(),
+            include_leave: self.query.filter.include_leave,
+            full_state: self.query.full_state,
+        }
+    }
+
+    /// The part of a room to tell.
+    pub(crate) fn part<'a>(&self, head: &'a Head, me: &Membership, span: Span) -> Part<'a> {
+        let stretch = if span.end.is_some() { me.stretch } else { head.row.stretch };
+        Part { head, span, stretch, end: span.end.unwrap_or(self.view.settled()) }
+    }
+}
+
+/// The part of one room to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) span: Span,
+    /// The stretch of the timeline that the user sees.
+    pub(crate) stretch: u32,
+    /// The last position to tell of.
+    pub(crate) end: Position,
+}
+
+impl Part<'_> {
+    /// Whether the room's current state is the one to tell.
+    pub(crate) fn ends_now(&self) -> bool {
+        self.head.row.state_at <= self.end
+    }
+
+    /// Whether the user was in the room at a place, so that all that happened there may be seen.
+    pub(crate) fn joined_at(&self, place: Ordinal) -> bool {
+        place >= Ordinal::Live(self.span.joined)
+    }
+}

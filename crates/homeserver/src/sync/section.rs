@@ -1,0 +1,198 @@
+//! In which section a room is told, and from where to where.
+
+use tertulia_storage::Position;
+
+use crate::schema::{Membership, MembershipKind};
+
+/// What a client knows already, and what it wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// Up to where the client was told; none if it knows nothing.
+    pub(crate) since: Option<Position>,
+    /// Whether rooms that the user had left before belong to the picture.
+    pub(crate) include_leave: bool,
+    /// Whether the client wants to be told all state again.
+    pub(crate) full_state: bool,
+}
+
+/// How a room is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// As one the user is in.
+    Joined(Span),
+    /// As one the user is invited to.
+    Invited,
+    /// As one the user asked to be let into.
+    Knocked,
+    /// As one the user was in, until the end of the span.
+    Left(Span),
+    /// As one the user was never in: only how the invite or knock ended.
+    Declined,
+}
+
+/// The part of a room to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// What the client knows of the timeline already; none if it knows nothing.
+    pub(crate) timeline_after: Option<Position>,
+    /// What the client knows of the state already; none if it is to be told all of it.
+    pub(crate) state_after: Option<Position>,
+    /// When the user came in.
+    pub(crate) joined: Position,
+    /// The last position to tell of; none where the room goes on.
+    pub(crate) end: Option<Position>,
+}
+
+/// How to tell a room by what the user is to it; none if there is nothing to tell.
+///
+/// For a joined room that means: if anything happened there.
+pub(crate) fn section(membership: &Membership, asked: Asked) -> Option<Section> {
+    let new = asked.since.is_none_or(|since| membership.at > since);
+    match membership.kind {
+        MembershipKind::Join => {
+            let (joined, _) = membership.joined?;
+            Some(Section::Joined(span(joined, None, asked)))
+        }
+        MembershipKind::Invite => new.then_some(Section::Invited),
+        MembershipKind::Knock => new.then_some(Section::Knocked),
+        MembershipKind::Leave | MembershipKind::Ban => {
+            let told = asked.since.is_some() || asked.include_leave;
+            (new && told && !membership.forgotten).then(|| left(membership, asked))
+        }
+    }
+}
+
+fn left(membership: &Membership, asked: Asked) -> Section {
+    match membership.joined {
+        Some((joined, Some(end))) => Section::Left(span(joined, Some(end), asked)),
+        _ => Section::Declined,
+    }
+}
+
+/// Tells what is new to one who knows the room, and all of it to one who does not: who came in
+/// since, or who was told after the end that the room is another thing, like an invite.
+fn span(joined: Position, end: Option<Position>, asked: Asked) -> Span {
+    let known = asked.since.filter(|since| joined <= *since && end.is_none_or(|end| *since < end));
+    Span { timeline_after: known, state_after: known.filter(|_| !asked.full_state), joined, end }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::owned_event_id;
+
+    use super::*;
+
+    fn at(position: u64) -> Position {
+        Position::new(position)
+    }
+
+    fn membership(
+        kind: MembershipKind,
+        changed: u64,
+        joined: Option<(u64, Option<u64>)>,
+    ) -> Membership {
+        Membership {
+            kind,
+            event: owned_event_id!("$e"),
+            at: at(changed),
+            since: at(changed),
+            before: None,
+            joined: joined.map(|(from, until)| (at(from), until.map(at))),
+            stretch: 0,
+            forgotten: false,
+            direct: false,
+        }
+    }
+
+    fn since(position: u64) -> Asked {
+        Asked { since: Some(at(position)), include_leave: false, full_state: false }
+    }
+
+    const INITIAL: Asked = Asked { since: None, include_leave: false, full_state: false };
+
+    /// A section in short: its name, and from where to where it tells.
+    fn short(section: Option<Section>) -> (&'static str, Option<u64>, Option<u64>) {
+        let span =
+            |span: Span| (span.timeline_after.map(Position::get), span.end.map(Position::get));
+        match section {
+            None => ("", None, None),
+            Some(Section::Invited) => ("invite", None, None),
+            Some(Section::Knocked) => ("knock", None, None),
+            Some(Section::Declined) => ("declined", None, None),
+            Some(Section::Joined(part)) => ("join", span(part).0, span(part).1),
+            Some(Section::Left(part)) => ("leave", span(part).0, span(part).1),
+        }
+    }
+
+    #[track_caller]
+    fn check(
+        membership: &Membership,
+        asked: Asked,
+        expected: (&'static str, Option<u64>, Option<u64>),
+    ) {
+        assert_eq!(short(section(membership, asked)), expected, "{membership:?}");
+    }
+
+    #[test]
+    fn a_room_is_told_in_full_to_one_who_came_in_since() {
+        let joined = membership(MembershipKind::Join, 12, Some((10, None)));
+        check(&joined, INITIAL, ("join", None, None));
+        check(&joined, since(9), ("join", None, None));
+        check(&joined, since(10), ("join", Some(10), None));
+        check(&joined, since(20), ("join", Some(20), None));
+    }
+
+    #[test]
+    fn invites_and_knocks_are_told_once() {
+        for (kind, name) in [(MembershipKind::Invite, "invite"), (MembershipKind::Knock, "knock")] {
+            let asked_in = membership(kind, 10, None);
+            check(&asked_in, INITIAL, (name, None, None));
+            check(&asked_in, since(9), (name, None, None));
+            check(&asked_in, since(10), ("", None, None));
+        }
+    }
+
+    #[test]
+    fn leaving_is_told_up_to_itself_and_once() {
+        for kind in [MembershipKind::Leave, MembershipKind::Ban] {
+            let gone = membership(kind, 20, Some((10, Some(20))));
+            check(&gone, since(15), ("leave", Some(15), Some(20)));
+            check(&gone, since(9), ("leave", None, Some(20)));
+            check(&gone, since(20), ("", None, None));
+            check(&gone, INITIAL, ("", None, None));
+            check(&gone, Asked { include_leave: true, ..INITIAL }, ("leave", None, Some(20)));
+        }
+    }
+
+    #[test]
+    fn who_was_invited_again_and_declines_is_told_the_old_room_in_full() {
+        let declined = membership(MembershipKind::Leave, 30, Some((10, Some(20))));
+        check(&declined, since(25), ("leave", None, Some(20)));
+        check(&declined, since(15), ("leave", Some(15), Some(20)));
+    }
+
+    #[test]
+    fn who_was_never_in_is_told_how_it_ended_only() {
+        let declined = membership(MembershipKind::Leave, 30, None);
+        check(&declined, since(25), ("declined", None, None));
+        check(&declined, since(30), ("", None, None));
+        check(&declined, INITIAL, ("", None, None));
+        check(&declined, Asked { include_leave: true, ..INITIAL }, ("declined", None, None));
+    }
+
+    #[test]
+    fn forgotten_rooms_are_never_told() {
+        let mut gone = membership(MembershipKind::Leave, 20, Some((10, Some(20))));
+        gone.forgotten = true;
+        check(&gone, since(15), ("", None, None));
+        check(&gone, Asked { include_leave: true, ..INITIAL }, ("", None, None));
+    }
+
+    #[test]
+    fn all_state_can_be_asked_for_without_the_old_timeline() {
+        let joined = membership(MembershipKind::Join, 10, Some((10, None)));
+        let asked = Asked { full_state: true, ..since(15) };
+        let Some(Section::Joined(span)) = section(&joined, asked) else { panic!("it is joined") };
+        assert_eq!((span.timeline_after, span.state_after), (Some(at(15)), None));
+    }
+}

@@ -1,0 +1,91 @@
+//! What a client makes a room's name of where it has none.
+
+use ruma::{
+    OwnedUserId, UserId,
+    events::{StateEventType, room::member::MembershipState},
+};
+use tertulia_protocol::{Pdu, sync::heroes, visibility::membership_in};
+use tertulia_storage::Direction;
+
+use super::{
+    answer::Summary,
+    reading::{Part, Reading},
+    state::Changes,
+};
+use crate::{
+    Result,
+    events::{EventCache, current_rows},
+    schema::STATE,
+};
+
+/// Among how many members the heroes are looked for. The specification wants the first five of
+/// the room; in larger rooms these are some five of the room, which costs the same in all.
+const CANDIDATES: usize = 50;
+
+/// The summary, if it may differ from what the client knows.
+pub(super) async fn changed(
+    reading: &Reading<'_>,
+    part: &Part<'_>,
+    changes: &Changes,
+) -> Result<Option<Summary>> {
+    let matters = |kind: &StateEventType| {
+        use StateEventType::{RoomCanonicalAlias, RoomMember, RoomName};
+        matches!(kind, RoomMember | RoomName | RoomCanonicalAlias)
+    };
+    let known = part.span.state_after.is_some();
+    if known && !changes.iter().any(|change| matters(&change.slot.0)) {
+        return Ok(None);
+    }
+    let heroes =
+        if has_name(reading, part).await? { None } else { Some(first(reading, part).await?) };
+    let row = &part.head.row;
+    Ok(Some(Summary { heroes, joined: row.joined, invited: row.invited }))
+}
+
+/// Whether the room has a name or an alias.
+async fn has_name(reading: &Reading<'_>, part: &Part<'_>) -> Result<bool> {
+    let slots = [StateEventType::RoomName, StateEventType::RoomCanonicalAlias];
+    let slots = slots.map(|kind| (kind, String::new()));
+    let rows = current_rows(&reading.view, part.head, &slots).await?;
+    let ids: Vec<_> =
+        rows.into_iter().flatten().filter(|row| !row.redacted).map(|row| row.event).collect();
+    let cache = reading.core().local::<EventCache>();
+    let events = cache.load_many(&reading.view, &part.head.rules, &ids).await?;
+    Ok(events.iter().flatten().any(names))
+}
+
+/// Whether an event gives a name or an alias; both can be taken away by saying nothing.
+fn names(event: &Pdu) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        name: Option<String>,
+        alias: Option<String>,
+    }
+    event
+        .content_as::<Named>()
+        .and_then(|named| named.name.or(named.alias))
+        .is_some_and(|name| !name.is_empty())
+}
+
+/// The first members of the room, without the reader.
+async fn first(reading: &Reading<'_>, part: &Part<'_>) -> Result<Vec<OwnedUserId>> {
+    let (room, generation) = (part.head.room.clone(), part.head.row.generation);
+    let prefix = (room, generation, "m.room.member".to_owned());
+    let rows = reading.view.scan(&STATE, &prefix, Direction::Forward, CANDIDATES).await?;
+    let mut rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+    rows.sort_by_key(|row| row.at);
+    let ids: Vec<_> = rows.into_iter().map(|row| row.event).collect();
+    let cache = reading.core().local::<EventCache>();
+    let events = cache.load_many(&reading.view, &part.head.rules, &ids).await?;
+    let members: Vec<(OwnedUserId, MembershipState)> = events
+        .iter()
+        .flatten()
+        .filter_map(|event| {
+            let user = UserId::parse(event.state_key()?).ok()?.to_owned();
+            Some((user, membership_in(event)))
+        })
+        .collect();
+    let members = members.iter().map(|(user, membership)| (user, membership));
+    let me = reading.me().to_owned();
+    Ok(heroes(members, &me).into_iter().cloned().collect())
+}

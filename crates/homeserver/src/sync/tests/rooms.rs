@@ -1,0 +1,205 @@
+//! In which section a room is told, and what of it.
+
+use super::*;
+
+#[tokio::test]
+async fn a_client_is_told_of_its_rooms_once_and_of_each_event_once() {
+    let (mut alice, _, room) = alice_bob_room().await;
+    let first = alice.sync().await;
+    assert_eq!(section(&first, "join", room.id())["timeline"]["limited"], false);
+    assert!(timeline(&first, &room).contains(&"m.room.create".to_owned()));
+    assert_eq!(alice.sync().await["rooms"]["join"], json!({}));
+    room.send_text("hello").await.unwrap();
+    room.send_text("again").await.unwrap();
+    assert_eq!(timeline(&alice.sync().await, &room), ["hello", "again"]);
+    assert_eq!(alice.sync().await["rooms"]["join"], json!({}));
+}
+
+#[tokio::test]
+async fn a_room_one_is_not_in_is_not_told() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    bob.sync().await;
+    room.send_text("secret").await.unwrap();
+    let update = bob.sync().await;
+    assert_eq!(update["rooms"], json!({ "join": {}, "invite": {}, "knock": {}, "leave": {} }));
+}
+
+#[tokio::test]
+async fn a_newly_joined_room_is_told_in_full() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    bob.sync().await;
+    room.send_text("before").await.unwrap();
+    bob.room(&room).join(None).await.unwrap();
+    let update = bob.sync().await;
+    let told = timeline(&update, &room);
+    assert_eq!(&told[told.len() - 2..], ["before", "m.room.member @bob:x"]);
+    let state = short(&section(&update, "join", room.id())["state"]);
+    assert!(told.iter().chain(&state).any(|event| event == "m.room.create"));
+    assert_eq!(section(&update, "join", room.id())["summary"]["m.joined_member_count"], 2);
+}
+
+#[tokio::test]
+async fn leaving_and_coming_back_tells_the_room_in_full_again() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    bob.sync().await;
+    bob.room(&room).leave(None).await.unwrap();
+    room.send_text("gone?").await.unwrap();
+    bob.room(&room).join(None).await.unwrap();
+    let update = bob.sync().await;
+    assert!(timeline(&update, &room).contains(&"gone?".to_owned()));
+    assert_eq!(update["rooms"]["leave"], json!({}));
+}
+
+#[tokio::test]
+async fn an_invite_is_told_once_with_what_the_room_is_like() {
+    let (alice, mut bob, _) = alice_bob_room().await;
+    let room = alice.create_room(Preset::PrivateChat).await;
+    room.set_state("m.room.name".into(), "", crate::testing::field("name", "Ours")).await.unwrap();
+    bob.sync().await;
+    room.invite(bob.session.id(), None, false).await.unwrap();
+    let update = bob.sync().await;
+    let state = short(&section(&update, "invite", room.id())["invite_state"]);
+    for expected in
+        ["m.room.create", "m.room.name", "m.room.member @alice:x", "m.room.member @bob:x"]
+    {
+        assert!(state.iter().any(|event| event == expected), "{expected} in {state:?}");
+    }
+    let event = &section(&update, "invite", room.id())["invite_state"]["events"][0];
+    let keys: Vec<_> = event.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["content", "sender", "state_key", "type"]);
+    room.send_text("not for guests").await.unwrap();
+    assert_eq!(bob.sync().await["rooms"]["invite"], json!({}));
+}
+
+#[tokio::test]
+async fn a_declined_invite_leaves() {
+    let (alice, mut bob, _) = alice_bob_room().await;
+    let room = alice.create_room(Preset::PrivateChat).await;
+    room.invite(bob.session.id(), None, false).await.unwrap();
+    bob.sync().await;
+    bob.room(&room).leave(None).await.unwrap();
+    let update = bob.sync().await;
+    assert_eq!(update["rooms"]["invite"], json!({}));
+    let left = section(&update, "leave", room.id());
+    assert_eq!(short(&left["timeline"]), ["m.room.member @bob:x"]);
+    assert_eq!(left["timeline"]["events"][0]["content"]["membership"], "leave");
+}
+
+#[tokio::test]
+async fn a_knock_is_told_as_one() {
+    let (alice, mut bob, _) = alice_bob_room().await;
+    let room = alice.create_room(Preset::PrivateChat).await;
+    let knock = crate::testing::field("join_rule", "knock");
+    room.set_state("m.room.join_rules".into(), "", knock).await.unwrap();
+    bob.room(&room).knock(None).await.unwrap();
+    let update = bob.sync().await;
+    let state = short(&section(&update, "knock", room.id())["knock_state"]);
+    assert!(state.contains(&"m.room.member @bob:x".to_owned()));
+}
+
+#[tokio::test]
+async fn who_is_banned_sees_the_room_up_to_the_ban() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    bob.sync().await;
+    room.send_text("one more").await.unwrap();
+    room.ban(bob.session.id(), None).await.unwrap();
+    room.send_text("he is gone").await.unwrap();
+    let update = bob.sync().await;
+    let left = section(&update, "leave", room.id());
+    assert_eq!(short(&left["timeline"]), ["one more", "m.room.member @bob:x"]);
+    assert_eq!(left["timeline"]["events"][1]["unsigned"]["membership"], "ban");
+    assert_eq!(bob.sync().await["rooms"]["leave"], json!({}));
+}
+
+#[tokio::test]
+async fn old_rooms_are_told_when_asked_for_until_they_are_forgotten() {
+    let (_, bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    bob.room(&room).leave(None).await.unwrap();
+    room.send_text("later").await.unwrap();
+    let archive = json!({ "room": { "include_leave": true } });
+    assert_eq!(bob.filtered(json!({})).sync().await["rooms"]["leave"], json!({}));
+    let update = bob.filtered(archive.clone()).sync().await;
+    let told = short(&section(&update, "leave", room.id())["timeline"]);
+    assert_eq!(told.last().unwrap(), "m.room.member @bob:x");
+    bob.room(&room).forget().await.unwrap();
+    assert_eq!(bob.filtered(archive).sync().await["rooms"]["leave"], json!({}));
+}
+
+#[tokio::test]
+async fn rooms_can_be_left_out() {
+    let (alice, _, room) = alice_bob_room().await;
+    let mut without = alice.filtered(json!({ "room": { "not_rooms": [room.id()] } }));
+    assert_eq!(without.sync().await["rooms"]["join"], json!({}));
+    let mut only = alice.filtered(json!({ "room": { "rooms": [room.id()] } }));
+    assert_ne!(section(&only.sync().await, "join", room.id()), &Value::Null);
+}
+
+#[tokio::test]
+async fn who_comes_in_does_not_see_what_was_said_before_if_the_room_says_so() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    let joined = crate::testing::field("history_visibility", "joined");
+    room.set_state("m.room.history_visibility".into(), "", joined).await.unwrap();
+    room.send_text("among us").await.unwrap();
+    bob.room(&room).join(None).await.unwrap();
+    room.send_text("welcome").await.unwrap();
+    let update = bob.sync().await;
+    assert_eq!(timeline(&update, &room), ["m.room.member @bob:x", "welcome"]);
+    assert_eq!(section(&update, "join", room.id())["timeline"]["limited"], true);
+}
+
+#[tokio::test]
+async fn a_long_absence_is_told_by_the_rooms_instead_of_the_log() {
+    let (mut alice, mut bob, room) = alice_bob_room().await;
+    alice.sync().await;
+    bob.sync().await;
+    for n in 0..300 {
+        room.send_text(&n.to_string()).await.unwrap();
+    }
+    let update = alice.sync().await;
+    assert_eq!(timeline(&update, &room).last().unwrap(), "299");
+    assert_eq!(section(&update, "join", room.id())["timeline"]["limited"], true);
+    assert_eq!(bob.sync().await["rooms"]["join"], json!({}));
+    assert_eq!(alice.sync().await["rooms"]["join"], json!({}));
+}
+
+#[tokio::test]
+async fn account_data_receipts_and_typing_come_along() {
+    let (mut alice, mut bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    let event = room.send_text("read me").await.unwrap();
+    alice.sync().await;
+    bob.sync().await;
+    let tag = || crate::testing::raw(&json!({ "tags": {} }));
+    bob.session.set_account_data(None, "org.x", tag()).await.unwrap();
+    bob.session.set_account_data(Some(room.id()), "m.tag", tag()).await.unwrap();
+    let marks = crate::ReadMarks { read: Some(event.clone()), ..crate::ReadMarks::default() };
+    bob.session.mark_read(room.id(), marks).await.unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    bob.session.start_typing(room.id(), minute).await.unwrap();
+    let (told, mine) = (alice.sync().await, bob.sync().await);
+    let ephemeral = &section(&told, "join", room.id())["ephemeral"];
+    assert_eq!(short(ephemeral), ["m.typing", "m.receipt"]);
+    assert_eq!(ephemeral["events"][0]["content"]["user_ids"], json!([bob.id()]));
+    assert_ne!(ephemeral["events"][1]["content"][event.as_str()]["m.read"][bob.id()], Value::Null);
+    assert_eq!(told["account_data"]["events"], json!([]));
+    assert_eq!(short(&mine["account_data"]), ["org.x"]);
+    assert_eq!(short(&section(&mine, "join", room.id())["account_data"]), ["m.tag"]);
+    for client in [&mut alice, &mut bob] {
+        assert_eq!(client.sync().await["rooms"]["join"], json!({}));
+    }
+}
+
+#[tokio::test]
+async fn account_data_that_was_set_outside_is_told_on_coming_in() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    bob.sync().await;
+    let data = crate::testing::raw(&json!({}));
+    bob.session.set_account_data(Some(room.id()), "org.x", data).await.unwrap();
+    bob.sync().await;
+    bob.room(&room).join(None).await.unwrap();
+    let update = bob.sync().await;
+    assert_eq!(short(&section(&update, "join", room.id())["account_data"]), ["org.x"]);
+}

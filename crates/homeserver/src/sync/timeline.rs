@@ -1,0 +1,139 @@
+//! The newest events of a room that a client does not know and may see.
+
+use std::ops::Bound;
+
+use tertulia_protocol::Pdu;
+use tertulia_storage::Direction;
+
+use super::reading::{Part, Reading};
+use crate::{
+    Result,
+    events::{EventCache, Sight, TimelineToken},
+    schema::{Ordinal, TIMELINE, TimelineRow},
+};
+
+/// How many places are looked at in one go where the filter holds events back.
+const PAGE: usize = 100;
+/// After how many goes a filter that holds nearly everything back has cost enough.
+const PAGES: usize = 10;
+
+/// The events to tell of a timeline.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Oldest first.
+    pub(super) events: Vec<Placed>,
+    /// Whether there are events before these that the client does not know.
+    pub(super) limited: bool,
+    /// What the user may see of the room, if that had to be asked.
+    pub(super) sight: Option<Sight>,
+}
+
+/// An event at its place.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) place: Ordinal,
+    pub(super) row: TimelineRow,
+    pub(super) pdu: Pdu,
+}
+
+impl Window {
+    /// Drops the events before `place`.
+    pub(super) fn cut(&mut self, place: Option<Ordinal>) {
+        let before = self.events.len();
+        self.events.retain(|event| place.is_some_and(|place| event.place >= place));
+        self.limited |= self.events.len() < before;
+    }
+
+    /// Where to look for what came before. An empty window says: at the end of the room.
+    pub(super) fn prev_batch(&self, part: &Part<'_>) -> TimelineToken {
+        match self.events.first() {
+            Some(first) => TimelineToken::before(part.stretch, first.place),
+            None => TimelineToken::after(part.stretch, Ordinal::Live(part.end)),
+        }
+    }
+}
+
+type Row = (Ordinal, TimelineRow);
+
+/// The newest events of `part`, as many as the filter asks for.
+pub(super) async fn read(reading: &Reading<'_>, part: &Part<'_>) -> Result<Window> {
+    let mut walk = Walk { reading, part, window: Window::default() };
+    let filter = &reading.query.filter;
+    let page = if filter.timeline.passes_all() { filter.limit + 1 } else { PAGE };
+    let prefix = (part.head.room.clone(), part.stretch);
+    let mut from = Bound::Included((prefix.0.clone(), prefix.1, Ordinal::Live(part.end)));
+    for _ in 0..PAGES {
+        let rows = reading
+            .view
+            .scan_from(&TIMELINE, &prefix, from.as_ref(), Direction::Backward, page)
+            .await?;
+        let last_page = rows.len() < page;
+        let Some((last, _)) = rows.last() else { return Ok(walk.finish()) };
+        from = Bound::Excluded(last.clone());
+        let rows = rows.into_iter().map(|((_, _, place), row)| (place, row)).collect();
+        if walk.take(rows).await? == Walked::Enough || last_page {
+            return Ok(walk.finish());
+        }
+    }
+    walk.window.limited = true;
+    Ok(walk.finish())
+}
+
+#[derive(PartialEq, Eq)]
+enum Walked {
+    Enough,
+    GoOn,
+}
+
+/// A walk from the newest event backwards.
+struct Walk<'a> {
+    reading: &'a Reading<'a>,
+    part: &'a Part<'a>,
+    /// Newest first.
+    window: Window,
+}
+
+impl Walk<'_> {
+    async fn take(&mut self, rows: Vec<Row>) -> Result<Walked> {
+        let count = rows.len();
+        let known = self.part.span.timeline_after.map(Ordinal::Live);
+        let new =
+            rows.into_iter().take_while(|(place, _)| known.is_none_or(|known| *place > known));
+        let new: Vec<Row> = new.collect();
+        let all_new = new.len() == count;
+        let ids: Vec<_> = new.iter().map(|(_, row)| row.event.clone()).collect();
+        let (view, rules) = (&self.reading.view, &self.part.head.rules);
+        let cache = self.reading.core().local::<EventCache>();
+        let pdus = cache.load_many(view, rules, &ids).await?;
+        let filter = &self.reading.query.filter;
+        for ((place, row), pdu) in new.into_iter().zip(pdus) {
+            let Some(pdu) = pdu.filter(|pdu| filter.timeline.passes(pdu)) else { continue };
+            if self.window.events.len() == filter.limit || !self.sees(place).await? {
+                self.window.limited = true;
+                return Ok(Walked::Enough);
+            }
+            self.window.events.push(Placed { place, row, pdu });
+        }
+        Ok(if all_new { Walked::GoOn } else { Walked::Enough })
+    }
+
+    /// Whether the user may see what is at `place`. Who was in the room then may.
+    async fn sees(&mut self, place: Ordinal) -> Result<bool> {
+        if self.part.joined_at(place) {
+            return Ok(true);
+        }
+        let sight = match self.window.sight.take() {
+            Some(sight) => sight,
+            None => {
+                let Reading { view, session, .. } = self.reading;
+                Sight::of(view, &session.core, self.part.head, session.id()).await?
+            }
+        };
+        Ok(self.window.sight.insert(sight).sees(place))
+    }
+
+    fn finish(mut self) -> Window {
+        self.window.events.reverse();
+        self.window
+    }
+}

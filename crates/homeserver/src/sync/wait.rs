@@ -1,0 +1,134 @@
+//! The only place that waits for something to tell.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use parking_lot::Mutex;
+use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
+use tertulia_storage::Watch;
+
+use super::{
+    SyncToken, Update, collect,
+    joined::Joined,
+    reading::{Query, Reading},
+};
+use crate::{
+    Error, Result,
+    devices::Session,
+    log::{room_topic, user_topic},
+    typing,
+};
+
+/// How many seats are kept for clients who will be back.
+const SEATS: usize = 4_000;
+
+/// What is new for the session since `since`. If that is nothing, waits for it, but no longer
+/// than `patience`, and answers at the server's end.
+///
+/// # Errors
+///
+/// [`Error::UnknownToken`] once the session has ended.
+pub(super) async fn next_update(
+    session: &Session,
+    query: &Query,
+    mut since: Option<SyncToken>,
+    patience: Duration,
+) -> Result<Update> {
+    let (core, seats) = (&session.core, session.core.local::<Seats>());
+    let waits = since.is_some() && !query.full_state && !patience.is_zero();
+    let mut seat = if waits { seats.take(session) } else { None };
+    let mut asleep = std::pin::pin!(core.clock.sleep(patience));
+    loop {
+        let reading = reading(session, query, since).await?;
+        let (update, joined) = collect::update(&reading).await?;
+        if !waits || reading.since.is_none() || !update.is_empty() || core.stop.is_cancelled() {
+            seats.give_back(session, seat);
+            return Ok(update);
+        }
+        since = Some(update.next_batch);
+        // Whoever sits down where the room's bell is heard looks once more before waiting.
+        let Some(taken) = seat.as_mut().filter(|seat| joined.is(&seat.rooms)) else {
+            seat = Some(Seat::choose(session, seat, &joined));
+            continue;
+        };
+        tokio::select! {
+            () = taken.watch.changed() => {}
+            () = core.stop.cancelled() => {}
+            () = &mut asleep => {
+                seats.give_back(session, seat);
+                return Ok(update);
+            }
+        }
+        if !session.is_valid().await? {
+            return Err(Error::UnknownToken);
+        }
+    }
+}
+
+async fn reading<'a>(
+    session: &'a Session,
+    query: &'a Query,
+    since: Option<SyncToken>,
+) -> Result<Reading<'a>> {
+    // What is in memory is read after the token says how far it was told: told twice is harmless.
+    let fleeting = typing::version(&session.core);
+    let view = session.core.store.view().await?;
+    let at = view.settled();
+    let to_device = since.map_or(0, |since| since.to_device);
+    // A token from beyond the end is from before a backup was restored.
+    let since = since.filter(|since| since.at <= at);
+    let next = SyncToken { at, to_device, fleeting };
+    Ok(Reading { view, session, query, since, next, now: session.core.now() })
+}
+
+/// A place where the bells of some rooms are heard, and of the user and device whose it is.
+#[derive(Debug)]
+struct Seat {
+    watch: Watch,
+    rooms: Arc<[OwnedRoomId]>,
+}
+
+impl Seat {
+    fn choose(session: &Session, old: Option<Self>, joined: &Joined) -> Self {
+        let rooms = joined.rooms.clone();
+        let own = [user_topic(session.id()), session.topic()];
+        let topics = rooms.iter().map(|room| room_topic(room)).chain(own);
+        let watch = match old {
+            Some(Self { mut watch, .. }) => {
+                watch.set(topics);
+                watch
+            }
+            None => session.core.store.watch(topics),
+        };
+        Self { watch, rooms }
+    }
+}
+
+/// The seats of clients that are between two polls: sitting down in hundreds of rooms at every
+/// poll would cost more than the poll.
+#[derive(Debug, Default)]
+struct Seats {
+    free: Mutex<HashMap<(OwnedUserId, OwnedDeviceId), Seat>>,
+}
+
+impl Seats {
+    fn take(&self, session: &Session) -> Option<Seat> {
+        let mut seat = self.free.lock().remove(&key(session))?;
+        // What rang until now is read first anyway.
+        let _rang = seat.watch.changed().now_or_never();
+        Some(seat)
+    }
+
+    fn give_back(&self, session: &Session, seat: Option<Seat>) {
+        let Some(seat) = seat else { return };
+        let mut free = self.free.lock();
+        if free.len() >= SEATS {
+            free.clear();
+        }
+        free.insert(key(session), seat);
+    }
+}
+
+fn key(session: &Session) -> (OwnedUserId, OwnedDeviceId) {
+    (session.id().to_owned(), session.device().to_owned())
+}
