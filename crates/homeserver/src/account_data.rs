@@ -8,9 +8,12 @@ pub(crate) mod tags;
 
 use std::ops::Bound;
 
-use ruma::{OwnedUserId, RoomId, UserId};
+use ruma::{EventId, OwnedUserId, RoomId, UserId};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
 use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 
 use crate::{
@@ -25,9 +28,9 @@ const MAX_KIND: usize = 255;
 /// How many rows are read at once.
 const PAGE: usize = 1_000;
 
-pub(crate) const FULLY_READ: &str = "m.fully_read";
-pub(crate) const PUSH_RULES: &str = "m.push_rules";
-pub(crate) const TAG: &str = "m.tag";
+const FULLY_READ: &str = "m.fully_read";
+const PUSH_RULES: &str = "m.push_rules";
+const TAG: &str = "m.tag";
 
 impl User {
     /// The content of one type of the user's account data: of `room`, or global.
@@ -59,6 +62,18 @@ impl User {
             scope: scope(room),
             kind: kind.to_owned(),
             content: content.get().to_owned(),
+        };
+        self.core.store.write(command).await?;
+        Ok(())
+    }
+
+    /// Moves the marker of what the user has certainly read in `room`. Only receipts check it.
+    pub(crate) async fn set_fully_read(&self, room: &RoomId, event: &EventId) -> Result<()> {
+        let command = SetAccountData {
+            user: self.id.clone(),
+            scope: Scope::Room(room.to_owned()),
+            kind: FULLY_READ.to_owned(),
+            content: json!({ "event_id": event }).to_string(),
         };
         self.core.store.write(command).await?;
         Ok(())
@@ -115,12 +130,12 @@ impl Command for SetAccountData {
 }
 
 /// Where a user's account data is changed, one change after the other.
-pub(crate) fn partition(user: &UserId) -> Partition {
+fn partition(user: &UserId) -> Partition {
     Partition::of("user", user.as_str())
 }
 
 /// Sets account data, whoever may set it, and writes down that it changed.
-pub(crate) async fn put(
+async fn put(
     tx: &mut Tx,
     user: &UserId,
     scope: &Scope,

@@ -14,8 +14,8 @@ use tertulia_storage::{Command, Partition, Tx};
 use crate::{
     Error, Homeserver, Result, User,
     core::Core,
-    ports::{BlobId, Incoming, Pieces},
-    schema::{MEDIA, MediaRow},
+    ports::{Incoming, Pieces},
+    schema::{BlobId, MEDIA, MediaRow},
 };
 
 /// The most bytes of a file's name.

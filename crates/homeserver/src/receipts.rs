@@ -15,12 +15,10 @@ use serde_json::{
 use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 
 use crate::{
-    Error, Result, User,
-    account_data::{self, FULLY_READ},
-    log,
+    Error, Result, User, log,
     schema::{
         EVENT_META, EVENTS, Entry, MEMBERSHIPS, MembershipKind, RECEIPT_CHANGES, RECEIPTS,
-        ReceiptKind, ReceiptRow, Scope,
+        ReceiptKind, ReceiptRow,
     },
 };
 
@@ -71,8 +69,7 @@ impl User {
             self.core.store.write(command).await?;
         }
         if let Some(event) = marks.fully_read {
-            let (user, room) = (self.id.clone(), room.to_owned());
-            self.core.store.write(MarkFullyRead { user, room, event }).await?;
+            self.set_fully_read(room, &event).await?;
         }
         Ok(())
     }
@@ -190,28 +187,6 @@ impl GiveReceipts {
         tx.put(&RECEIPTS, &key, &ReceiptRow { at, event: event.to_owned(), ts: self.ts });
         let (room, user, kind, thread) = key;
         tx.put(&RECEIPT_CHANGES, &(room, at), &(user, kind, thread));
-        Ok(())
-    }
-}
-
-struct MarkFullyRead {
-    user: OwnedUserId,
-    room: OwnedRoomId,
-    event: OwnedEventId,
-}
-
-impl Command for MarkFullyRead {
-    type Out = ();
-    type Error = Error;
-
-    fn partition(&self) -> Partition {
-        account_data::partition(&self.user)
-    }
-
-    async fn run(&self, tx: &mut Tx) -> Result<()> {
-        let content = json!({ "event_id": self.event }).to_string();
-        let scope = Scope::Room(self.room.clone());
-        account_data::put(tx, &self.user, &scope, FULLY_READ, content).await?;
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ pub use rooms::{
     AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
     RemovedRoom, RoomHead, StateChange, StateLogRow, StateRef, StateRow, TimelineRow, Verdict,
 };
-pub use userdata::{AccountDatum, AliasRow, MediaRow, ReceiptKind, ReceiptRow, Scope};
+pub use userdata::{AccountDatum, AliasRow, BlobId, MediaRow, ReceiptKind, ReceiptRow, Scope};
 
 /// Room → its head: what every new event depends on. The row to guard when a room changes.
 pub const HEADS: Table<(OwnedRoomId,), RoomHead> = Table::new(1, "heads");

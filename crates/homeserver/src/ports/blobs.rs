@@ -13,35 +13,14 @@ use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use parking_lot::Mutex;
 
 use super::Random;
-
-/// The name of a blob. The server draws it by chance, so that nothing an uploader says is part of
-/// a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobId(u128);
+use crate::schema::BlobId;
 
 impl BlobId {
     /// A name that no other blob has.
     pub fn random(random: &dyn Random) -> Self {
         let mut bytes = [0; 16];
         random.fill(&mut bytes);
-        Self(u128::from_be_bytes(bytes))
-    }
-
-    /// The blob of this number.
-    pub const fn from_number(number: u128) -> Self {
-        Self(number)
-    }
-
-    /// The number that [`BlobId::from_number`] reads.
-    pub const fn number(self) -> u128 {
-        self.0
-    }
-}
-
-/// 32 hexadecimal digits.
-impl fmt::Display for BlobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        Self::from_number(u128::from_be_bytes(bytes))
     }
 }
 

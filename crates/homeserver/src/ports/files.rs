@@ -14,7 +14,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, stream};
 
-use super::blobs::{BlobId, Blobs, Incoming, Pieces};
+use super::blobs::{Blobs, Incoming, Pieces};
+use crate::schema::BlobId;
 
 /// How much is read or written at once; one trip to a thread that may block.
 const PIECE: usize = 128 * 1024;

@@ -122,7 +122,7 @@ async fn the_fully_read_marker_is_room_account_data() {
     let marks = ReadMarks { fully_read: Some(event.clone()), ..ReadMarks::default() };
     scene.bob.mark_read(scene.room.id(), marks).await.unwrap();
     assert_eq!(scene.told(&scene.bob, before).await, []);
-    let content = scene.bob.account_data(Some(scene.room.id()), FULLY_READ).await.unwrap();
+    let content = scene.bob.account_data(Some(scene.room.id()), "m.fully_read").await.unwrap();
     assert_eq!(content.get(), json!({ "event_id": event }).to_string());
 }
 

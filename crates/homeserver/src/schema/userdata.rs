@@ -1,9 +1,9 @@
 //! What the store keeps of account data, receipts, media and aliases.
 
+use std::fmt;
+
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomId};
 use tertulia_storage::{Field, KeyError, KeyPart, Position, Reader, ValueError, Writer, record};
-
-use crate::ports::BlobId;
 
 /// What account data is about: the account, or one room. Global data comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,6 +128,30 @@ pub struct MediaRow {
     pub blob: BlobId,
 }
 record!(MediaRow = 1 { uploader, content_type, name, size, sha256, created, blob });
+
+/// The name of a blob: a file's bytes, wherever they lie. The server draws it by chance, so that
+/// nothing an uploader says is part of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId(u128);
+
+impl BlobId {
+    /// The blob of this number.
+    pub const fn from_number(number: u128) -> Self {
+        Self(number)
+    }
+
+    /// The number that [`BlobId::from_number`] reads.
+    pub const fn number(self) -> u128 {
+        self.0
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
 
 impl Field for BlobId {
     fn write(&self, out: &mut Writer) {
