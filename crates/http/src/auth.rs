@@ -2,6 +2,8 @@
 //! those schemes gets the type of identity it proves. A handler cannot ask for a user on an
 //! endpoint that has none.
 
+use std::net::IpAddr;
+
 use ruma::{
     UserId,
     api::auth_scheme::{
@@ -28,6 +30,9 @@ pub trait Identify: AuthScheme {
         server: &Homeserver,
         head: &http::Request<()>,
     ) -> impl Future<Output = Result<Self::Identity, ApiError>> + Send;
+
+    /// Notes that whoever was proved called from `address`.
+    fn seen(_: &Self::Identity, _address: IpAddr) {}
 
     /// The user whose rate limit a request counts against; without one it is the client's address.
     fn user(_: &Self::Identity) -> Option<&UserId> {
@@ -59,6 +64,10 @@ impl Identify for AccessToken {
         Ok(server.authenticate(&token).await?)
     }
 
+    fn seen(session: &Session, address: IpAddr) {
+        session.seen_from(address);
+    }
+
     fn user(session: &Session) -> Option<&UserId> {
         Some(session.id())
     }
@@ -74,6 +83,12 @@ impl Identify for AccessTokenOptional {
         match Self::extract_authentication(head).map_err(ApiError::missing_token)? {
             Some(token) => Ok(Some(server.authenticate(&token).await?)),
             None => Ok(None),
+        }
+    }
+
+    fn seen(session: &Option<Session>, address: IpAddr) {
+        if let Some(session) = session {
+            session.seen_from(address);
         }
     }
 

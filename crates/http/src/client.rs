@@ -1,16 +1,23 @@
 //! The client–server API, one file per section of the specification.
 
+mod account;
 mod account_data;
 mod capabilities;
+mod device;
 mod directory;
 mod events;
 mod filter;
+mod interactive;
+mod lenient;
 mod members;
 mod membership;
 mod messages;
+mod profile;
 mod push_rules;
 mod receipts;
+mod register;
 mod rooms;
+mod session;
 mod state;
 mod typing;
 mod sync;
@@ -20,17 +27,22 @@ use tertulia::Homeserver;
 
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new()
+        .merge(account::routes())
         .merge(account_data::routes())
         .merge(capabilities::routes())
+        .merge(device::routes())
         .merge(directory::routes())
         .merge(events::routes())
         .merge(filter::routes())
         .merge(members::routes())
         .merge(membership::routes())
         .merge(messages::routes())
+        .merge(profile::routes())
         .merge(push_rules::routes())
         .merge(receipts::routes())
+        .merge(register::routes())
         .merge(rooms::routes())
+        .merge(session::routes())
         .merge(state::routes())
         .merge(typing::routes())
         .merge(sync::routes())

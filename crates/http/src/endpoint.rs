@@ -128,8 +128,13 @@ where
         let arguments = path_arguments(&mut parts, server).await?;
         let head = http::Request::from_parts(parts, ());
         let from = R::Authentication::identify(server, &head).await?;
-        if let (Some(action), Some(site)) = (terms.action, head.extensions().get::<Arc<Site>>()) {
-            site.check(action, R::Authentication::user(&from), &head)?;
+        if let Some(site) = head.extensions().get::<Arc<Site>>() {
+            if let Some(action) = terms.action {
+                site.check(action, R::Authentication::user(&from), &head)?;
+            }
+            if let Some(address) = site.address(&head) {
+                R::Authentication::seen(&from, address);
+            }
         }
         let body = body::read_object(head.method(), body, terms.largest_body).await?;
         let arguments: Vec<&str> = arguments.iter().map(|(_, value)| value).collect();

@@ -45,6 +45,14 @@ impl ApiError {
         }
     }
 
+    /// As [`ApiError::interactive`]; `failure` says why what was offered did not pass.
+    pub(crate) fn unproved(mut flows: UiaaInfo, failure: Option<&str>) -> Self {
+        let forbidden =
+            |words: &str| StandardErrorBody::new(ErrorKind::Forbidden, words.to_owned());
+        flows.auth_error = failure.map(|words| Box::new(forbidden(words)));
+        Self::interactive(&flows)
+    }
+
     pub(crate) fn missing_token(error: impl ToString) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, ErrorKind::MissingToken, error)
     }
@@ -72,6 +80,11 @@ impl ApiError {
     /// The body stopped coming.
     pub(crate) fn interrupted(error: impl ToString) -> Self {
         Self::bad_request(ErrorKind::Unknown, error)
+    }
+
+    /// A part that the endpoint needs is not there.
+    pub(crate) fn missing_param(name: &str) -> Self {
+        Self::bad_request(ErrorKind::MissingParam, format!("missing `{name}`"))
     }
 
     /// There is no such thing.
@@ -198,6 +211,22 @@ impl From<Error> for ApiError {
             Error::AliasInUse(_) => Self::new(StatusCode::CONFLICT, ErrorKind::Unknown, &error),
             Error::RoomInUse(_) => Self::bad_request(ErrorKind::RoomInUse, &error),
             Error::BadAlias(_) => Self::bad_request(ErrorKind::BadAlias, &error),
+            Error::InvalidUserName(_) => Self::bad_request(ErrorKind::InvalidUsername, &error),
+            Error::UserNameTaken => Self::bad_request(ErrorKind::UserInUse, &error),
+            Error::WeakPassword(_) => Self::bad_request(ErrorKind::WeakPassword, &error),
+            Error::UnknownLoginType => Self::bad_request(ErrorKind::Unknown, &error),
+            Error::ProfileTooLarge => Self::bad_request(ErrorKind::ProfileTooLarge, &error),
+            Error::ProfileFieldTooLong => Self::bad_request(ErrorKind::KeyTooLarge, &error),
+            Error::RegistrationClosed | Error::WrongPassword => {
+                Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, &error)
+            }
+            Error::Deactivated => {
+                Self::new(StatusCode::FORBIDDEN, ErrorKind::UserDeactivated, &error)
+            }
+            Error::NoGuests => {
+                Self::new(StatusCode::FORBIDDEN, ErrorKind::GuestAccessForbidden, &error)
+            }
+            Error::Busy => Self::too_many_requests(Duration::from_secs(1)),
             Error::InRoom => Self::bad_request(ErrorKind::Unknown, &error),
             Error::Refused(reason) => match reason {
                 AppendError::Malformed(Malformed::TooLarge(_)) => {

@@ -5,6 +5,7 @@
 //! router ─► observe (request ID, span, CORS, panics) ─► endpoint (identity, limits, body, ruma) ─► handler
 //! ```
 
+mod admin;
 mod auth;
 mod body;
 mod client;
@@ -39,7 +40,11 @@ pub fn router(server: Homeserver) -> Router {
 /// To limit those who have not logged in by their address, serve it with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router_with(server: Homeserver, options: Options) -> Router {
-    let routes = Router::new().merge(discovery::routes(&options)).merge(client::routes()).merge(media::routes());
+    let routes = Router::new()
+        .merge(discovery::routes(&options))
+        .merge(client::routes())
+        .merge(media::routes())
+        .merge(admin::routes());
     assemble(routes, &options).with_state(server)
 }
 

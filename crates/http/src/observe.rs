@@ -69,7 +69,7 @@ impl Site {
 
     /// Where a request came from. The last forwarded address is the one that the nearest proxy saw;
     /// those before it are what the client says.
-    fn address<T>(&self, request: &http::Request<T>) -> Option<IpAddr> {
+    pub(crate) fn address<T>(&self, request: &http::Request<T>) -> Option<IpAddr> {
         if self.trust_forwarded_for
             && let Some(chain) = request.headers().get_all(FORWARDED_FOR).iter().next_back()
             && let Some(last) = chain.to_str().ok().and_then(|chain| chain.rsplit(',').next())

@@ -1,0 +1,237 @@
+//! User-interactive authentication: requests that carry a proof beside what they ask for.
+//!
+//! [`Interactive`] takes the proof out of any request before ruma reads the rest, so that each
+//! proof is bound to everything else the request says.
+
+use http::{Method, Request};
+use ruma::{
+    OwnedUserId, UserId,
+    api::{
+        IncomingRequest, Metadata,
+        client::uiaa::{AuthFlow, AuthType, UiaaInfo},
+        error::DeserializationError,
+        path_builder::PathBuilder,
+    },
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tertulia::{Attempt, Challenge, Credential, Flow, Homeserver, Operation, Proof, Secret, Stage};
+
+use super::lenient::Identifier;
+use crate::ApiError;
+
+/// The request `R` with the proof that it may be done.
+pub(crate) struct Interactive<R> {
+    /// What is asked for.
+    pub(crate) request: R,
+    /// The proof, if one was offered.
+    attempt: Option<Attempt>,
+    /// Everything that the request says beside the proof.
+    content: Vec<u8>,
+}
+
+impl<R: Metadata> Interactive<R> {
+    /// What is asked for, and whose password was given, if one was; once any of `flows` was
+    /// passed. Where `subject` is given, only that user's password passes.
+    pub(crate) async fn prove(
+        self,
+        server: &Homeserver,
+        flows: &'static [Flow],
+        subject: Option<&UserId>,
+    ) -> Result<(R, Option<OwnedUserId>), ApiError> {
+        let operation = self.operation(flows);
+        match server.prove(operation, subject, self.attempt).await? {
+            Proof::Given(user) => Ok((self.request, user)),
+            Proof::Missing(challenge) => {
+                Err(ApiError::unproved(information(&challenge), challenge.failure))
+            }
+        }
+    }
+
+    fn operation(&self, flows: &'static [Flow]) -> Operation {
+        let path = R::PATH_BUILDER.all_paths().next().expect("every endpoint has a path");
+        Operation::new(path, flows, &self.content)
+    }
+}
+
+impl<R: Metadata> Metadata for Interactive<R> {
+    const METHOD: Method = R::METHOD;
+    const RATE_LIMITED: bool = R::RATE_LIMITED;
+    type Authentication = R::Authentication;
+    type PathBuilder = R::PathBuilder;
+    const PATH_BUILDER: R::PathBuilder = R::PATH_BUILDER;
+}
+
+impl<R: IncomingRequest> IncomingRequest for Interactive<R> {
+    type EndpointError = R::EndpointError;
+    type OutgoingResponse = R::OutgoingResponse;
+
+    fn try_from_http_request_inner(
+        request: Request<&[u8]>,
+        path_args: &[&str],
+    ) -> Result<Self, DeserializationError> {
+        let (head, body) = request.into_parts();
+        let mut body: Map<String, Value> = serde_json::from_slice(body)?;
+        let attempt = match body.remove("auth") {
+            None | Some(Value::Null) => None,
+            Some(auth) => Some(serde_json::from_value::<Auth>(auth)?.into()),
+        };
+        body.sort_keys();
+        let rest = serde_json::to_vec(&body)?;
+        let content = serde_json::to_vec(&(path_args, &body))?;
+        let request = Request::from_parts(head, rest.as_slice());
+        let request = R::try_from_http_request_inner(request, path_args)?;
+        Ok(Self { request, attempt, content })
+    }
+}
+
+/// The `auth` of a request. Ruma's own type knows no `user` outside of `identifier`, as version
+/// r0.3 had it.
+#[derive(Deserialize)]
+struct Auth {
+    r#type: Option<String>,
+    session: Option<String>,
+    identifier: Option<Identifier>,
+    user: Option<String>,
+    password: Option<Secret>,
+    token: Option<Secret>,
+}
+
+impl From<Auth> for Attempt {
+    fn from(auth: Auth) -> Self {
+        let credential = match (auth.r#type.as_deref(), auth.password, auth.token) {
+            (None, ..) => None,
+            (Some("m.login.password"), Some(password), _) => {
+                Some(match Identifier::user(auth.identifier, auth.user) {
+                    Some(user) => Credential::Password { user, password },
+                    None => Credential::Stranger,
+                })
+            }
+            (Some("m.login.dummy"), ..) => Some(Credential::Dummy),
+            (Some("m.login.registration_token"), _, Some(token)) => {
+                Some(Credential::RegistrationToken(token))
+            }
+            _ => Some(Credential::Unknown),
+        };
+        Self { session: auth.session, credential }
+    }
+}
+
+/// A challenge as clients get it.
+fn information(challenge: &Challenge) -> UiaaInfo {
+    let stages = |flow: &Flow| AuthFlow::new(flow.iter().copied().map(kind).collect());
+    let mut information = UiaaInfo::new(challenge.flows.iter().map(stages).collect());
+    information.completed = challenge.passed.iter().copied().map(kind).collect();
+    information.session = Some(challenge.session.clone());
+    // Clients of older versions read `params` without asking whether it is there.
+    information.params = Some(serde_json::value::to_raw_value(&Map::new()).expect("{} is JSON"));
+    information
+}
+
+fn kind(stage: Stage) -> AuthType {
+    match stage {
+        Stage::Password => AuthType::Password,
+        Stage::Dummy => AuthType::Dummy,
+        Stage::RegistrationToken => AuthType::RegistrationToken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::api::{
+        IncomingRequestExt as _,
+        client::{account::change_password, device::delete_device},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    fn read<R: IncomingRequest>(path_args: &[&str], body: &Value) -> Interactive<R> {
+        let body = serde_json::to_vec(body).unwrap();
+        let request = Request::builder().method(R::METHOD).body(body.as_slice()).unwrap();
+        Interactive::try_from_http_request(request, path_args).unwrap()
+    }
+
+    fn attempt(auth: &Value) -> String {
+        let call = read::<change_password::v3::Request>(
+            &[],
+            &json!({ "new_password": "new", "auth": auth }),
+        );
+        assert_eq!(call.request.new_password, "new");
+        assert!(call.request.auth.is_none(), "ruma does not see the proof");
+        call.attempt.map_or("none".to_owned(), |attempt| {
+            let session = attempt.session.unwrap_or("-".to_owned());
+            let credential = match attempt.credential {
+                None => "nothing".to_owned(),
+                Some(Credential::Password { user, password }) => {
+                    format!("password {} of {user}", password.reveal())
+                }
+                Some(Credential::RegistrationToken(token)) => format!("token {}", token.reveal()),
+                Some(other) => format!("{other:?}"),
+            };
+            format!("{session}: {credential}")
+        })
+    }
+
+    fn check(auth: Value, expected: &str) {
+        assert_eq!(attempt(&auth), expected, "{auth}");
+    }
+
+    #[test]
+    fn a_proof_is_read_in_all_its_forms() {
+        check(Value::Null, "none");
+        check(json!({ "session": "s" }), "s: nothing");
+        check(json!({ "type": "m.login.dummy" }), "-: Dummy");
+        check(json!({ "type": "m.login.dummy", "session": "s" }), "s: Dummy");
+        check(json!({ "type": "m.login.registration_token", "token": "t" }), "-: token t");
+        check(json!({ "type": "m.login.recaptcha", "response": "r" }), "-: Unknown");
+        let mut password = json!({ "type": "m.login.password", "password": "p" });
+        check(password.clone(), "-: Stranger");
+        password["user"] = json!("alice");
+        check(password.clone(), "-: password p of alice");
+        password["identifier"] = json!({ "type": "m.id.user", "user": "bob" });
+        check(password.clone(), "-: password p of bob");
+        password["identifier"] = json!({ "type": "m.id.thirdparty", "medium": "email" });
+        check(password, "-: Stranger");
+    }
+
+    #[test]
+    fn a_stage_without_what_it_needs_is_none() {
+        check(json!({ "type": "m.login.password", "user": "alice" }), "-: Unknown");
+        check(json!({ "type": "m.login.registration_token" }), "-: Unknown");
+    }
+
+    fn content(device: &str, body: Value) -> Operation {
+        read::<delete_device::v3::Request>(&[device], &body).operation(&[])
+    }
+
+    #[test]
+    fn a_proof_is_bound_to_the_rest_of_the_request() {
+        let plain = content("A", json!({ "x": 1, "y": 2 }));
+        assert_eq!(plain, content("A", json!({ "y": 2, "x": 1 })));
+        assert_eq!(plain, content("A", json!({ "x": 1, "y": 2, "auth": { "session": "s" } })));
+        assert_ne!(plain, content("B", json!({ "x": 1, "y": 2 })));
+        assert_ne!(plain, content("A", json!({ "x": 1 })));
+        assert_ne!(plain, content("A", json!({ "x": 2, "y": 2 })));
+    }
+
+    #[test]
+    fn a_challenge_is_written_as_clients_know_it() {
+        let challenge = Challenge {
+            flows: &[&[Stage::RegistrationToken, Stage::Dummy], &[Stage::Password]],
+            passed: vec![Stage::RegistrationToken],
+            session: "s".to_owned(),
+            failure: None,
+        };
+        let expected = json!({
+            "flows": [
+                { "stages": ["m.login.registration_token", "m.login.dummy"] },
+                { "stages": ["m.login.password"] },
+            ],
+            "completed": ["m.login.registration_token"],
+            "params": {},
+            "session": "s",
+        });
+        assert_eq!(serde_json::to_value(information(&challenge)).unwrap(), expected);
+    }
+}

@@ -1,0 +1,95 @@
+//! Requests whose bodies ruma reads too strictly, or as something other than they mean here.
+
+use std::marker::PhantomData;
+
+use http::{Method, Request};
+use ruma::api::{IncomingRequest, Metadata, error::DeserializationError};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// A request to the endpoint of `R` whose body is read as a `B`.
+pub(crate) struct Lenient<R, B> {
+    /// The values of the path's parameters.
+    pub(crate) path: Vec<String>,
+    /// What the body says.
+    pub(crate) body: B,
+    endpoint: PhantomData<fn() -> R>,
+}
+
+impl<R: Metadata, B> Metadata for Lenient<R, B> {
+    const METHOD: Method = R::METHOD;
+    const RATE_LIMITED: bool = R::RATE_LIMITED;
+    type Authentication = R::Authentication;
+    type PathBuilder = R::PathBuilder;
+    const PATH_BUILDER: R::PathBuilder = R::PATH_BUILDER;
+}
+
+impl<R: IncomingRequest, B: DeserializeOwned> IncomingRequest for Lenient<R, B> {
+    type EndpointError = R::EndpointError;
+    type OutgoingResponse = R::OutgoingResponse;
+
+    fn try_from_http_request_inner(
+        request: Request<&[u8]>,
+        path_args: &[&str],
+    ) -> Result<Self, DeserializationError> {
+        Ok(Self {
+            path: path_args.iter().map(|&argument| argument.to_owned()).collect(),
+            body: serde_json::from_slice(request.body())?,
+            endpoint: PhantomData,
+        })
+    }
+}
+
+/// Whom a client means.
+#[derive(Deserialize)]
+pub(crate) struct Identifier {
+    r#type: String,
+    user: Option<String>,
+}
+
+impl Identifier {
+    /// The user meant by an identifier or, as before version r0.4, by `user`. Nobody here has a
+    /// third-party identifier.
+    pub(crate) fn user(identifier: Option<Self>, user: Option<String>) -> Option<String> {
+        match identifier {
+            Some(identifier) if identifier.r#type == "m.id.user" => identifier.user,
+            Some(_) => None,
+            None => user,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::api::{IncomingRequestExt as _, client::session::login};
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_path_is_kept_and_the_body_is_read_as_asked() {
+        let body = json!({ "anything": ["goes"] });
+        let bytes = serde_json::to_vec(&body).unwrap();
+        let request = Request::post("/").body(bytes.as_slice()).unwrap();
+        let read: Lenient<login::v3::Request, Map<String, Value>> =
+            Lenient::try_from_http_request(request, &["one", "two"]).unwrap();
+        assert_eq!(read.path, ["one", "two"]);
+        assert_eq!(Value::Object(read.body), body);
+    }
+
+    fn check(identifier: Value, user: Option<&str>, expected: Option<&str>) {
+        let read = serde_json::from_value(identifier.clone()).unwrap();
+        let meant = Identifier::user(read, user.map(ToOwned::to_owned));
+        assert_eq!(meant.as_deref(), expected, "{identifier} {user:?}");
+    }
+
+    #[test]
+    fn an_identifier_goes_before_the_old_user() {
+        let alice = json!({ "type": "m.id.user", "user": "alice" });
+        check(alice.clone(), None, Some("alice"));
+        check(alice, Some("bob"), Some("alice"));
+        check(Value::Null, Some("bob"), Some("bob"));
+        check(Value::Null, None, None);
+        check(json!({ "type": "m.id.thirdparty", "address": "a" }), Some("bob"), None);
+        check(json!({ "type": "m.id.user" }), None, None);
+    }
+}
