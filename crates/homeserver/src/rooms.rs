@@ -4,6 +4,7 @@ mod access;
 mod create;
 mod face;
 mod forget;
+mod joined;
 mod membership;
 mod page;
 mod read;

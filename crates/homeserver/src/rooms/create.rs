@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomId,
     room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
+    uint,
 };
 use tertulia_protocol::{AuthState, Draft, Known, NewRoom, Pdu, Tip};
 use tertulia_storage::{Command, Partition, Position, Tx};
@@ -20,6 +21,10 @@ use crate::{
 /// How many first events go into one commit, which holds at most 500 rows.
 const BATCH: usize = 40;
 
+/// How often a room is dated a millisecond later, because its creator made one like it in this one:
+/// where the create event names the room, the two would be the same.
+const TRIES: usize = 100;
+
 impl User {
     /// Creates a room as `room` wishes, with this user as its creator.
     ///
@@ -32,12 +37,26 @@ impl User {
     pub async fn create_room(&self, mut room: NewRoom) -> Result<Room> {
         room.creator.clone_from(&self.id);
         room.creator_profile = self.face().await?.into_content();
+        let mut now = self.core.now();
+        for _ in 0..TRIES {
+            match self.create_room_at(&room, now).await {
+                Err(Error::Taken(_)) => now.0 += uint!(1),
+                created => return created,
+            }
+        }
+        self.create_room_at(&room, now).await
+    }
+
+    async fn create_room_at(
+        &self,
+        room: &NewRoom,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<Room> {
         let rules = room.version.rules().ok_or(Error::UnsupportedRoomVersion)?;
-        let mut drafts = tertulia_protocol::create(&room)
+        let mut drafts = tertulia_protocol::create(room)
             .map_err(|_| Error::UnsupportedRoomVersion)?
             .into_iter();
         let first = drafts.next().expect("a room begins with its create event");
-        let now = self.core.now();
         let create = build_create(&self.core, &rules, first, now)?;
         let head = first_head(&create, room.version.as_str(), rules);
         let id = head.room.clone();

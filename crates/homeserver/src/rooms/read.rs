@@ -169,10 +169,15 @@ impl Room {
 }
 
 impl MembersQuery {
+    /// Where both are given, the specification has it that one of them is enough.
     fn asks_for(&self, pdu: &Pdu) -> bool {
         let kind = crate::events::MemberContent::of(pdu).membership;
-        self.membership.is_none_or(|wanted| kind == Some(wanted))
-            && self.not_membership.is_none_or(|unwanted| kind != Some(unwanted))
+        match (self.membership, self.not_membership) {
+            (None, None) => true,
+            (Some(wanted), None) => kind == Some(wanted),
+            (None, Some(unwanted)) => kind != Some(unwanted),
+            (Some(wanted), Some(unwanted)) => kind == Some(wanted) || kind != Some(unwanted),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Router;
 use ruma::api::client::membership::{
     ban_user, forget_room,
     invite_user::{self, v3::InvitationRecipient},
-    join_room_by_id, kick_user, leave_room, unban_user,
+    join_room_by_id, joined_rooms, kick_user, leave_room, unban_user,
 };
 use tertulia::Homeserver;
 
@@ -19,6 +19,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .endpoint(kick)
         .endpoint(ban)
         .endpoint(unban)
+        .endpoint(joined)
 }
 
 async fn join(
@@ -78,4 +79,11 @@ async fn unban(
 ) -> Result<unban_user::v3::Response, ApiError> {
     from.room(&request.room_id).unban(&request.user_id, request.reason).await?;
     Ok(unban_user::v3::Response::new())
+}
+
+async fn joined(
+    _: Homeserver,
+    Matrix { from, .. }: Matrix<joined_rooms::v3::Request>,
+) -> Result<joined_rooms::v3::Response, ApiError> {
+    Ok(joined_rooms::v3::Response::new(from.joined_rooms().await?))
 }
