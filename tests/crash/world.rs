@@ -149,7 +149,7 @@ impl World {
     }
 
     async fn load_until(&mut self, death: &Death, coin: &mut StdRng) -> anyhow::Result<()> {
-        let server = self.server.take().context("no server is running")?;
+        let mut server = self.server.take().context("no server is running")?;
         let seeds: Vec<u64> = self.actors.iter().map(|_| coin.random()).collect();
         let load = join_all(
             self.actors
@@ -180,7 +180,7 @@ impl World {
     }
 
     async fn kill_while_starting(&self, wait: u64) -> anyhow::Result<()> {
-        let server = Server::launch(self.command()?)?;
+        let mut server = Server::launch(self.command()?)?;
         tokio::time::sleep(Duration::from_millis(wait)).await;
         Ok(server.kill()?)
     }

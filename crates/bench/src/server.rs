@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// Ends it with SIGKILL and waits until it is gone.
-    pub fn kill(mut self) -> Result<(), Error> {
+    pub fn kill(&mut self) -> Result<(), Error> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
