@@ -23,16 +23,9 @@ impl Program {
     /// Writes the configuration into `home`, an empty directory. `more` is added to it, as TOML tables.
     pub fn settle(binary: &Path, home: &Path, more: &str) -> anyhow::Result<Program> {
         let port = server::free_port()?;
-        let program = Program {
-            binary: binary.to_owned(),
-            home: home.to_owned(),
-            port,
-        };
+        let program = Program { binary: binary.to_owned(), home: home.to_owned(), port };
         fs::create_dir_all(program.data())?;
-        fs::write(
-            program.file("config.toml"),
-            config(&program.data(), port, more),
-        )?;
+        fs::write(program.file("config.toml"), config(&program.data(), port, more))?;
         Ok(program)
     }
 
@@ -53,15 +46,9 @@ impl Program {
 
     /// What starts it; what it says is added to the log in its home.
     pub fn command(&self) -> anyhow::Result<Command> {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.file("server.log"))?;
+        let log = File::options().create(true).append(true).open(self.file("server.log"))?;
         let mut command = Command::new(&self.binary);
-        command
-            .arg("serve")
-            .arg("--config")
-            .arg(self.file("config.toml"));
+        command.arg("serve").arg("--config").arg(self.file("config.toml"));
         command.stdout(log.try_clone()?).stderr(log);
         Ok(command)
     }

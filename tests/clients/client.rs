@@ -50,11 +50,16 @@ impl Client {
     /// Starts the client; what it says on its standard error goes to the log.
     pub fn start(command: Command, name: &'static str, log: &Path) -> anyhow::Result<Client> {
         let mut command = tokio::process::Command::from(command);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?).kill_on_drop(true);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(log)?)
+            .kill_on_drop(true);
         let mut process = command.spawn().with_context(|| format!("starting {name}"))?;
         let commands = process.stdin.take().context("its input was piped")?;
         let output = process.stdout.take().context("its output was piped")?;
-        let (answers, (report, progress)) = (Answers::default(), watch::channel(Progress::default()));
+        let (answers, (report, progress)) =
+            (Answers::default(), watch::channel(Progress::default()));
         tokio::spawn(listen(BufReader::new(output).lines(), answers.clone(), report));
         let (commands, next) = (Mutex::new(commands), AtomicU64::new(0));
         Ok(Client { name, commands, answers, progress, next, _process: process })
@@ -77,7 +82,10 @@ impl Client {
     /// The same where the answer is a text: an ID or an address.
     pub async fn ask(&self, command: &str, with: Value) -> anyhow::Result<String> {
         let answer = self.order(command, with).await?;
-        answer.as_str().map(str::to_owned).with_context(|| format!("{}: {command} gave {answer}", self.name))
+        answer
+            .as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("{}: {command} gave {answer}", self.name))
     }
 
     /// Waits until the client has got so far.
@@ -93,7 +101,11 @@ impl Client {
     }
 }
 
-async fn listen(mut lines: Lines<BufReader<ChildStdout>>, answers: Answers, report: watch::Sender<Progress>) {
+async fn listen(
+    mut lines: Lines<BufReader<ChildStdout>>,
+    answers: Answers,
+    report: watch::Sender<Progress>,
+) {
     while let Ok(Some(line)) = lines.next_line().await {
         let Ok(Line { id, result, error, said, half }) = serde_json::from_str(&line) else {
             continue;

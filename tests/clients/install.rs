@@ -39,7 +39,10 @@ fn nio(home: &Path) -> anyhow::Result<Script> {
         let mut make = Command::new("python3");
         run(make.args(["-m", "venv"]).arg(home), "Python 3 with its module venv")?;
         let mut pip = Command::new(&interpreter);
-        run(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements), "pip")
+        run(
+            pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements),
+            "pip",
+        )
     })?;
     Ok(Script { interpreter, script: Path::new(SCRIPTS).join("nio_client.py") })
 }
@@ -56,12 +59,19 @@ fn sdk(home: &Path) -> anyhow::Result<Script> {
     })?;
     // The SDK needs a newer Node than many machines have; so Node comes from npm, too.
     let interpreter = home.join("node_modules/node/bin/node");
-    ensure!(interpreter.exists(), "npm installed no Node: does it refuse the package's install script?");
+    ensure!(
+        interpreter.exists(),
+        "npm installed no Node: does it refuse the package's install script?"
+    );
     Ok(Script { interpreter, script: home.join("sdk_client.mjs") })
 }
 
 /// Does the work unless it was done for the same list of packages before.
-fn once(home: &Path, packages: &Path, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+fn once(
+    home: &Path,
+    packages: &Path,
+    work: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let (done, list) = (home.join("installed"), fs::read(packages)?);
     if fs::read(&done).is_ok_and(|installed| installed == list) {
         return Ok(());

@@ -45,10 +45,19 @@ async fn main() -> anyhow::Result<()> {
         fs::remove_dir_all(&world)?;
     }
     let program = Program::settle(&server, &world, "")?;
-    let alice = Client::start(nio.command(&program.url()), "alice, on matrix-nio", &world.join("alice.log"))?;
-    let bob = Client::start(sdk.command(&program.url()), "bob, on matrix-js-sdk", &world.join("bob.log"))?;
+    let alice = Client::start(
+        nio.command(&program.url()),
+        "alice, on matrix-nio",
+        &world.join("alice.log"),
+    )?;
+    let bob = Client::start(
+        sdk.command(&program.url()),
+        "bob, on matrix-js-sdk",
+        &world.join("bob.log"),
+    )?;
     let story = Story::begin(&program, alice, bob).await?;
     let outcome = timeout(PATIENCE, story.tell()).await;
-    let outcome = outcome.with_context(|| format!("the story did not end within {PATIENCE:?}")).flatten();
+    let outcome =
+        outcome.with_context(|| format!("the story did not end within {PATIENCE:?}")).flatten();
     outcome.with_context(|| format!("the logs are in {}", world.display()))
 }

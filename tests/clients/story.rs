@@ -52,7 +52,11 @@ type Message = (String, String);
 
 impl<'a> Story<'a> {
     /// Starts the server.
-    pub async fn begin(program: &'a Program, alice: Client, bob: Client) -> anyhow::Result<Story<'a>> {
+    pub async fn begin(
+        program: &'a Program,
+        alice: Client,
+        bob: Client,
+    ) -> anyhow::Result<Story<'a>> {
         let (server, _) = program.start(program.command()?).await?;
         Ok(Story { program, server, alice, bob })
     }
@@ -68,7 +72,10 @@ impl<'a> Story<'a> {
         let file = self.survive(&mut chat).await?;
         println!("the server was killed and started again; the clients have sent everything");
         self.compare(&chat).await?;
-        println!("both hold the same {} messages, each once, and find them in the history", chat.texts.len());
+        println!(
+            "both hold the same {} messages, each once, and find them in the history",
+            chat.texts.len()
+        );
         ensure!(file, "the file that was being uploaded came back as another");
         Ok(())
     }
@@ -96,9 +103,16 @@ impl<'a> Story<'a> {
     }
 
     /// One says something, the other hears it.
-    async fn pass(&self, chat: &mut Chat, from: &Client, to: &Client, text: &str) -> anyhow::Result<()> {
+    async fn pass(
+        &self,
+        chat: &mut Chat,
+        from: &Client,
+        to: &Client,
+        text: &str,
+    ) -> anyhow::Result<()> {
         let said = json!({ "room": chat.room, "text": text });
-        let (sent, heard) = try_join(from.ask("say", said.clone()), to.ask("await_text", said)).await?;
+        let (sent, heard) =
+            try_join(from.ask("say", said.clone()), to.ask("await_text", said)).await?;
         ensure!(sent == heard, "{text:?} was sent as {sent} and heard as {heard}");
         chat.texts.insert(text.to_owned());
         Ok(())
@@ -106,14 +120,19 @@ impl<'a> Story<'a> {
 
     /// Typing and receipts, both ways.
     async fn notice(&self, chat: &Chat) -> anyhow::Result<()> {
-        let sides = [(&self.alice, &self.bob, &chat.alice, "😀"), (&self.bob, &self.alice, &chat.bob, "Hello, Bob")];
+        let sides = [
+            (&self.alice, &self.bob, &chat.alice, "😀"),
+            (&self.bob, &self.alice, &chat.bob, "Hello, Bob"),
+        ];
         for (one, other, user, text) in sides {
             one.order("type", json!({ "room": chat.room, "typing": true })).await?;
             other.order("await_typing", json!({ "room": chat.room, "user": user })).await?;
             one.order("type", json!({ "room": chat.room, "typing": false })).await?;
             let event = one.ask("await_text", json!({ "room": chat.room, "text": text })).await?;
             one.order("read", json!({ "room": chat.room, "event": event })).await?;
-            other.order("await_receipt", json!({ "room": chat.room, "user": user, "event": event })).await?;
+            other
+                .order("await_receipt", json!({ "room": chat.room, "user": user, "event": event }))
+                .await?;
         }
         Ok(())
     }
@@ -130,7 +149,11 @@ impl<'a> Story<'a> {
             let sent = json!({ "room": chat.room, "path": sample.path, "kind": kind, "mimetype": mimetype });
             let sent = from.order("send_file", sent).await?;
             to.order("await_text", json!({ "room": chat.room, "text": sample.name() })).await?;
-            ensure!(sample.is_at(to, &sent["uri"]).await?, "{} came back as another file", sample.name());
+            ensure!(
+                sample.is_at(to, &sent["uri"]).await?,
+                "{} came back as another file",
+                sample.name()
+            );
             chat.texts.insert(sample.name());
         }
         Ok(())
@@ -150,7 +173,8 @@ impl<'a> Story<'a> {
             die_and_rise(program, server, alice, bob),
         )
         .await?;
-        chat.texts.extend((0..MANY).flat_map(|n| [format!("Alice says {n}"), format!("Bob says {n}")]));
+        chat.texts
+            .extend((0..MANY).flat_map(|n| [format!("Alice says {n}"), format!("Bob says {n}")]));
         chat.texts.insert(file.name());
         file.is_at(bob, &sent["uri"]).await
     }
@@ -158,16 +182,26 @@ impl<'a> Story<'a> {
     /// Both hold the same messages in the same order, each once; and both find them by paginating.
     async fn compare(&self, chat: &Chat) -> anyhow::Result<()> {
         let held = json!({ "room": chat.room, "count": chat.texts.len() });
-        let alice: Vec<Message> = serde_json::from_value(self.alice.order("held", held.clone()).await?)?;
+        let alice: Vec<Message> =
+            serde_json::from_value(self.alice.order("held", held.clone()).await?)?;
         let bob: Vec<Message> = serde_json::from_value(self.bob.order("held", held).await?)?;
         ensure!(alice == bob, "they hold different messages: {}", difference(&alice, &bob));
         let ids: HashSet<_> = alice.iter().map(|(id, _)| id).collect();
         ensure!(ids.len() == alice.len(), "a message is held twice");
         let texts: HashSet<_> = alice.iter().map(|(_, text)| text.clone()).collect();
-        ensure!(texts == chat.texts && alice.len() == texts.len(), "{} messages for {} texts", alice.len(), texts.len());
+        ensure!(
+            texts == chat.texts && alice.len() == texts.len(),
+            "{} messages for {} texts",
+            alice.len(),
+            texts.len()
+        );
         for client in [&self.alice, &self.bob] {
             let history = client.order("history", json!({ "room": chat.room })).await?;
-            ensure!(history["first"] == "m.room.create", "the room begins with {}", history["first"]);
+            ensure!(
+                history["first"] == "m.room.create",
+                "the room begins with {}",
+                history["first"]
+            );
             let messages: Vec<Message> = serde_json::from_value(history["messages"].clone())?;
             ensure!(messages == alice, "the history differs: {}", difference(&alice, &messages));
         }
@@ -183,13 +217,21 @@ impl<'a> Story<'a> {
 }
 
 /// Kills the server while both are sending and half a file is on its way, and starts it again.
-async fn die_and_rise(program: &Program, server: &mut Server, alice: &Client, bob: &Client) -> anyhow::Result<()> {
+async fn die_and_rise(
+    program: &Program,
+    server: &mut Server,
+    alice: &Client,
+    bob: &Client,
+) -> anyhow::Result<()> {
     alice.until(|progress| progress.half && progress.said >= BEFORE).await?;
     bob.until(|progress| progress.said >= BEFORE).await?;
     let command = program.command()?;
     server.kill()?;
     let said = [alice.progress().said, bob.progress().said];
-    ensure!(said.iter().all(|said| *said < MANY), "they had sent everything before the server was killed: {said:?}");
+    ensure!(
+        said.iter().all(|said| *said < MANY),
+        "they had sent everything before the server was killed: {said:?}"
+    );
     println!("killed after {} and {} of {MANY} messages", said[0], said[1]);
     (*server, _) = program.start(command).await?;
     alice.order("server_is_back_again", json!({})).await?;
@@ -215,5 +257,11 @@ fn random(length: usize) -> Vec<u8> {
 /// The first place where two lists differ, in words.
 fn difference(one: &[Message], other: &[Message]) -> String {
     let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
-    format!("{} and {} of them, number {same} is {:?} and {:?}", one.len(), other.len(), one.get(same), other.get(same))
+    format!(
+        "{} and {} of them, number {same} is {:?} and {:?}",
+        one.len(),
+        other.len(),
+        one.get(same),
+        other.get(same)
+    )
 }

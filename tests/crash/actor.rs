@@ -36,10 +36,7 @@ impl Actor {
     pub async fn register(client: &Client, name: &str) -> Result<Actor> {
         let password = format!("the first password of {name}");
         let account = Registration::Open.register(client, name, &password).await?;
-        let ledger = Ledger {
-            password: Register::holding(password),
-            ..Ledger::default()
-        };
+        let ledger = Ledger { password: Register::holding(password), ..Ledger::default() };
         let dice = StdRng::seed_from_u64(0);
         Ok(Actor {
             account,
@@ -59,10 +56,7 @@ impl Actor {
 
     /// Enters the rooms' pages into the ledger and takes the first sync: from here on it must be told everything.
     pub async fn settle(&mut self, rooms: &[String]) -> Result<()> {
-        let page = |room: &String| RoomLedger {
-            room: room.clone(),
-            ..RoomLedger::default()
-        };
+        let page = |room: &String| RoomLedger { room: room.clone(), ..RoomLedger::default() };
         self.ledger.rooms = rooms.iter().map(page).collect();
         self.view = View::fresh(&self.account).await?;
         Ok(())
@@ -106,28 +100,15 @@ impl Actor {
         let (room, number) = (self.some_room(), self.next());
         let room = self.ledger.rooms[room].room.clone();
         let text = format!("{} says {number}", self.name);
-        self.ledger.sent.push(Sent {
-            room,
-            transaction: number.to_string(),
-            text,
-            event: None,
-        });
+        self.ledger.sent.push(Sent { room, transaction: number.to_string(), text, event: None });
         self.repeat(self.ledger.sent.len() - 1).await.map(drop)
     }
 
     /// Sends a message with its transaction ID, for the first time or again; the answer is the event's ID.
     pub async fn repeat(&mut self, index: usize) -> Result<String> {
-        let Sent {
-            room,
-            transaction,
-            text,
-            event,
-        } = &mut self.ledger.sent[index];
+        let Sent { room, transaction, text, event } = &mut self.ledger.sent[index];
         let content = json!({ "msgtype": "m.text", "body": text });
-        let answer = self
-            .account
-            .send(room, "m.room.message", transaction, &content)
-            .await?;
+        let answer = self.account.send(room, "m.room.message", transaction, &content).await?;
         event.get_or_insert_with(|| answer.clone());
         Ok(answer)
     }
@@ -137,9 +118,7 @@ impl Actor {
         let text = format!("{} sets {number}", self.name);
         let RoomLedger { room, state, .. } = &mut self.ledger.rooms[room];
         state.write(text.clone());
-        self.account
-            .set_state(room, KIND, &self.name, &json!({ "body": text }))
-            .await?;
+        self.account.set_state(room, KIND, &self.name, &json!({ "body": text })).await?;
         state.acknowledge();
         Ok(())
     }
@@ -148,12 +127,7 @@ impl Actor {
         let room = self.some_room();
         let RoomLedger { room, receipt, .. } = &mut self.ledger.rooms[room];
         // The newest it knows of, so that the receipt only ever moves forward.
-        let Some(newest) = self
-            .view
-            .rooms
-            .get(room)
-            .and_then(|room| room.timeline.last())
-        else {
+        let Some(newest) = self.view.rooms.get(room).and_then(|room| room.timeline.last()) else {
             return Ok(());
         };
         receipt.write(newest.clone());
@@ -164,10 +138,8 @@ impl Actor {
 
     async fn upload(&mut self) -> Result<()> {
         let (seed, length) = (self.dice.random(), self.dice.random_range(1..LARGEST_FILE));
-        let uri = self
-            .account
-            .upload("application/octet-stream", Upload::bytes(seed, length))
-            .await?;
+        let uri =
+            self.account.upload("application/octet-stream", Upload::bytes(seed, length)).await?;
         self.ledger.uploads.push(Upload { uri, seed, length });
         Ok(())
     }
@@ -175,22 +147,16 @@ impl Actor {
     async fn set_account_data(&mut self) -> Result<()> {
         let number = self.next();
         self.ledger.account_data.write(number);
-        self.account
-            .set_account_data(KIND, &json!({ "number": number }))
-            .await?;
+        self.account.set_account_data(KIND, &json!({ "number": number })).await?;
         self.ledger.account_data.acknowledge();
         Ok(())
     }
 
     async fn set_room_account_data(&mut self) -> Result<()> {
         let (room, number) = (self.some_room(), self.next());
-        let RoomLedger {
-            room, account_data, ..
-        } = &mut self.ledger.rooms[room];
+        let RoomLedger { room, account_data, .. } = &mut self.ledger.rooms[room];
         account_data.write(number);
-        self.account
-            .set_room_account_data(room, KIND, &json!({ "number": number }))
-            .await?;
+        self.account.set_room_account_data(room, KIND, &json!({ "number": number })).await?;
         account_data.acknowledge();
         Ok(())
     }
@@ -203,29 +169,16 @@ impl Actor {
             login.alive.acknowledge();
             return Ok(());
         }
-        let password = self
-            .ledger
-            .password
-            .acknowledged()
-            .cloned()
-            .unwrap_or_default();
+        let password = self.ledger.password.acknowledged().cloned().unwrap_or_default();
         let account = log_in(&self.account.client, &self.account.user, &password).await?;
-        self.ledger.logins.push(Login {
-            account,
-            alive: Register::holding(true),
-        });
+        self.ledger.logins.push(Login { account, alive: Register::holding(true) });
         Ok(())
     }
 
     async fn change_password(&mut self) -> Result<()> {
         let number = self.next();
         let new = format!("password {number} of {}", self.name);
-        let old = self
-            .ledger
-            .password
-            .acknowledged()
-            .cloned()
-            .unwrap_or_default();
+        let old = self.ledger.password.acknowledged().cloned().unwrap_or_default();
         self.ledger.password.write(new.clone());
         self.account.change_password(&old, &new).await?;
         self.ledger.password.acknowledge();
@@ -236,17 +189,13 @@ impl Actor {
     pub fn some_sent(&mut self) -> Vec<usize> {
         let all: Vec<usize> = (0..self.ledger.sent.len()).collect();
         let newest = all.iter().rev().take(3).copied();
-        newest
-            .chain(all.sample(&mut self.dice, 3).copied())
-            .collect()
+        newest.chain(all.sample(&mut self.dice, 3).copied()).collect()
     }
 
     /// Some of the uploaded files, as places in the ledger: the newest, and a few at random.
     pub fn some_uploads(&mut self) -> Vec<usize> {
         let all: Vec<usize> = (0..self.ledger.uploads.len()).collect();
         let newest = all.iter().rev().take(5).copied();
-        newest
-            .chain(all.sample(&mut self.dice, 3).copied())
-            .collect()
+        newest.chain(all.sample(&mut self.dice, 3).copied()).collect()
     }
 }

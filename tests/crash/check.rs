@@ -36,21 +36,12 @@ async fn retry(actor: &mut Actor) -> anyhow::Result<()> {
     let unanswered =
         (0..actor.ledger.sent.len()).filter(|&index| actor.ledger.sent[index].event.is_none());
     for index in unanswered.collect::<Vec<_>>() {
-        actor
-            .repeat(index)
-            .await
-            .context("retrying what was under way")?;
+        actor.repeat(index).await.context("retrying what was under way")?;
     }
     for index in actor.some_sent() {
-        let again = actor
-            .repeat(index)
-            .await
-            .context("retrying what was acknowledged")?;
+        let again = actor.repeat(index).await.context("retrying what was acknowledged")?;
         let sent = &actor.ledger.sent[index];
-        ensure!(
-            sent.event.as_ref() == Some(&again),
-            "{sent:?} became {again} when it was retried"
-        );
+        ensure!(sent.event.as_ref() == Some(&again), "{sent:?} became {again} when it was retried");
     }
     Ok(())
 }
@@ -60,10 +51,7 @@ impl History {
     async fn read(reader: &Actor, room: &str) -> anyhow::Result<History> {
         let (mut events, mut from) = (Vec::<Event>::new(), None::<String>);
         loop {
-            let page = reader
-                .account
-                .messages(room, from.as_deref(), Towards::Past, 500)
-                .await;
+            let page = reader.account.messages(room, from.as_deref(), Towards::Past, 500).await;
             let page = page.with_context(|| format!("reading the history of {room}"))?;
             events.extend(page.chunk);
             match page.end {
@@ -81,23 +69,14 @@ impl History {
             .iter()
             .filter_map(|event| Some((event.event_id.clone(), event.text()?)))
             .collect();
-        Ok(History {
-            ids: events.into_iter().map(|event| event.event_id).collect(),
-            texts,
-        })
+        Ok(History { ids: events.into_iter().map(|event| event.event_id).collect(), texts })
     }
 
     fn check_unique(&self, room: &str) -> anyhow::Result<()> {
         let ids: HashSet<_> = self.ids.iter().collect();
-        ensure!(
-            ids.len() == self.ids.len(),
-            "an event stands twice in {room}"
-        );
+        ensure!(ids.len() == self.ids.len(), "an event stands twice in {room}");
         let texts: HashSet<_> = self.texts.values().collect();
-        ensure!(
-            texts.len() == self.texts.len(),
-            "a message was stored twice in {room}"
-        );
+        ensure!(texts.len() == self.texts.len(), "a message was stored twice in {room}");
         Ok(())
     }
 }
@@ -108,10 +87,7 @@ fn check_messages(actors: &[Actor], histories: &HashMap<&str, History>) -> anyho
         history.check_unique(room)?;
     }
     for sent in actors.iter().flat_map(|actor| &actor.ledger.sent) {
-        let id = sent
-            .event
-            .as_deref()
-            .context("a message was retried without an answer")?;
+        let id = sent.event.as_deref().context("a message was retried without an answer")?;
         let text = histories[sent.room.as_str()].texts.get(id);
         ensure!(text == Some(&sent.text), "{sent:?} is stored as {text:?}");
     }
@@ -120,31 +96,16 @@ fn check_messages(actors: &[Actor], histories: &HashMap<&str, History>) -> anyho
 
 async fn check_actor(actor: &mut Actor, histories: &HashMap<&str, History>) -> anyhow::Result<()> {
     let user = actor.account.user.clone();
-    check_views(actor, histories)
-        .await
-        .with_context(|| format!("the sync of {user}"))?;
-    check_files(actor)
-        .await
-        .with_context(|| format!("the files of {user}"))?;
-    check_logins(actor)
-        .await
-        .with_context(|| format!("the devices of {user}"))?;
-    check_password(actor)
-        .await
-        .with_context(|| format!("the password of {user}"))
+    check_views(actor, histories).await.with_context(|| format!("the sync of {user}"))?;
+    check_files(actor).await.with_context(|| format!("the files of {user}"))?;
+    check_logins(actor).await.with_context(|| format!("the devices of {user}"))?;
+    check_password(actor).await.with_context(|| format!("the password of {user}"))
 }
 
 /// The old client goes on from its token until it knows what a new one is told, and both know what was promised.
 async fn check_views(actor: &mut Actor, histories: &HashMap<&str, History>) -> anyhow::Result<()> {
-    while actor
-        .view
-        .sync(&actor.account)
-        .await
-        .context("going on from the old token")?
-    {}
-    let fresh = View::fresh(&actor.account)
-        .await
-        .context("beginning anew")?;
+    while actor.view.sync(&actor.account).await.context("going on from the old token")? {}
+    let fresh = View::fresh(&actor.account).await.context("beginning anew")?;
     let old = &actor.view;
     ensure!(
         old.account_data == fresh.account_data,
@@ -153,30 +114,21 @@ async fn check_views(actor: &mut Actor, histories: &HashMap<&str, History>) -> a
         fresh.account_data
     );
     let number = |data: &BTreeMap<String, Value>| {
-        data.get(KIND)
-            .and_then(|content| content["number"].as_u64())
+        data.get(KIND).and_then(|content| content["number"].as_u64())
     };
-    actor
-        .ledger
-        .account_data
-        .settle(number(&fresh.account_data))
-        .context("account data")?;
+    actor.ledger.account_data.settle(number(&fresh.account_data)).context("account data")?;
     let key = (KIND.to_owned(), actor.name().to_owned());
     for page in &mut actor.ledger.rooms {
         let history = &histories[page.room.as_str()];
         let (old, fresh) = (&old.rooms[&page.room], fresh.rooms.get(&page.room));
         let fresh = fresh.with_context(|| format!("a new client is not told of {}", page.room))?;
         compare(old, fresh, history).with_context(|| page.room.clone())?;
-        page.account_data
-            .settle(number(&fresh.account_data))
-            .context("account data of a room")?;
+        page.account_data.settle(number(&fresh.account_data)).context("account data of a room")?;
         page.receipt
             .settle(fresh.receipts.get(&actor.account.user).cloned())
             .context("a receipt")?;
         let state = fresh.state.get(&key).and_then(|id| history.texts.get(id));
-        page.state
-            .settle(state.cloned())
-            .context("a piece of state")?;
+        page.state.settle(state.cloned()).context("a piece of state")?;
     }
     Ok(())
 }
@@ -192,22 +144,14 @@ fn compare(old: &RoomView, fresh: &RoomView, history: &History) -> anyhow::Resul
             difference(&old.timeline, &history.ids)
         );
     }
-    ensure!(
-        old.state == fresh.state,
-        "the state differs: {:?} and {:?}",
-        old.state,
-        fresh.state
-    );
+    ensure!(old.state == fresh.state, "the state differs: {:?} and {:?}", old.state, fresh.state);
     ensure!(
         old.receipts == fresh.receipts,
         "the receipts differ: {:?} and {:?}",
         old.receipts,
         fresh.receipts
     );
-    ensure!(
-        old.account_data == fresh.account_data,
-        "the account data of the room differs"
-    );
+    ensure!(old.account_data == fresh.account_data, "the account data of the room differs");
     Ok(())
 }
 
@@ -215,11 +159,7 @@ fn compare(old: &RoomView, fresh: &RoomView, history: &History) -> anyhow::Resul
 fn difference(timeline: &[String], history: &[String]) -> String {
     let start = history.iter().position(|id| Some(id) == timeline.first());
     let expected = start.map_or(&[][..], |start| &history[start..]);
-    let same = timeline
-        .iter()
-        .zip(expected)
-        .take_while(|(told, stored)| told == stored)
-        .count();
+    let same = timeline.iter().zip(expected).take_while(|(told, stored)| told == stored).count();
     let (told, stored) = (timeline.get(same), expected.get(same));
     format!(
         "event {same} of {} ({} stored) is {told:?}, stored is {stored:?}",
@@ -250,10 +190,7 @@ async fn check_logins(actor: &mut Actor) -> anyhow::Result<()> {
 
 /// The password is the one that was acknowledged last, or the one that was under way; never both, never neither.
 async fn check_password(actor: &mut Actor) -> anyhow::Result<()> {
-    let known = [
-        actor.ledger.password.acknowledged(),
-        actor.ledger.password.under_way(),
-    ];
+    let known = [actor.ledger.password.acknowledged(), actor.ledger.password.under_way()];
     let mut right = Vec::new();
     for password in known.into_iter().flatten() {
         match log_in(&actor.account.client, &actor.account.user, password).await {
@@ -262,10 +199,6 @@ async fn check_password(actor: &mut Actor) -> anyhow::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    ensure!(
-        right.len() == 1,
-        "{} of the passwords that it may have are right",
-        right.len()
-    );
+    ensure!(right.len() == 1, "{} of the passwords that it may have are right", right.len());
     actor.ledger.password.settle(right.pop())
 }

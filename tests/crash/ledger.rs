@@ -17,20 +17,14 @@ pub struct Register<T> {
 
 impl<T> Default for Register<T> {
     fn default() -> Self {
-        Register {
-            acknowledged: None,
-            under_way: None,
-        }
+        Register { acknowledged: None, under_way: None }
     }
 }
 
 impl<T: PartialEq + Debug> Register<T> {
     /// A register that holds this.
     pub fn holding(value: T) -> Register<T> {
-        Register {
-            acknowledged: Some(value),
-            under_way: None,
-        }
+        Register { acknowledged: Some(value), under_way: None }
     }
 
     /// A write begins: until it is acknowledged nobody knows.

@@ -49,12 +49,8 @@ async fn main() -> anyhow::Result<()> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("{} rounds with seed {seed}", arguments.rounds);
     let failure = run(&arguments, seed).await;
-    failure.with_context(|| {
-        format!(
-            "seed {seed}; the data is left in {}",
-            arguments.home.display()
-        )
-    })
+    failure
+        .with_context(|| format!("seed {seed}; the data is left in {}", arguments.home.display()))
 }
 
 async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<()> {
@@ -74,10 +70,7 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<()> {
                 World::create(&arguments.server, &home, &library, &arguments.commits).await?
             }
         };
-        let summary = alive
-            .round(&death(round, &mut dice))
-            .await
-            .with_context(place)?;
+        let summary = alive.round(&death(round, &mut dice)).await.with_context(place)?;
         println!("{}: {summary}", place());
         world = Some(alive);
     }

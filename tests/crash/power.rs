@@ -18,22 +18,15 @@ const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crash/synced.c");
 pub fn compile(directory: &Path) -> anyhow::Result<PathBuf> {
     let library = directory.join("synced.so");
     let mut compiler = Command::new("cc");
-    compiler
-        .args(["-O2", "-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(SOURCE);
-    let status = compiler
-        .status()
-        .context("the rig needs a C compiler, called cc")?;
+    compiler.args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(SOURCE);
+    let status = compiler.status().context("the rig needs a C compiler, called cc")?;
     ensure!(status.success(), "cc could not compile {SOURCE}");
     Ok(library)
 }
 
 /// Has the library preloaded into what the command starts; it adds its notes to the file.
 pub fn preload(command: &mut Command, library: &Path, notes: &Path) {
-    command
-        .env("LD_PRELOAD", library)
-        .env("SYNCED_NOTES", notes);
+    command.env("LD_PRELOAD", library).env("SYNCED_NOTES", notes);
 }
 
 /// A file, whatever it is called: its inode, and when it was created, since inodes are used again.
@@ -45,14 +38,8 @@ struct Identity {
 
 impl Identity {
     fn of(file: &Metadata) -> Identity {
-        let birth = file
-            .created()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Identity {
-            inode: file.ino(),
-            birth: birth.map_or(0, |birth| birth.as_nanos()),
-        }
+        let birth = file.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Identity { inode: file.ino(), birth: birth.map_or(0, |birth| birth.as_nanos()) }
     }
 }
 
@@ -78,13 +65,8 @@ impl Synced {
     /// Reads the library's notes.
     pub fn read(notes: &Path) -> anyhow::Result<Synced> {
         let mut synced = Synced::default();
-        for line in fs::read_to_string(notes)
-            .context("the library noted nothing")?
-            .lines()
-        {
-            synced
-                .learn(line)
-                .with_context(|| format!("a note that is none: {line}"))?;
+        for line in fs::read_to_string(notes).context("the library noted nothing")?.lines() {
+            synced.learn(line).with_context(|| format!("a note that is none: {line}"))?;
         }
         ensure!(
             !synced.lengths.is_empty(),
@@ -97,10 +79,7 @@ impl Synced {
         let mut words = line.splitn(4, ' ');
         let (kind, inode, birth, rest) =
             (words.next()?, words.next()?, words.next()?, words.next()?);
-        let identity = Identity {
-            inode: inode.parse().ok()?,
-            birth: birth.parse().ok()?,
-        };
+        let identity = Identity { inode: inode.parse().ok()?, birth: birth.parse().ok()? };
         match kind {
             "length" => {
                 let length = self.lengths.entry(identity).or_default();
@@ -153,22 +132,14 @@ impl Cut {
         } else {
             fs::remove_file(path)?
         }
-        self.add(Cut {
-            vanished: 1,
-            bytes,
-            shortened: 0,
-        });
+        self.add(Cut { vanished: 1, bytes, shortened: 0 });
         Ok(())
     }
 
     fn shorten(&mut self, path: &Path, length: u64, synced: u64) -> anyhow::Result<()> {
         if length > synced {
             File::options().write(true).open(path)?.set_len(synced)?;
-            self.add(Cut {
-                shortened: 1,
-                bytes: length - synced,
-                vanished: 0,
-            });
+            self.add(Cut { shortened: 1, bytes: length - synced, vanished: 0 });
         }
         Ok(())
     }
@@ -188,17 +159,10 @@ pub fn prove(library: &Path, home: &Path) -> anyhow::Result<()> {
     let mut shell = Command::new("sh");
     shell.args(["-c", script, "sh"]).arg(&data);
     preload(&mut shell, library, &notes);
-    ensure!(
-        shell.status()?.success(),
-        "the proof of the library could not run"
-    );
+    ensure!(shell.status()?.success(), "the proof of the library could not run");
     let mut coin = StdRng::seed_from_u64(0);
     let cut = Synced::read(&notes)?.cut(&data, &mut coin)?;
-    ensure!(
-        cut.bytes == 4,
-        "a cut that should have taken 4 bytes took {}",
-        cut.bytes
-    );
+    ensure!(cut.bytes == 4, "a cut that should have taken 4 bytes took {}", cut.bytes);
     ensure!(
         fs::read(data.join("kept"))? == b"12345",
         "a cut took what was synced, or left what was not"

@@ -63,9 +63,7 @@ impl View {
         };
         let (mut missed, mut from) = (Vec::new(), news.timeline.prev_batch.clone());
         while let Some(token) = from {
-            let page = account
-                .messages(room, Some(&token), Towards::Past, 100)
-                .await?;
+            let page = account.messages(room, Some(&token), Towards::Past, 100).await?;
             from = page.end;
             for event in page.chunk {
                 if event.event_id == *known {
@@ -82,22 +80,14 @@ impl View {
 
 impl RoomView {
     fn apply(&mut self, missed: Vec<Event>, news: JoinedRoom) {
-        let ids = missed
-            .iter()
-            .chain(&news.timeline.events)
-            .map(|event| event.event_id.clone());
+        let ids = missed.iter().chain(&news.timeline.events).map(|event| event.event_id.clone());
         self.timeline.extend(ids);
         for event in news.state.events.into_iter().chain(news.timeline.events) {
             if let Some(key) = event.state_key {
                 self.state.insert((event.kind, key), event.event_id);
             }
         }
-        for receipts in news
-            .ephemeral
-            .events
-            .iter()
-            .filter(|item| item.kind == "m.receipt")
-        {
+        for receipts in news.ephemeral.events.iter().filter(|item| item.kind == "m.receipt") {
             self.receipts.extend(readers(&receipts.content));
         }
         keep(&mut self.account_data, news.account_data.events);

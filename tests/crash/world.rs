@@ -80,10 +80,7 @@ impl World {
         };
         world.start().await?;
         world.first_names = power::paths(&world.program.data())?;
-        world
-            .populate()
-            .await
-            .context("registering clients and creating rooms")?;
+        world.populate().await.context("registering clients and creating rooms")?;
         Ok(world)
     }
 
@@ -101,16 +98,11 @@ impl World {
 
     async fn populate(&mut self) -> anyhow::Result<()> {
         let client = Client::new(&self.program.url());
-        let names: Vec<_> = (0..ACTORS)
-            .map(|number| format!("actor-{number}"))
-            .collect();
+        let names: Vec<_> = (0..ACTORS).map(|number| format!("actor-{number}")).collect();
         self.actors = try_join_all(names.iter().map(|name| Actor::register(&client, name))).await?;
         let body = json!({ "preset": "public_chat", "power_level_content_override": { "state_default": 0 } });
         for number in 0..ROOMS {
-            let room = self.actors[number % ACTORS]
-                .account
-                .create_room(&body)
-                .await?;
+            let room = self.actors[number % ACTORS].account.create_room(&body).await?;
             try_join_all(self.actors.iter().map(|actor| actor.account.join(&room))).await?;
             self.rooms.push(room);
         }
@@ -124,10 +116,7 @@ impl World {
         let mut coin = StdRng::seed_from_u64(death.seed);
         let before = self.acknowledged();
         self.load_until(death, &mut coin).await?;
-        let mut cut = death
-            .power_fails
-            .then(|| self.fail_power(&mut coin))
-            .transpose()?;
+        let mut cut = death.power_fails.then(|| self.fail_power(&mut coin)).transpose()?;
         if let Some(wait) = death.again {
             self.kill_while_starting(wait).await?;
             if death.power_fails {
@@ -136,12 +125,7 @@ impl World {
         }
         let start = self.start().await.context("the start after the crash")?;
         check(&mut self.actors, &self.rooms).await?;
-        Ok(Summary {
-            death: death.clone(),
-            acknowledged: self.acknowledged() - before,
-            cut,
-            start,
-        })
+        Ok(Summary { death: death.clone(), acknowledged: self.acknowledged() - before, cut, start })
     }
 
     fn acknowledged(&self) -> usize {
@@ -152,10 +136,7 @@ impl World {
         let mut server = self.server.take().context("no server is running")?;
         let seeds: Vec<u64> = self.actors.iter().map(|_| coin.random()).collect();
         let load = join_all(
-            self.actors
-                .iter_mut()
-                .zip(seeds)
-                .map(|(actor, seed)| actor.act_until_failure(seed)),
+            self.actors.iter_mut().zip(seeds).map(|(actor, seed)| actor.act_until_failure(seed)),
         );
         tokio::pin!(load);
         tokio::select! {
@@ -164,19 +145,13 @@ impl World {
         }
         let refused = |error: &Error| !error.is_unanswered();
         let (refused, _): (Vec<_>, Vec<_>) = load.await.into_iter().partition(refused);
-        if refused.is_empty() {
-            Ok(())
-        } else {
-            describe(&refused, "though the server was alive")
-        }
+        if refused.is_empty() { Ok(()) } else { describe(&refused, "though the server was alive") }
     }
 
     fn fail_power(&self, coin: &mut StdRng) -> anyhow::Result<Cut> {
         let mut synced = Synced::read(&self.program.file("notes"))?;
         synced.know_names(self.first_names.iter().cloned());
-        synced
-            .cut(&self.program.data(), coin)
-            .context("cutting files back")
+        synced.cut(&self.program.data(), coin).context("cutting files back")
     }
 
     async fn kill_while_starting(&self, wait: u64) -> anyhow::Result<()> {
@@ -188,31 +163,18 @@ impl World {
 
 fn describe(errors: &[Error], when: &str) -> anyhow::Result<()> {
     let words: Vec<_> = errors.iter().map(|error| format!("{error:?}")).collect();
-    ensure!(
-        words.is_empty(),
-        "requests failed {when}: {}",
-        words.join("; ")
-    );
+    ensure!(words.is_empty(), "requests failed {when}: {}", words.join("; "));
     Ok(())
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Death { after, again, .. } = &self.death;
-        write!(
-            f,
-            "{} acknowledged, killed after {after} ms",
-            self.acknowledged
-        )?;
+        write!(f, "{} acknowledged, killed after {after} ms", self.acknowledged)?;
         if again.is_some() {
             write!(f, " and again while starting")?;
         }
-        if let Some(Cut {
-            shortened,
-            vanished,
-            bytes,
-        }) = &self.cut
-        {
+        if let Some(Cut { shortened, vanished, bytes }) = &self.cut {
             write!(
                 f,
                 ", the power failure took {bytes} bytes of {shortened} files and {vanished} names"

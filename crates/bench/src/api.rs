@@ -78,15 +78,8 @@ impl Registration {
 async fn register_openly(client: &Client, name: &str, password: &str) -> Result<Value> {
     let path = format!("{V3}/register");
     let body = |auth: Value| json!({ "username": name, "password": password, "auth": auth });
-    match client
-        .post(&path, &body(json!({ "type": "m.login.dummy" })))
-        .await
-    {
-        Err(Error::Refused {
-            status: 401,
-            body: asked,
-            ..
-        }) if asked["session"].is_string() => {
+    match client.post(&path, &body(json!({ "type": "m.login.dummy" }))).await {
+        Err(Error::Refused { status: 401, body: asked, .. }) if asked["session"].is_string() => {
             let auth = json!({ "type": "m.login.dummy", "session": asked["session"] });
             client.post(&path, &body(auth)).await
         }
@@ -95,20 +88,10 @@ async fn register_openly(client: &Client, name: &str, password: &str) -> Result<
 }
 
 fn account(client: &Client, answer: Value) -> Result<Account> {
-    let odd = |reason| Error::Odd {
-        path: "a login".to_owned(),
-        reason,
-    };
-    let LoggedIn {
-        user_id,
-        access_token,
-        device_id,
-    } = serde_json::from_value(answer).map_err(odd)?;
-    Ok(Account {
-        user: user_id,
-        device: device_id,
-        client: client.with_token(&access_token),
-    })
+    let odd = |reason| Error::Odd { path: "a login".to_owned(), reason };
+    let LoggedIn { user_id, access_token, device_id } =
+        serde_json::from_value(answer).map_err(odd)?;
+    Ok(Account { user: user_id, device: device_id, client: client.with_token(&access_token) })
 }
 
 /// Logs in as `user`, whose password it is, with a new device.
@@ -128,10 +111,7 @@ impl Account {
 
     /// Joins a room that is open to all.
     pub async fn join(&self, room: &str) -> Result<()> {
-        let _: Room = self
-            .client
-            .post(&format!("{V3}/join/{room}"), &json!({}))
-            .await?;
+        let _: Room = self.client.post(&format!("{V3}/join/{room}"), &json!({})).await?;
         Ok(())
     }
 
@@ -187,9 +167,7 @@ impl Account {
         let direction = if towards == Towards::Past { "b" } else { "f" };
         let mut query = vec![("dir", direction), ("limit", limit.as_str())];
         query.extend(from.map(|from| ("from", from)));
-        self.client
-            .get(&format!("{V3}/rooms/{room}/messages"), &query)
-            .await
+        self.client.get(&format!("{V3}/rooms/{room}/messages"), &query).await
     }
 
     /// Marks everything up to the event as read.
@@ -217,19 +195,15 @@ impl Account {
 
     /// Uploads a file; the answer is its `mxc://` address.
     pub async fn upload(&self, kind: &str, bytes: Bytes) -> Result<String> {
-        let uploaded: Uploaded = self
-            .client
-            .post_bytes("/_matrix/media/v3/upload", kind, bytes)
-            .await?;
+        let uploaded: Uploaded =
+            self.client.post_bytes("/_matrix/media/v3/upload", kind, bytes).await?;
         Ok(uploaded.content_uri)
     }
 
     /// The bytes behind an `mxc://` address.
     pub async fn download(&self, uri: &str) -> Result<Bytes> {
         let file = uri.trim_start_matches("mxc://");
-        self.client
-            .get_bytes(&format!("/_matrix/client/v1/media/download/{file}"))
-            .await
+        self.client.get_bytes(&format!("/_matrix/client/v1/media/download/{file}")).await
     }
 
     /// Changes the password and keeps all devices logged in.
@@ -237,9 +211,9 @@ impl Account {
         let path = format!("{V3}/account/password");
         let mut body = json!({ "new_password": new, "logout_devices": false });
         let session = match self.client.post::<Value>(&path, &body).await {
-            Err(Error::Refused {
-                status: 401, body, ..
-            }) if body["session"].is_string() => body["session"].clone(),
+            Err(Error::Refused { status: 401, body, .. }) if body["session"].is_string() => {
+                body["session"].clone()
+            }
             answer => return answer.map(drop),
         };
         let identifier = json!({ "type": "m.id.user", "user": self.user });
@@ -249,19 +223,12 @@ impl Account {
 
     /// Ends this device's login.
     pub async fn log_out(&self) -> Result<()> {
-        self.client
-            .post::<Value>(&format!("{V3}/logout"), &json!({}))
-            .await
-            .map(drop)
+        self.client.post::<Value>(&format!("{V3}/logout"), &json!({})).await.map(drop)
     }
 
     /// True while the server takes this device's access token.
     pub async fn is_logged_in(&self) -> Result<bool> {
-        match self
-            .client
-            .get::<Value>(&format!("{V3}/account/whoami"), &[])
-            .await
-        {
+        match self.client.get::<Value>(&format!("{V3}/account/whoami"), &[]).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("M_UNKNOWN_TOKEN") => Ok(false),
             Err(error) => Err(error),

@@ -55,12 +55,8 @@ impl Error {
     /// How long the server asks us to wait, if it limits the rate of requests.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Error::Refused {
-                status: 429, body, ..
-            } => {
-                let milliseconds = body
-                    .get("retry_after_ms")
-                    .and_then(serde_json::Value::as_u64);
+            Error::Refused { status: 429, body, .. } => {
+                let milliseconds = body.get("retry_after_ms").and_then(serde_json::Value::as_u64);
                 Some(Duration::from_millis(milliseconds.unwrap_or(1_000)))
             }
             _ => None,
@@ -90,19 +86,12 @@ impl Client {
             .timeout(Duration::from_secs(120))
             .build()
             .expect("the options are compatible with each other");
-        Client {
-            http,
-            base: base.trim_end_matches('/').into(),
-            token: None,
-        }
+        Client { http, base: base.trim_end_matches('/').into(), token: None }
     }
 
     /// The same server, as whoever the access token belongs to.
     pub fn with_token(&self, token: &str) -> Client {
-        Client {
-            token: Some(token.into()),
-            ..self.clone()
-        }
+        Client { token: Some(token.into()), ..self.clone() }
     }
 
     /// The access token, if logged in.
@@ -117,20 +106,17 @@ impl Client {
 
     /// Asks for `path`, with `query` encoded behind it.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
-        self.json(path, self.request(Method::GET, path).query(query))
-            .await
+        self.json(path, self.request(Method::GET, path).query(query)).await
     }
 
     /// Puts `body` as JSON.
     pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.json(path, self.request(Method::PUT, path).json(body))
-            .await
+        self.json(path, self.request(Method::PUT, path).json(body)).await
     }
 
     /// Posts `body` as JSON.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.json(path, self.request(Method::POST, path).json(body))
-            .await
+        self.json(path, self.request(Method::POST, path).json(body)).await
     }
 
     /// Posts bytes of a media type.
@@ -140,21 +126,14 @@ impl Client {
         kind: &str,
         bytes: Bytes,
     ) -> Result<T> {
-        let request = self
-            .request(Method::POST, path)
-            .header("content-type", kind)
-            .body(bytes);
+        let request = self.request(Method::POST, path).header("content-type", kind).body(bytes);
         self.json(path, request).await
     }
 
     /// Asks for bytes.
     pub async fn get_bytes(&self, path: &str) -> Result<Bytes> {
         let (status, body) = exchange(self.request(Method::GET, path)).await?;
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(refusal(path, status, &body))
-        }
+        if status.is_success() { Ok(body) } else { Err(refusal(path, status, &body)) }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -170,10 +149,7 @@ impl Client {
         if !status.is_success() {
             return Err(refusal(path, status, &body));
         }
-        serde_json::from_slice(&body).map_err(|reason| Error::Odd {
-            path: path.to_owned(),
-            reason,
-        })
+        serde_json::from_slice(&body).map_err(|reason| Error::Odd { path: path.to_owned(), reason })
     }
 }
 
@@ -185,20 +161,10 @@ async fn exchange(request: RequestBuilder) -> Result<(StatusCode, Bytes)> {
 
 fn refusal(path: &str, status: StatusCode, body: &[u8]) -> Error {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| {
-        body.get(name)
-            .and_then(|value| value.as_str())
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text =
+        |name: &str| body.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     let (code, message) = (text("errcode"), text("error"));
-    Error::Refused {
-        path: path.to_owned(),
-        status: status.as_u16(),
-        code,
-        message,
-        body,
-    }
+    Error::Refused { path: path.to_owned(), status: status.as_u16(), code, message, body }
 }
 
 #[cfg(test)]
@@ -206,24 +172,14 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, body: &str) -> Error {
-        refusal(
-            "/path",
-            StatusCode::from_u16(status).unwrap(),
-            body.as_bytes(),
-        )
+        refusal("/path", StatusCode::from_u16(status).unwrap(), body.as_bytes())
     }
 
     #[test]
     fn a_refusal_tells_the_servers_code_and_words() {
-        let error = refused(
-            403,
-            r#"{"errcode":"M_FORBIDDEN","error":"not in the room"}"#,
-        );
+        let error = refused(403, r#"{"errcode":"M_FORBIDDEN","error":"not in the room"}"#);
         assert_eq!(error.code(), Some("M_FORBIDDEN"));
-        assert_eq!(
-            error.to_string(),
-            "/path was refused with 403 M_FORBIDDEN: not in the room"
-        );
+        assert_eq!(error.to_string(), "/path was refused with 403 M_FORBIDDEN: not in the room");
         assert!(!error.is_unanswered());
     }
 
@@ -245,10 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_not_there_leaves_a_request_unanswered() {
-        let error = Client::new("http://127.0.0.1:1")
-            .get_bytes("/")
-            .await
-            .unwrap_err();
+        let error = Client::new("http://127.0.0.1:1").get_bytes("/").await.unwrap_err();
         assert!(error.is_unanswered(), "{error}");
     }
 

@@ -25,11 +25,7 @@ pub struct Recruiter {
 impl Recruiter {
     /// Makes users at the client's server.
     pub fn new(client: Client, registration: Registration) -> Recruiter {
-        Recruiter {
-            client,
-            registration,
-            tag: rand::random(),
-        }
+        Recruiter { client, registration, tag: rand::random() }
     }
 
     /// Registers `count` users; `group` goes into their names and must not be used twice.
@@ -40,21 +36,14 @@ impl Recruiter {
             async move {
                 let name = format!("bench-{:08x}-{group}-{number}", self.tag);
                 let account = patiently(|| {
-                    self.registration
-                        .register(&self.client, &name, "correct horse battery")
+                    self.registration.register(&self.client, &name, "correct horse battery")
                 });
-                let account = account
-                    .await
-                    .with_context(|| format!("registering {name}"))?;
+                let account = account.await.with_context(|| format!("registering {name}"))?;
                 bar.inc(1);
                 anyhow::Ok(account)
             }
         };
-        let users = stream::iter(0..count)
-            .map(register)
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await;
+        let users = stream::iter(0..count).map(register).buffered(AT_ONCE).try_collect().await;
         bar.finish_and_clear();
         users
     }
@@ -75,11 +64,7 @@ pub async fn rooms(members: &[Account], count: usize) -> anyhow::Result<Vec<Stri
             anyhow::Ok(room)
         }
     };
-    let rooms = stream::iter(0..count)
-        .map(create)
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await;
+    let rooms = stream::iter(0..count).map(create).buffered(AT_ONCE).try_collect().await;
     bar.finish_and_clear();
     rooms
 }
@@ -96,11 +81,7 @@ pub async fn large_room(members: &[Account]) -> anyhow::Result<String> {
             anyhow::Ok(())
         }
     };
-    stream::iter(&members[1..])
-        .map(enter)
-        .buffer_unordered(AT_ONCE)
-        .try_collect::<()>()
-        .await?;
+    stream::iter(&members[1..]).map(enter).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     bar.finish_and_clear();
     Ok(room.clone())
 }
@@ -108,15 +89,11 @@ pub async fn large_room(members: &[Account]) -> anyhow::Result<String> {
 async fn room(creator: &Account) -> anyhow::Result<String> {
     let body =
         json!({ "preset": "public_chat", "visibility": "private", "name": "A room to measure in" });
-    patiently(|| creator.create_room(&body))
-        .await
-        .context("creating a room")
+    patiently(|| creator.create_room(&body)).await.context("creating a room")
 }
 
 async fn join(member: &Account, room: &str) -> anyhow::Result<()> {
-    patiently(|| member.join(room))
-        .await
-        .context("joining a room")
+    patiently(|| member.join(room)).await.context("joining a room")
 }
 
 /// Makes a request again as often as the server says that it came too early.
@@ -164,13 +141,7 @@ mod tests {
         let answer = patiently(|| {
             calls.set(calls.get() + 1);
             let call = calls.get();
-            async move {
-                if call < 3 {
-                    Err(limited(429))
-                } else {
-                    Ok(call)
-                }
-            }
+            async move { if call < 3 { Err(limited(429)) } else { Ok(call) } }
         });
         assert_eq!(answer.await.unwrap(), 3);
     }

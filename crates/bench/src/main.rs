@@ -1,8 +1,5 @@
 //! `tertulia-bench`: load on any Matrix homeserver, and what it costs.
-#![allow(
-    clippy::print_stdout,
-    reason = "a program answers on its standard output"
-)]
+#![allow(clippy::print_stdout, reason = "a program answers on its standard output")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -50,12 +47,7 @@ struct Common {
     #[arg(long, global = true, default_value_t = 3)]
     runs: u32,
     /// Register users by this shared secret instead of m.login.dummy
-    #[arg(
-        long,
-        global = true,
-        env = "BENCH_SHARED_SECRET",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "BENCH_SHARED_SECRET", hide_env_values = true)]
     shared_secret: Option<String>,
     /// Also write the figures to this file, as JSON
     #[arg(long, global = true, value_name = "FILE")]
@@ -145,44 +137,18 @@ async fn measure(common: &Common, client: Client, what: What) -> anyhow::Result<
     let process = common.pid.map(Process::new);
     let bench = |operations| {
         let operations = common.operations.unwrap_or(operations);
-        Bench {
-            recruiter,
-            process,
-            operations,
-            runs: common.runs.max(1),
-        }
+        Bench { recruiter, process, operations, runs: common.runs.max(1) }
     };
     match what {
-        What::Send {
-            senders,
-            rooms,
-            members,
-            syncing,
-        } => {
+        What::Send { senders, rooms, members, syncing } => {
             let rooms = rooms.unwrap_or(if members.is_some() { 1 } else { 50 });
-            let shape = send::Shape {
-                senders,
-                rooms,
-                members: members.unwrap_or(senders),
-                syncing,
-            };
+            let shape =
+                send::Shape { senders, rooms, members: members.unwrap_or(senders), syncing };
             let bench = bench(100_000);
-            Ok(vec![
-                common
-                    .row(&bench, Send::prepare(&bench, shape).await?)
-                    .await?,
-            ])
+            Ok(vec![common.row(&bench, Send::prepare(&bench, shape).await?).await?])
         }
-        What::IncrementalSync {
-            groups,
-            users,
-            rooms,
-        } => {
-            let shape = incremental_sync::Shape {
-                groups,
-                users,
-                rooms,
-            };
+        What::IncrementalSync { groups, users, rooms } => {
+            let shape = incremental_sync::Shape { groups, users, rooms };
             let (bench, mut rows) = (bench(100_000), Vec::new());
             for news in [News::OneEvent, News::Nothing] {
                 let scenario = IncrementalSync::prepare(&bench, news, shape).await?;
@@ -190,24 +156,10 @@ async fn measure(common: &Common, client: Client, what: What) -> anyhow::Result<
             }
             Ok(rows)
         }
-        What::InitialSync {
-            users,
-            rooms,
-            members,
-            messages,
-        } => {
-            let shape = initial_sync::Shape {
-                users,
-                rooms,
-                members,
-                messages,
-            };
+        What::InitialSync { users, rooms, members, messages } => {
+            let shape = initial_sync::Shape { users, rooms, members, messages };
             let bench = bench(1_000);
-            Ok(vec![
-                common
-                    .row(&bench, InitialSync::prepare(&bench, shape).await?)
-                    .await?,
-            ])
+            Ok(vec![common.row(&bench, InitialSync::prepare(&bench, shape).await?).await?])
         }
         What::Start { .. } => Ok(Vec::new()),
     }
@@ -215,9 +167,7 @@ async fn measure(common: &Common, client: Client, what: What) -> anyhow::Result<
 
 impl Common {
     fn registration(&self) -> Registration {
-        self.shared_secret
-            .clone()
-            .map_or(Registration::Open, Registration::SharedSecret)
+        self.shared_secret.clone().map_or(Registration::Open, Registration::SharedSecret)
     }
 
     async fn row(&self, bench: &Bench, mut scenario: impl Scenario) -> anyhow::Result<Row> {
@@ -227,17 +177,8 @@ impl Common {
         let grown = before
             .zip(self.disk()?)
             .map(|(before, after)| after.saturating_sub(before) as f64 / done);
-        let peak_memory = bench
-            .process
-            .map(|process| process.peak_memory())
-            .transpose()?;
-        Ok(Row {
-            scenario: scenario.name(),
-            runs: bench.runs,
-            figures,
-            peak_memory,
-            disk: grown,
-        })
+        let peak_memory = bench.process.map(|process| process.peak_memory()).transpose()?;
+        Ok(Row { scenario: scenario.name(), runs: bench.runs, figures, peak_memory, disk: grown })
     }
 
     fn disk(&self) -> anyhow::Result<Option<u64>> {
@@ -256,16 +197,10 @@ async fn start(url: &str, rest: Duration, command: &[String]) -> anyhow::Result<
     println!("first answer after {:.3} s", ready.as_secs_f64());
     tokio::time::sleep(rest.saturating_sub(ready)).await;
     let process = Process::new(server.pid());
-    let (now, peak) = (
-        process.memory()? as f64 / 1e6,
-        process.peak_memory()? as f64 / 1e6,
-    );
+    let (now, peak) = (process.memory()? as f64 / 1e6, process.peak_memory()? as f64 / 1e6);
     println!("resident memory {rest:?} after the start: {now:.1} MB, at its peak {peak:.1} MB");
     let (status, took) = server.stop(Duration::from_secs(30)).await?;
-    println!(
-        "ended with {status} {:.3} s after SIGTERM",
-        took.as_secs_f64()
-    );
+    println!("ended with {status} {:.3} s after SIGTERM", took.as_secs_f64());
     Ok(())
 }
 
@@ -287,12 +222,7 @@ mod tests {
         assert_eq!(arguments.common.pid, Some(7));
         assert!(matches!(
             arguments.what,
-            What::Send {
-                members: Some(10),
-                rooms: None,
-                senders: 16,
-                ..
-            }
+            What::Send { members: Some(10), rooms: None, senders: 16, .. }
         ));
     }
 

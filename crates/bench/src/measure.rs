@@ -79,9 +79,9 @@ impl Meter {
 
     fn cpu_now(&self) -> anyhow::Result<Duration> {
         match &self.process {
-            Some(process) => process
-                .cpu()
-                .context("reading the server's CPU time: is --pid right?"),
+            Some(process) => {
+                process.cpu().context("reading the server's CPU time: is --pid right?")
+            }
             None => Ok(Duration::ZERO),
         }
     }
@@ -111,10 +111,9 @@ impl Meter {
     async fn time(&self, operation: impl Future<Output = anyhow::Result<()>>) {
         let started = Instant::now();
         match operation.await {
-            Ok(()) => self
-                .latencies
-                .borrow_mut()
-                .saturating_record(started.elapsed().as_micros() as u64),
+            Ok(()) => {
+                self.latencies.borrow_mut().saturating_record(started.elapsed().as_micros() as u64)
+            }
             Err(error) => {
                 self.errors.set(self.errors.get() + 1);
                 self.first_error.borrow_mut().get_or_insert(error);
@@ -157,22 +156,14 @@ pub fn median(runs: &[Figures]) -> Figures {
         p50: whole(|run| run.p50),
         p95: whole(|run| run.p95),
         p99: whole(|run| run.p99),
-        cpu: runs
-            .iter()
-            .map(|run| run.cpu)
-            .collect::<Option<_>>()
-            .map(middle),
+        cpu: runs.iter().map(|run| run.cpu).collect::<Option<_>>().map(middle),
     }
 }
 
 fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[half]
-    } else {
-        (values[half - 1] + values[half]) / 2.0
-    }
+    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
 }
 
 #[cfg(test)]
@@ -182,22 +173,13 @@ mod tests {
     use super::*;
 
     fn figures(throughput: f64, cpu: Option<f64>) -> Figures {
-        Figures {
-            operations: 10,
-            throughput,
-            p50: 1,
-            p95: 2,
-            p99: 3,
-            cpu,
-        }
+        Figures { operations: 10, throughput, p50: 1, p95: 2, p99: 3, cpu }
     }
 
     async fn measured(operation: impl Fn(u64) -> anyhow::Result<()>) -> anyhow::Result<Figures> {
         let mut meter = Meter::new(Some(Process::new(std::process::id())), 1_000, "tests");
         meter.start()?;
-        meter
-            .drive(4, 1_000, |_, number| std::future::ready(operation(number)))
-            .await;
+        meter.drive(4, 1_000, |_, number| std::future::ready(operation(number))).await;
         meter.stop()?;
         meter.figures()
     }
@@ -216,11 +198,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_with_one_failure_has_no_figures() {
         let fail = |number| {
-            if number == 7 {
-                bail!("event lost")
-            } else {
-                Ok(())
-            }
+            if number == 7 { bail!("event lost") } else { Ok(()) }
         };
         let error = measured(fail).await.unwrap_err();
         assert_eq!(
@@ -232,12 +210,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_only_fails_ends_early() {
         let error = measured(|_| bail!("no")).await.unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("100 operations failed and 0 succeeded"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("100 operations failed and 0 succeeded"), "{error}");
     }
 
     #[test]
@@ -247,20 +220,13 @@ mod tests {
 
     #[test]
     fn the_median_is_taken_of_each_figure() {
-        let runs = [
-            figures(3.0, Some(9.0)),
-            figures(1.0, Some(7.0)),
-            figures(2.0, Some(8.0)),
-        ];
+        let runs = [figures(3.0, Some(9.0)), figures(1.0, Some(7.0)), figures(2.0, Some(8.0))];
         assert_eq!(median(&runs), figures(2.0, Some(8.0)));
         assert_eq!(median(&runs[..2]).throughput, 2.0);
     }
 
     #[test]
     fn a_median_without_cpu_in_every_run_has_none() {
-        assert_eq!(
-            median(&[figures(1.0, Some(1.0)), figures(1.0, None)]).cpu,
-            None
-        );
+        assert_eq!(median(&[figures(1.0, Some(1.0)), figures(1.0, None)]).cpu, None);
     }
 }

@@ -63,20 +63,12 @@ pub struct Row {
 impl Report {
     /// An empty report of this machine, this working directory and the server that the client speaks to.
     pub async fn begin(client: &Client) -> Report {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Report {
             at: now.as_secs(),
             commit: output(
                 "git",
-                &[
-                    "describe",
-                    "--always",
-                    "--dirty",
-                    "--abbrev=12",
-                    "--exclude=*",
-                ],
+                &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             ),
             machine: Machine::this(),
             server: Product::of(client).await,
@@ -109,11 +101,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
     let text = output
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         .unwrap_or_default();
-    if text.is_empty() {
-        "unknown".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 impl Product {
@@ -123,33 +111,18 @@ impl Product {
         struct Version {
             server: Product,
         }
-        match client
-            .get::<Version>("/_matrix/federation/v1/version", &[])
-            .await
-        {
+        match client.get::<Version>("/_matrix/federation/v1/version", &[]).await {
             Ok(version) => version.server,
-            Err(_) => Product {
-                name: "unknown server".to_owned(),
-                version: String::new(),
-            },
+            Err(_) => Product { name: "unknown server".to_owned(), version: String::new() },
         }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            server,
-            machine,
-            commit,
-            ..
-        } = self;
+        let Report { server, machine, commit, .. } = self;
         writeln!(f, "{} {} at commit {commit}", server.name, server.version)?;
-        writeln!(
-            f,
-            "{}, {} cores, {}\n",
-            machine.processor, machine.cores, machine.kernel
-        )?;
+        writeln!(f, "{}, {} cores, {}\n", machine.processor, machine.cores, machine.kernel)?;
         writeln!(
             f,
             "| scenario | operations | op/s | p50 | p95 | p99 | CPU/op | peak memory | disk/op |"
@@ -161,37 +134,12 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures {
-            operations,
-            throughput,
-            p50,
-            p95,
-            p99,
-            cpu,
-        } = &self.figures;
-        write!(
-            f,
-            "| {} | {} × {operations} | {throughput:.0} ",
-            self.scenario, self.runs
-        )?;
-        write!(
-            f,
-            "| {} | {} | {} ",
-            time(*p50 as f64),
-            time(*p95 as f64),
-            time(*p99 as f64)
-        )?;
-        let memory = self
-            .peak_memory
-            .map(|bytes| format!("{:.0} MB", bytes as f64 / 1e6));
+        let Figures { operations, throughput, p50, p95, p99, cpu } = &self.figures;
+        write!(f, "| {} | {} × {operations} | {throughput:.0} ", self.scenario, self.runs)?;
+        write!(f, "| {} | {} | {} ", time(*p50 as f64), time(*p95 as f64), time(*p99 as f64))?;
+        let memory = self.peak_memory.map(|bytes| format!("{:.0} MB", bytes as f64 / 1e6));
         let disk = self.disk.map(|bytes| format!("{bytes:.0} B"));
-        writeln!(
-            f,
-            "| {} | {} | {} |",
-            or_dash(cpu.map(time)),
-            or_dash(memory),
-            or_dash(disk)
-        )
+        writeln!(f, "| {} | {} | {} |", or_dash(cpu.map(time)), or_dash(memory), or_dash(disk))
     }
 }
 
@@ -220,29 +168,12 @@ mod tests {
             p99: 1_200_000,
             cpu,
         };
-        let machine = Machine {
-            processor: "A processor".into(),
-            cores: 2,
-            kernel: "Linux 6".into(),
-        };
-        let row = Row {
-            scenario: "send".into(),
-            runs: 3,
-            figures,
-            peak_memory: None,
-            disk: Some(812.4),
-        };
-        let server = Product {
-            name: "Tertulia".into(),
-            version: "0.1.0".into(),
-        };
-        Report {
-            at: 0,
-            commit: "abc".into(),
-            machine,
-            server,
-            rows: vec![row],
-        }
+        let machine =
+            Machine { processor: "A processor".into(), cores: 2, kernel: "Linux 6".into() };
+        let row =
+            Row { scenario: "send".into(), runs: 3, figures, peak_memory: None, disk: Some(812.4) };
+        let server = Product { name: "Tertulia".into(), version: "0.1.0".into() };
+        Report { at: 0, commit: "abc".into(), machine, server, rows: vec![row] }
     }
 
     #[test]
@@ -268,10 +199,7 @@ mod tests {
 
     #[test]
     fn the_processor_is_called_by_its_name() {
-        assert_eq!(
-            processor("processor\t: 0\nmodel name\t: Fast One\n"),
-            "Fast One"
-        );
+        assert_eq!(processor("processor\t: 0\nmodel name\t: Fast One\n"), "Fast One");
         assert_eq!(processor(""), "unknown");
     }
 

@@ -44,9 +44,7 @@ impl Bench {
             let mut meter = Meter::new(self.process, self.operations, "operations");
             let outcome = scenario.run(&mut meter, self.operations).await;
             // An operation that failed is the better explanation of a check that failed after it.
-            let figures = meter
-                .figures()
-                .and_then(|figures| outcome.map(|()| figures));
+            let figures = meter.figures().and_then(|figures| outcome.map(|()| figures));
             runs.push(figures.with_context(|| format!("run {run} of {}", scenario.name()))?);
         }
         Ok(median(&runs))

@@ -40,9 +40,7 @@ impl Server {
         patience: Duration,
     ) -> Result<(Server, Duration), Error> {
         let started = Instant::now();
-        let mut server = Server {
-            child: command.spawn()?,
-        };
+        let mut server = Server { child: command.spawn()? };
         let client = Client::new(url);
         while started.elapsed() < patience {
             if client.get_bytes("/_matrix/client/versions").await.is_ok() {
@@ -59,9 +57,7 @@ impl Server {
 
     /// Starts `command` and waits for nothing.
     pub fn launch(mut command: Command) -> Result<Server, Error> {
-        Ok(Server {
-            child: command.spawn()?,
-        })
+        Ok(Server { child: command.spawn()? })
     }
 
     /// The number of its process.
@@ -116,13 +112,9 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_ends_at_once_is_reported_as_such() {
         let url = format!("http://127.0.0.1:{}", free_port().unwrap());
-        let error = Server::start(shell("exit 3"), &url, Duration::from_secs(10))
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(error, Error::Ended(status) if status.code() == Some(3)),
-            "{error}"
-        );
+        let error =
+            Server::start(shell("exit 3"), &url, Duration::from_secs(10)).await.unwrap_err();
+        assert!(matches!(error, Error::Ended(status) if status.code() == Some(3)), "{error}");
     }
 
     #[tokio::test]
@@ -143,9 +135,6 @@ mod tests {
 
     #[test]
     fn a_killed_server_is_gone() {
-        Server::launch(shell("exec sleep 60"))
-            .unwrap()
-            .kill()
-            .unwrap();
+        Server::launch(shell("exec sleep 60")).unwrap().kill().unwrap();
     }
 }

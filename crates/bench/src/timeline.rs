@@ -116,9 +116,7 @@ impl Event {
         struct Message {
             body: String,
         }
-        serde_json::from_str(self.content.get())
-            .ok()
-            .map(|message: Message| message.body)
+        serde_json::from_str(self.content.get()).ok().map(|message: Message| message.body)
     }
 }
 

@@ -1,7 +1,8 @@
-//! The project's commands: `cargo xtask run`, `cargo xtask test`.
+//! The project's commands: `cargo xtask run`, `test`, `crash`, `clients`.
 
 mod cargo;
 mod needs;
+mod outside;
 mod progress;
 mod run;
 mod test;
@@ -24,12 +25,18 @@ enum Command {
     Run(run::Run),
     /// Run the tests: everything but crashes, clients, Complement, fuzzing and figures
     Test(test::Test),
+    /// Kill the server under load, again and again, and look for what it promised
+    Crash(outside::Crash),
+    /// Have clients that others published talk through the server, which is killed meanwhile
+    Clients(outside::Clients),
 }
 
 fn main() -> ExitCode {
     let outcome = match parse(env::args()) {
         Command::Run(run) => run.execute(),
         Command::Test(test) => test.execute(),
+        Command::Crash(crash) => crash.execute(),
+        Command::Clients(clients) => clients.execute(),
     };
     outcome.unwrap_or_else(|error| {
         progress::say(&format!("{error:#}"));

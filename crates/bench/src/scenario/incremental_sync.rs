@@ -77,18 +77,9 @@ impl IncrementalSync {
             let rooms = crowd::rooms(&users, shape.rooms).await?;
             let syncs = try_join_all(users.iter().map(|user| user.sync(None, None, 0))).await?;
             let since = syncs.into_iter().map(|update| update.next_batch).collect();
-            groups.push(Group {
-                users,
-                since: RefCell::new(since),
-                rooms,
-            });
+            groups.push(Group { users, since: RefCell::new(since), rooms });
         }
-        Ok(IncrementalSync {
-            news,
-            shape,
-            groups,
-            round: 0,
-        })
+        Ok(IncrementalSync { news, shape, groups, round: 0 })
     }
 
     async fn speak(&self) -> anyhow::Result<Vec<Latest<'_>>> {
@@ -97,10 +88,8 @@ impl IncrementalSync {
 
     async fn sync_all(&self, meter: &Meter, operations: u64, latest: &[Latest<'_>]) {
         let sync = |_, number: u64| {
-            let (group, user) = (
-                number as usize / self.shape.users,
-                number as usize % self.shape.users,
-            );
+            let (group, user) =
+                (number as usize / self.shape.users, number as usize % self.shape.users);
             self.groups[group].sync(user, latest.get(group))
         };
         meter.drive(AT_ONCE, operations, sync).await;
@@ -125,11 +114,7 @@ impl Scenario for IncrementalSync {
                 News::Nothing => Vec::new(),
             };
             // A last round may be shorter; those who were left out would be told two messages in the next run.
-            let count = if self.news == News::Nothing {
-                left.min(round)
-            } else {
-                round
-            };
+            let count = if self.news == News::Nothing { left.min(round) } else { round };
             meter.start()?;
             self.sync_all(meter, count, &latest).await;
             meter.stop()?;
@@ -142,28 +127,18 @@ impl Scenario for IncrementalSync {
 impl Group {
     /// One of them says something in one of their rooms, each in turn.
     async fn speak(&self, round: usize) -> anyhow::Result<Latest<'_>> {
-        let (speaker, room) = (
-            &self.users[round % self.users.len()],
-            &self.rooms[round % self.rooms.len()],
-        );
+        let (speaker, room) =
+            (&self.users[round % self.users.len()], &self.rooms[round % self.rooms.len()]);
         let text = message(&format!("{:.<100}", format!("round {round} ")));
-        let event = speaker
-            .send(room, "m.room.message", &format!("round-{round}"), &text)
-            .await;
-        Ok(Latest {
-            room,
-            event: event.context("sending what the syncs shall tell")?,
-        })
+        let event = speaker.send(room, "m.room.message", &format!("round-{round}"), &text).await;
+        Ok(Latest { room, event: event.context("sending what the syncs shall tell")? })
     }
 
     async fn sync(&self, user: usize, latest: Option<&Latest<'_>>) -> anyhow::Result<()> {
         let since = self.since.borrow()[user].clone();
         let timeout = if latest.is_some() { PATIENCE } else { 0 };
         let update = self.users[user].sync(Some(&since), None, timeout).await?;
-        check(
-            &update,
-            latest.map(|latest| (latest.room, latest.event.as_str())),
-        )?;
+        check(&update, latest.map(|latest| (latest.room, latest.event.as_str())))?;
         self.since.borrow_mut()[user] = update.next_batch;
         Ok(())
     }
@@ -172,20 +147,11 @@ impl Group {
 /// The update tells the expected event and no other.
 fn check(update: &Update, expected: Option<(&str, &str)>) -> anyhow::Result<()> {
     let told = update.rooms.join.iter().flat_map(|(room, news)| {
-        news.timeline
-            .events
-            .iter()
-            .map(|event| (room.as_str(), event.event_id.as_str()))
+        news.timeline.events.iter().map(|event| (room.as_str(), event.event_id.as_str()))
     });
     let told: Vec<_> = told.collect();
-    ensure!(
-        told == Vec::from_iter(expected),
-        "a sync told {told:?} instead of {expected:?}"
-    );
-    ensure!(
-        update.rooms.join.len() == told.len(),
-        "a sync told a room without events"
-    );
+    ensure!(told == Vec::from_iter(expected), "a sync told {told:?} instead of {expected:?}");
+    ensure!(update.rooms.join.len() == told.len(), "a sync told a room without events");
     Ok(())
 }
 
@@ -198,10 +164,8 @@ mod tests {
     fn update(rooms: &[(&str, &[&str])]) -> Update {
         let event = |id: &&str| json!({ "event_id": id, "sender": "@a:x", "type": "m.room.message", "content": {} });
         let room = |events: &[&str]| json!({ "timeline": { "events": events.iter().map(event).collect::<Vec<_>>() } });
-        let join: serde_json::Map<_, _> = rooms
-            .iter()
-            .map(|(id, events)| ((*id).to_owned(), room(events)))
-            .collect();
+        let join: serde_json::Map<_, _> =
+            rooms.iter().map(|(id, events)| ((*id).to_owned(), room(events))).collect();
         serde_json::from_value(json!({ "next_batch": "t", "rooms": { "join": join } })).unwrap()
     }
 

@@ -51,26 +51,16 @@ impl InitialSync {
         );
         let mut users = Vec::new();
         for number in 0..shape.users {
-            let members = bench
-                .recruiter
-                .users(&format!("initial-{number}"), shape.members)
-                .await?;
+            let members =
+                bench.recruiter.users(&format!("initial-{number}"), shape.members).await?;
             let rooms = stream::iter(crowd::rooms(&members, shape.rooms).await?);
             let fill = |room: String| async {
-                let newest = converse(&members, &room, shape.messages)
-                    .await
-                    .context("filling a room")?;
+                let newest =
+                    converse(&members, &room, shape.messages).await.context("filling a room")?;
                 anyhow::Ok((room, newest))
             };
-            let newest = rooms
-                .map(fill)
-                .buffer_unordered(ROOMS_AT_ONCE)
-                .try_collect()
-                .await?;
-            users.push(Subject {
-                account: members[0].clone(),
-                newest,
-            });
+            let newest = rooms.map(fill).buffer_unordered(ROOMS_AT_ONCE).try_collect().await?;
+            users.push(Subject { account: members[0].clone(), newest });
         }
         Ok(InitialSync { shape, users })
     }
@@ -82,21 +72,14 @@ async fn converse(members: &[Account], room: &str, messages: usize) -> anyhow::R
     for number in 0..messages {
         let text = message(&format!("{:.<100}", format!("message {number} ")));
         let speaker = &members[number % members.len()];
-        newest = speaker
-            .send(room, "m.room.message", &format!("{number}"), &text)
-            .await?;
+        newest = speaker.send(room, "m.room.message", &format!("{number}"), &text).await?;
     }
     Ok(newest)
 }
 
 impl Scenario for InitialSync {
     fn name(&self) -> String {
-        let Shape {
-            rooms,
-            members,
-            messages,
-            ..
-        } = self.shape;
+        let Shape { rooms, members, messages, .. } = self.shape;
         format!("initial-sync: {rooms} rooms of {members}, {messages} messages each")
     }
 
@@ -104,9 +87,7 @@ impl Scenario for InitialSync {
         let users = &self.users;
         meter.start()?;
         meter
-            .drive(AT_ONCE, operations, |_, number| {
-                users[number as usize % users.len()].sync()
-            })
+            .drive(AT_ONCE, operations, |_, number| users[number as usize % users.len()].sync())
             .await;
         meter.stop()
     }
@@ -121,22 +102,11 @@ impl Subject {
 /// Every room is there and ends with its newest message.
 fn check(update: &Update, newest: &HashMap<String, String>) -> anyhow::Result<()> {
     let told = update.rooms.join.len();
-    ensure!(
-        told == newest.len(),
-        "a sync told {told} of {} rooms",
-        newest.len()
-    );
+    ensure!(told == newest.len(), "a sync told {told} of {} rooms", newest.len());
     for (room, event) in newest {
-        let news = update
-            .rooms
-            .join
-            .get(room)
-            .with_context(|| format!("{room} was not told"))?;
+        let news = update.rooms.join.get(room).with_context(|| format!("{room} was not told"))?;
         let last = news.timeline.events.last().map(|event| &event.event_id);
-        ensure!(
-            last == Some(event),
-            "{room} ends with {last:?} instead of {event}"
-        );
+        ensure!(last == Some(event), "{room} ends with {last:?} instead of {event}");
     }
     Ok(())
 }

@@ -61,25 +61,16 @@ struct Sent {
 impl Send {
     /// Registers the crowd and joins it to its rooms.
     pub async fn prepare(bench: &Bench, shape: Shape) -> anyhow::Result<Send> {
-        ensure!(
-            shape.senders > 0 && shape.rooms > 0,
-            "somebody has to send, somewhere"
-        );
+        ensure!(shape.senders > 0 && shape.rooms > 0, "somebody has to send, somewhere");
         let members = shape.members.max(shape.senders).max(shape.syncing);
         let users = bench.recruiter.users("send", members).await?;
         let rooms = match shape.rooms {
             1 => vec![crowd::large_room(&users).await?],
             several => crowd::rooms(&users, several).await?,
         };
-        let readers = try_join_all(
-            users
-                .iter()
-                .rev()
-                .take(shape.syncing)
-                .cloned()
-                .map(Reader::arrive),
-        )
-        .await?;
+        let readers =
+            try_join_all(users.iter().rev().take(shape.syncing).cloned().map(Reader::arrive))
+                .await?;
         Ok(Send {
             shape: Shape { members, ..shape },
             senders: users[..shape.senders].to_vec(),
@@ -116,12 +107,7 @@ impl Send {
         text: &str,
     ) -> anyhow::Result<String> {
         Ok(self.senders[sender]
-            .send(
-                &self.rooms[room],
-                "m.room.message",
-                transaction,
-                &message(text),
-            )
+            .send(&self.rooms[room], "m.room.message", transaction, &message(text))
             .await?)
     }
 
@@ -129,15 +115,9 @@ impl Send {
     async fn history(&self, room: &str) -> anyhow::Result<Vec<Heard>> {
         let (mut heard, mut from) = (Vec::new(), None::<String>);
         loop {
-            let page = self.senders[0]
-                .messages(room, from.as_deref(), Towards::Past, 1000)
-                .await?;
+            let page = self.senders[0].messages(room, from.as_deref(), Towards::Past, 1000).await?;
             let before = heard.len();
-            heard.extend(
-                page.chunk
-                    .iter()
-                    .filter_map(|event| Heard::of_run(event, self.runs)),
-            );
+            heard.extend(page.chunk.iter().filter_map(|event| Heard::of_run(event, self.runs)));
             // A page with anything of an earlier time is the last that matters.
             if page.end.is_none() || heard.len() - before < page.chunk.len() {
                 heard.reverse();
@@ -149,10 +129,7 @@ impl Send {
 
     async fn check(&self, sent: &[Sent], received: &[Told]) -> anyhow::Result<()> {
         for (index, room) in self.rooms.iter().enumerate() {
-            let history = self
-                .history(room)
-                .await
-                .with_context(|| format!("reading {room}"))?;
+            let history = self.history(room).await.with_context(|| format!("reading {room}"))?;
             compare(sent.iter().filter(|sent| sent.room == index), &history)
                 .with_context(|| room.clone())?;
             for reader in received {
@@ -169,12 +146,7 @@ impl Send {
 
 impl Scenario for Send {
     fn name(&self) -> String {
-        let Shape {
-            senders,
-            rooms,
-            members,
-            syncing,
-        } = self.shape;
+        let Shape { senders, rooms, members, syncing } = self.shape;
         format!("send: {senders} senders, {rooms} rooms of {members}, {syncing} syncing")
     }
 
@@ -187,10 +159,7 @@ impl Scenario for Send {
             done.send_replace(Some(sent.len()));
             sent
         };
-        let readers = self
-            .readers
-            .iter()
-            .map(|reader| reader.listen(self.runs, count.clone()));
+        let readers = self.readers.iter().map(|reader| reader.listen(self.runs, count.clone()));
         let (sent, received) = join(load, try_join_all(readers)).await;
         meter.stop()?;
         self.check(&sent, &received?).await
@@ -199,14 +168,8 @@ impl Scenario for Send {
 
 impl Reader {
     async fn arrive(account: Account) -> anyhow::Result<Reader> {
-        let update = account
-            .sync(None, Some(READER), 0)
-            .await
-            .context("a reader's first sync")?;
-        Ok(Reader {
-            account,
-            since: RefCell::new(update.next_batch),
-        })
+        let update = account.sync(None, Some(READER), 0).await.context("a reader's first sync")?;
+        Ok(Reader { account, since: RefCell::new(update.next_batch) })
     }
 
     /// Syncs until it has been told as many messages as were sent; by room, in the order they came.
@@ -228,16 +191,10 @@ impl Reader {
                 },
             };
             for (room, news) in &update.rooms.join {
-                ensure!(
-                    !news.timeline.limited,
-                    "a sync was cut short: it lost messages"
-                );
+                ensure!(!news.timeline.limited, "a sync was cut short: it lost messages");
                 told.add(
                     room,
-                    news.timeline
-                        .events
-                        .iter()
-                        .filter_map(|event| Heard::of_run(event, run)),
+                    news.timeline.events.iter().filter_map(|event| Heard::of_run(event, run)),
                 );
             }
         }
@@ -245,10 +202,8 @@ impl Reader {
 
     async fn next(&self) -> anyhow::Result<Update> {
         let since = self.since.borrow().clone();
-        let update = self
-            .account
-            .sync(Some(&since), Some(READER), PATIENCE.as_millis() as u32)
-            .await?;
+        let update =
+            self.account.sync(Some(&since), Some(READER), PATIENCE.as_millis() as u32).await?;
         self.since.replace(update.next_batch.clone());
         Ok(update)
     }
@@ -279,13 +234,8 @@ struct Heard {
 
 impl Heard {
     fn of_run(event: &Event, run: u32) -> Option<Heard> {
-        let text = event
-            .text()
-            .filter(|text| text.starts_with(&format!("run {run} ")))?;
-        Some(Heard {
-            event: event.event_id.clone(),
-            text,
-        })
+        let text = event.text().filter(|text| text.starts_with(&format!("run {run} ")))?;
+        Some(Heard { event: event.event_id.clone(), text })
     }
 
     /// Sender and number, from the text.
@@ -303,9 +253,8 @@ fn text(run: u32, sender: usize, turn: u64) -> String {
 
 /// Every message that was acknowledged is heard once, under its ID, each sender's in their order.
 fn compare<'a>(sent: impl Iterator<Item = &'a Sent>, heard: &[Heard]) -> anyhow::Result<()> {
-    let mut missing: HashMap<&str, &str> = sent
-        .map(|sent| (sent.event.as_str(), sent.text.as_str()))
-        .collect();
+    let mut missing: HashMap<&str, &str> =
+        sent.map(|sent| (sent.event.as_str(), sent.text.as_str())).collect();
     let mut turns = HashMap::new();
     for message in heard {
         let text = missing.remove(message.event.as_str());
@@ -335,10 +284,8 @@ mod tests {
     /// Messages named by sender and turn, as they were sent and as they were heard.
     fn check(sent: &[(usize, u64)], heard: &[(usize, u64)], expected: Result<(), &str>) {
         let event = |sender, turn| format!("${sender}-{turn}");
-        let told = |&(sender, turn): &_| Heard {
-            event: event(sender, turn),
-            text: text(1, sender, turn),
-        };
+        let told =
+            |&(sender, turn): &_| Heard { event: event(sender, turn), text: text(1, sender, turn) };
         let sent = sent.iter().map(|&(sender, turn)| Sent {
             room: 0,
             text: text(1, sender, turn),
@@ -353,16 +300,8 @@ mod tests {
     fn what_was_sent_must_be_heard_once_and_in_order() {
         check(&[(0, 0), (1, 0), (0, 1)], &[(1, 0), (0, 0), (0, 1)], Ok(()));
         check(&[(0, 0), (0, 1)], &[(0, 0)], Err("1 messages are lost"));
-        check(
-            &[(0, 0)],
-            &[(0, 0), (0, 0)],
-            Err("$0-0 came twice or was never sent"),
-        );
-        check(
-            &[(0, 0), (0, 1)],
-            &[(0, 1), (0, 0)],
-            Err("message 0 of sender 0 came late"),
-        );
+        check(&[(0, 0)], &[(0, 0), (0, 0)], Err("$0-0 came twice or was never sent"));
+        check(&[(0, 0), (0, 1)], &[(0, 1), (0, 0)], Err("message 0 of sender 0 came late"));
         check(&[], &[], Ok(()));
     }
 
