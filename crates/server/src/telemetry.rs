@@ -72,9 +72,9 @@ fn parse_level(word: &str) -> Option<LevelFilter> {
     word.parse().ok()
 }
 
-/// Whether a line can hold nothing secret: ours are written with care, those of libraries only from `info` on.
+/// Whether a line can hold nothing secret: ours are written with care, those of libraries only as warnings.
 fn may_be_told(line: &Metadata<'_>) -> bool {
-    line.target().starts_with("tertulia") || *line.level() <= Level::INFO
+    line.target().starts_with("tertulia") || *line.level() <= Level::WARN
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
     fn what_libraries_say_in_detail_is_never_told() {
         let write = || {
             debug!(target: "hyper::proto", "authorization: Bearer secret");
-            info!(target: "hyper::proto", "harmless");
+            tracing::warn!(target: "hyper::proto", "harmless");
         };
         let text = logged(LogFormat::Text, "trace", write);
         assert!(!text.contains("secret") && text.contains("harmless"), "{text}");
