@@ -3,6 +3,8 @@
 //! Each rule is a function from what was read to a list of complaints. Beside the test that the project keeps a rule
 //! stands one that a sample which breaks it is caught.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test, and panics when something is wrong")]
+
 mod arrows;
 mod codes;
 mod crates;

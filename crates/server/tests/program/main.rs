@@ -1,5 +1,7 @@
 //! The program as its operator meets it: started with a file, asked over its ports, sent signals.
 
+#![allow(clippy::unwrap_used, reason = "all of this is a test, and panics when something is wrong")]
+
 mod admin;
 mod commands;
 mod mistakes;
