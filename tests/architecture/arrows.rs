@@ -16,9 +16,9 @@ const FOLDER: &str = "crates/homeserver/src";
 
 /// Each module uses only those in rows above its own.
 const ORDER: &[&[&str]] = &[
-    &["ports"],
     &["error", "settings"],
     &["schema"],
+    &["ports"],
     &["core"],
     &["log"],
     &["server"],
