@@ -24,8 +24,6 @@ use crate::{
 
 /// How far up the relations of an event its thread is looked for.
 const MAX_HOPS: usize = 3;
-/// How many rows are read at once.
-const PAGE: usize = 1_000;
 
 /// Up to where a user has read a room; what is absent stays as it was.
 #[derive(Clone, Debug, Default)]
@@ -201,23 +199,6 @@ pub(crate) struct Receipt {
     pub(crate) event: OwnedEventId,
     pub(crate) ts: u64,
     pub(crate) at: Position,
-}
-
-/// All receipts a user has given in a room, private ones too.
-pub(crate) async fn of_user(view: &View, room: &RoomId, user: &UserId) -> Result<Vec<Receipt>> {
-    let prefix = (room.to_owned(), user.to_owned());
-    let mut receipts = Vec::new();
-    let mut from = Bound::Unbounded;
-    loop {
-        let page =
-            view.scan_from(&RECEIPTS, &prefix, from.as_ref(), Direction::Forward, PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(receipts) };
-        from = Bound::Excluded(last.clone());
-        receipts.extend(page.into_iter().map(|((_, user, kind, thread), row)| {
-            let ReceiptRow { at, event, ts } = row;
-            Receipt { user, kind, thread, event, ts, at }
-        }));
-    }
 }
 
 /// The receipts of a room that were given after a position and that `reader` may be told of: the
