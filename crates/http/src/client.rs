@@ -19,8 +19,8 @@ mod register;
 mod rooms;
 mod session;
 mod state;
-mod typing;
 mod sync;
+mod typing;
 
 use axum::Router;
 use tertulia::Homeserver;

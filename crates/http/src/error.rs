@@ -105,9 +105,7 @@ impl ApiError {
 
     /// The action was repeated too often; it may be tried again after `wait`.
     pub(crate) fn too_many_requests(wait: Duration) -> Self {
-        let mut data = LimitExceededErrorData::new();
-        data.retry_after = Some(RetryAfter::Delay(wait));
-        let kind = ErrorKind::LimitExceeded(data);
+        let kind = limit_exceeded(wait);
         Self::new(StatusCode::TOO_MANY_REQUESTS, kind, "too many requests; wait before the next")
     }
 
@@ -182,65 +180,66 @@ impl ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::NotFound(_) => Self::not_found(&error),
-            Error::Taken(_) => Self::bad_request(ErrorKind::RoomInUse, &error),
-            Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, &error),
-            Error::Invalid(_) => Self::invalid_param(&error),
-            Error::TooLarge => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, &error)
-            }
-            Error::UnsupportedRoomVersion => {
-                Self::bad_request(ErrorKind::UnsupportedRoomVersion, &error)
-            }
-            Error::UnknownToken => {
-                let kind = ErrorKind::UnknownToken(UnknownTokenErrorData::new());
-                Self::new(StatusCode::UNAUTHORIZED, kind, &error)
-            }
-            Error::BodyTooLarge(_) => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, &error)
-            }
-            Error::NotAnObject(_) => Self::bad_json(&error),
-            Error::SetByServer(_) => {
-                Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorKind::BadJson, &error)
-            }
-            Error::TooMany(_) => Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, &error),
-            Error::PushRule(_) | Error::NoThumbnail => {
-                Self::bad_request(ErrorKind::Unknown, &error)
-            }
-            Error::AliasInUse(_) => Self::new(StatusCode::CONFLICT, ErrorKind::Unknown, &error),
-            Error::RoomInUse(_) => Self::bad_request(ErrorKind::RoomInUse, &error),
-            Error::BadAlias(_) => Self::bad_request(ErrorKind::BadAlias, &error),
-            Error::InvalidUserName(_) => Self::bad_request(ErrorKind::InvalidUsername, &error),
-            Error::UserNameTaken => Self::bad_request(ErrorKind::UserInUse, &error),
-            Error::WeakPassword(_) => Self::bad_request(ErrorKind::WeakPassword, &error),
-            Error::UnknownLoginType => Self::bad_request(ErrorKind::Unknown, &error),
-            Error::ProfileTooLarge => Self::bad_request(ErrorKind::ProfileTooLarge, &error),
-            Error::ProfileFieldTooLong => Self::bad_request(ErrorKind::KeyTooLarge, &error),
-            Error::RegistrationClosed | Error::WrongPassword => {
-                Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, &error)
-            }
-            Error::Deactivated => {
-                Self::new(StatusCode::FORBIDDEN, ErrorKind::UserDeactivated, &error)
-            }
-            Error::NoGuests => {
-                Self::new(StatusCode::FORBIDDEN, ErrorKind::GuestAccessForbidden, &error)
-            }
-            Error::Busy => Self::too_many_requests(Duration::from_secs(1)),
-            Error::InRoom => Self::bad_request(ErrorKind::Unknown, &error),
-            Error::Refused(reason) => match reason {
-                AppendError::Malformed(Malformed::TooLarge(_)) => {
-                    Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, reason)
-                }
-                AppendError::Malformed(_) => Self::bad_json(reason),
-                AppendError::Rejected(_) => {
-                    Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, reason)
-                }
-                _ => Self::internal(error),
-            },
-            _ => Self::internal(error),
+        match code(&error) {
+            Some((status, kind)) => Self::new(status, kind, &error),
+            None => Self::internal(error),
         }
     }
+}
+
+/// The status and the code of what a client did wrong; none for what the server failed at.
+fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
+    use ErrorKind as Kind;
+    use StatusCode as Status;
+    Some(match error {
+        Error::NotFound(_) => (Status::NOT_FOUND, Kind::NotFound),
+        Error::Forbidden(_) | Error::TooMany(_) => (Status::FORBIDDEN, Kind::Forbidden),
+        Error::Invalid(_) => (Status::BAD_REQUEST, Kind::InvalidParam),
+        Error::NotAnObject(_) => (Status::BAD_REQUEST, Kind::BadJson),
+        Error::TooLarge | Error::BodyTooLarge(_) => (Status::PAYLOAD_TOO_LARGE, Kind::TooLarge),
+        Error::Busy => (Status::TOO_MANY_REQUESTS, limit_exceeded(Duration::from_secs(1))),
+        Error::Refused(refusal) => return code_of_refusal(refusal),
+
+        Error::UnknownToken => {
+            (Status::UNAUTHORIZED, Kind::UnknownToken(UnknownTokenErrorData::new()))
+        }
+        Error::RegistrationClosed | Error::WrongPassword => (Status::FORBIDDEN, Kind::Forbidden),
+        Error::Deactivated => (Status::FORBIDDEN, Kind::UserDeactivated),
+        Error::NoGuests => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
+        Error::UserNameTaken => (Status::BAD_REQUEST, Kind::UserInUse),
+        Error::InvalidUserName(_) => (Status::BAD_REQUEST, Kind::InvalidUsername),
+        Error::WeakPassword(_) => (Status::BAD_REQUEST, Kind::WeakPassword),
+        Error::ProfileTooLarge => (Status::BAD_REQUEST, Kind::ProfileTooLarge),
+        Error::ProfileFieldTooLong => (Status::BAD_REQUEST, Kind::KeyTooLarge),
+        Error::UnknownLoginType => (Status::BAD_REQUEST, Kind::Unknown),
+
+        Error::UnsupportedRoomVersion => (Status::BAD_REQUEST, Kind::UnsupportedRoomVersion),
+        Error::Taken(_) | Error::RoomInUse(_) => (Status::BAD_REQUEST, Kind::RoomInUse),
+        Error::AliasInUse(_) => (Status::CONFLICT, Kind::Unknown),
+        Error::BadAlias(_) => (Status::BAD_REQUEST, Kind::BadAlias),
+        Error::InRoom => (Status::BAD_REQUEST, Kind::Unknown),
+
+        Error::SetByServer(_) => (Status::METHOD_NOT_ALLOWED, Kind::BadJson),
+        Error::PushRule(_) | Error::NoThumbnail => (Status::BAD_REQUEST, Kind::Unknown),
+        _ => return None,
+    })
+}
+
+fn code_of_refusal(refusal: &AppendError) -> Option<(StatusCode, ErrorKind)> {
+    match refusal {
+        AppendError::Rejected(_) => Some((StatusCode::FORBIDDEN, ErrorKind::Forbidden)),
+        AppendError::Malformed(Malformed::TooLarge(_)) => {
+            Some((StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge))
+        }
+        AppendError::Malformed(_) => Some((StatusCode::BAD_REQUEST, ErrorKind::BadJson)),
+        _ => None,
+    }
+}
+
+fn limit_exceeded(wait: Duration) -> ErrorKind {
+    let mut data = LimitExceededErrorData::new();
+    data.retry_after = Some(RetryAfter::Delay(wait));
+    ErrorKind::LimitExceeded(data)
 }
 
 impl IntoResponse for ApiError {
@@ -273,3 +272,6 @@ pub(crate) async fn unknown_path() -> ApiError {
 pub(crate) async fn wrong_method() -> ApiError {
     wrong_method_of("this endpoint does not have that method")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! All errors as clients see them, in one list.
+
+use http::header::CONTENT_TYPE;
+use http_body_util::BodyExt as _;
+use ruma::api::client::uiaa::{AuthFlow, AuthType};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Status and body of an error.
+async fn shown(error: impl Into<ApiError>) -> (u16, Value) {
+    let response = error.into().into_response();
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+async fn check(error: impl Into<ApiError>, status: u16, code: &str, message: &str) {
+    let expected = (status, json!({ "errcode": code, "error": message }));
+    assert_eq!(shown(error).await, expected);
+}
+
+#[tokio::test]
+async fn what_a_client_does_wrong_has_its_status_code_and_words() {
+    for (error, status, code, message) in [
+        (Error::NotFound("room"), 404, "M_NOT_FOUND", "there is no such room"),
+        (Error::Forbidden("x".into()), 403, "M_FORBIDDEN", "not allowed: x"),
+        (Error::TooMany("tags"), 403, "M_FORBIDDEN", "there are too many tags"),
+        (Error::Invalid("the name"), 400, "M_INVALID_PARAM", "the name is not valid"),
+        (Error::NotAnObject("tag"), 400, "M_BAD_JSON", "the tag must be a JSON object"),
+        (Error::TooLarge, 413, "M_TOO_LARGE", "the event is too large"),
+        (Error::BodyTooLarge("filter"), 413, "M_TOO_LARGE", "the filter is too large"),
+        (Error::UnknownToken, 401, "M_UNKNOWN_TOKEN", "the access token is unknown"),
+        (Error::RegistrationClosed, 403, "M_FORBIDDEN", "this server does not let people register"),
+        (Error::WrongPassword, 403, "M_FORBIDDEN", "the user name or the password is wrong"),
+        (Error::Deactivated, 403, "M_USER_DEACTIVATED", "the account was closed"),
+        (Error::NoGuests, 403, "M_GUEST_ACCESS_FORBIDDEN", "this server has no guests"),
+        (Error::UserNameTaken, 400, "M_USER_IN_USE", "the user name is taken"),
+        (Error::InvalidUserName("is empty"), 400, "M_INVALID_USERNAME", "the user name is empty"),
+        (Error::WeakPassword("is empty"), 400, "M_WEAK_PASSWORD", "the password is empty"),
+        (Error::ProfileTooLarge, 400, "M_PROFILE_TOO_LARGE", "a profile may have 64 KiB"),
+        (
+            Error::ProfileFieldTooLong,
+            400,
+            "M_KEY_TOO_LARGE",
+            "the name of a profile field may have 255 bytes",
+        ),
+        (Error::UnknownLoginType, 400, "M_UNKNOWN", "one cannot log in here in this way"),
+        (
+            Error::UnsupportedRoomVersion,
+            400,
+            "M_UNSUPPORTED_ROOM_VERSION",
+            "the room version is not supported",
+        ),
+        (Error::Taken("room ID"), 400, "M_ROOM_IN_USE", "the room ID is taken"),
+        (
+            Error::RoomInUse("#a:b".into()),
+            400,
+            "M_ROOM_IN_USE",
+            "the room alias #a:b stands for another room",
+        ),
+        (Error::AliasInUse("#a:b".into()), 409, "M_UNKNOWN", "the room alias #a:b exists already"),
+        (
+            Error::BadAlias("#a:b".into()),
+            400,
+            "M_BAD_ALIAS",
+            "the alias #a:b does not stand for this room",
+        ),
+        (Error::InRoom, 400, "M_UNKNOWN", "you are still in the room; leave it first"),
+        (
+            Error::SetByServer("m.fully_read".into()),
+            405,
+            "M_BAD_JSON",
+            "m.fully_read cannot be set as account data",
+        ),
+        (Error::PushRule("x".into()), 400, "M_UNKNOWN", "the push rule cannot be changed so: x"),
+        (Error::NoThumbnail, 400, "M_UNKNOWN", "the server cannot make a thumbnail of this file"),
+    ] {
+        check(error, status, code, message).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_room_refuses_says_why() {
+    let too_large = AppendError::Malformed(Malformed::TooLarge(70_000));
+    assert_eq!(shown(Error::Refused(too_large)).await.1["errcode"], "M_TOO_LARGE");
+    let fraction = || AppendError::Malformed(Malformed::Json("1.5".to_owned()));
+    let message = "not canonical JSON: 1.5";
+    check(Error::Refused(fraction()), 400, "M_BAD_JSON", message).await;
+    check(ApiError::of_new_room(Error::Refused(fraction())), 400, "M_BAD_JSON", message).await;
+}
+
+#[tokio::test]
+async fn what_the_server_fails_at_is_told_to_its_log_only() {
+    for error in [
+        Error::CorruptEvent("$secret".to_owned()),
+        Error::CorruptRoom("!secret".to_owned()),
+        Error::OtherServer("secret.example".to_owned()),
+        Error::Media(std::io::Error::other("/secret/path")),
+        Error::Refused(AppendError::Foreign("@secret:x".try_into().unwrap())),
+    ] {
+        check(error, 500, "M_UNKNOWN", "internal error").await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_request_gets_wrong_has_its_status_code_and_words() {
+    for (error, status, code, message) in [
+        (ApiError::missing_token("none"), 401, "M_MISSING_TOKEN", "none"),
+        (ApiError::body_too_large(9), 413, "M_TOO_LARGE", "the body is larger than 9 bytes"),
+        (ApiError::not_json("x"), 400, "M_NOT_JSON", "x"),
+        (ApiError::bad_json("x"), 400, "M_BAD_JSON", "x"),
+        (ApiError::invalid_param("x"), 400, "M_INVALID_PARAM", "x"),
+        (ApiError::missing_param("x"), 400, "M_MISSING_PARAM", "missing `x`"),
+        (ApiError::interrupted("x"), 400, "M_UNKNOWN", "x"),
+        (ApiError::not_found("x"), 404, "M_NOT_FOUND", "x"),
+        (ApiError::unrecognized("x"), 404, "M_UNRECOGNIZED", "x"),
+        (unknown_path().await, 404, "M_UNRECOGNIZED", "there is no such endpoint"),
+        (wrong_method().await, 405, "M_UNRECOGNIZED", "this endpoint does not have that method"),
+        (
+            ApiError::third_parties_unsupported(),
+            403,
+            "M_THREEPID_DENIED",
+            "this server does not invite by e-mail address or telephone number",
+        ),
+    ] {
+        check(error, status, code, message).await;
+    }
+}
+
+#[tokio::test]
+async fn one_who_must_wait_is_told_how_long_in_both_units() {
+    for (wait, header) in [(1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (60_000, "60")] {
+        let error = ApiError::too_many_requests(Duration::from_millis(wait));
+        let response = error.into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], header, "{wait}");
+        let error = ApiError::too_many_requests(Duration::from_millis(wait));
+        let (status, body) = shown(error).await;
+        assert_eq!((status, &body["errcode"]), (429, &json!("M_LIMIT_EXCEEDED")));
+        assert_eq!(body["retry_after_ms"], wait);
+    }
+    let (status, body) = shown(Error::Busy).await;
+    assert_eq!((status, &body["retry_after_ms"]), (429, &json!(1_000)));
+}
+
+#[tokio::test]
+async fn more_to_prove_is_told_as_flows() {
+    let mut flows = UiaaInfo::new(vec![AuthFlow::new(vec![AuthType::Dummy])]);
+    flows.session = Some("s".to_owned());
+    let expected = json!({ "flows": [{ "stages": ["m.login.dummy"] }], "session": "s" });
+    assert_eq!(shown(ApiError::interactive(&flows)).await, (401, expected));
+    let (status, body) = shown(ApiError::unproved(flows, Some("wrong"))).await;
+    assert_eq!(status, 401);
+    assert_eq!((&body["errcode"], &body["error"]), (&json!("M_FORBIDDEN"), &json!("wrong")));
+    assert_eq!(body["session"], "s");
+}
