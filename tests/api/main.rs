@@ -4,6 +4,7 @@ mod account;
 mod account_data;
 mod admin;
 mod capabilities;
+mod connections;
 mod device;
 mod directory;
 mod discovery;

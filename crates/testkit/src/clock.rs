@@ -33,6 +33,24 @@ struct Sleeper {
     wake: oneshot::Sender<()>,
 }
 
+impl Face {
+    /// Forgets those who gave up waiting, and tells how many sleep.
+    fn count(&mut self) -> usize {
+        self.sleepers.retain(|sleeper| !sleeper.wake.is_closed());
+        self.sleepers.len()
+    }
+}
+
+/// Tells those who wait for it that a sleep is over, or was given up.
+struct Asleep(Arc<Shared>);
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        let asleep = self.0.face.lock().count();
+        self.0.sleepers.send_replace(asleep);
+    }
+}
+
 impl Default for DrivenClock {
     /// It is the first second of 2026.
     fn default() -> Self {
@@ -60,6 +78,13 @@ impl DrivenClock {
         }
     }
 
+    /// Ends as soon as nobody sleeps: all were woken, or gave up.
+    pub async fn awake(&self) {
+        let mut sleepers = self.shared.sleepers.subscribe();
+        let nobody = sleepers.wait_for(|asleep| *asleep == 0).await;
+        nobody.expect("the clock holds the sender");
+    }
+
     /// Ends as soon as at least `count` sleep: what a test waits for before it moves the clock.
     pub async fn sleepers(&self, count: usize) {
         let mut sleepers = self.shared.sleepers.subscribe();
@@ -76,15 +101,16 @@ impl Clock for DrivenClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let (wake, woken) = oneshot::channel();
         let shared = self.shared.clone();
         Box::pin(async move {
+            let (wake, woken) = oneshot::channel();
+            // Outlives the wait for `woken`, so that one who gives up is not counted any more.
+            let _asleep = Asleep(shared.clone());
             {
                 let mut face = shared.face.lock();
                 let until = face.now.saturating_add(duration);
-                face.sleepers.retain(|sleeper| !sleeper.wake.is_closed());
                 face.sleepers.push(Sleeper { until, wake });
-                shared.sleepers.send_replace(face.sleepers.len());
+                shared.sleepers.send_replace(face.count());
             }
             woken.await.expect("the clock wakes whom it lets go");
         })
@@ -117,6 +143,7 @@ mod tests {
         clock.sleepers(1).await;
         sleeper.abort();
         sleeper.await.unwrap_err();
+        clock.awake().await;
         tokio::spawn(clock.sleep(Duration::from_secs(1)));
         clock.sleepers(1).await;
         assert_eq!(clock.shared.face.lock().sleepers.len(), 1);
