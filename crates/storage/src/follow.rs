@@ -20,8 +20,10 @@ use crate::{
 pub trait Follower: Send + Sync + 'static {
     /// Names the cursor. Never give a name to another follower.
     const NAME: &'static str;
-    /// The log that it follows.
-    const LOG: Table<(Position,), Self::Entry>;
+    /// The log that it follows: entries by shard and position.
+    const LOG: Table<(u16, Position), Self::Entry>;
+    /// The shard of the log that it follows. An embedded store has one.
+    const SHARD: u16 = 0;
     /// The most entries of a page; choose it so that one commit bears what is written about them.
     const PAGE: usize = 100;
     /// Where it begins when it is first run.
@@ -109,19 +111,19 @@ impl Store {
             (None, Start::Beginning) => Position::ZERO,
             (None, Start::Now) => view.settled(),
         };
-        let (after, settled) = ((from,), (view.settled(),));
+        let (after, settled) = ((F::SHARD, from), (F::SHARD, view.settled()));
         let (start, end) = (Bound::Excluded(&after), Bound::Included(&settled));
         let page = view.range(&F::LOG, start, end, Direction::Forward, F::PAGE).await?;
         // A log may have fewer rows than positions: behind the last of them nothing is missed.
         let to = match page.last() {
-            Some(((last,), _)) if page.len() >= F::PAGE => *last,
+            Some(((_, last), _)) if page.len() >= F::PAGE => *last,
             _ => view.settled(),
         };
         if stored == Some(to) {
             return Ok(false);
         }
         let found_any = !page.is_empty();
-        let page = page.into_iter().map(|((position,), entry)| (position, entry)).collect();
+        let page = page.into_iter().map(|((_, position), entry)| (position, entry)).collect();
         let work = follower.handle(&view, page).await?;
         self.write(Advance { follower: follower.clone(), work, stored, to }).await?;
         Ok(found_any)

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Subject,
-    fixture::{COUNT, LOG, Step, count, key, open, open_failing, reopen, script},
+    fixture::{COUNT, LOG, SHARD, Step, count, key, open, open_failing, reopen, script},
 };
 use crate::{Error, Follower, Position, Result, Start, Store, Table, Tx, View, testing::Fault};
 
@@ -20,7 +20,8 @@ impl Counter {
 
 impl Follower for Counter {
     const NAME: &'static str = "counter";
-    const LOG: Table<(Position,), (String,)> = LOG;
+    const LOG: Table<(u16, Position), (String,)> = LOG;
+    const SHARD: u16 = SHARD;
     const PAGE: usize = 4;
 
     type Entry = (String,);
@@ -89,7 +90,8 @@ struct Latecomer(Counter);
 
 impl Follower for Latecomer {
     const NAME: &'static str = "latecomer";
-    const LOG: Table<(Position,), (String,)> = LOG;
+    const LOG: Table<(u16, Position), (String,)> = LOG;
+    const SHARD: u16 = SHARD;
     const START: Start = Start::Now;
 
     type Entry = (String,);

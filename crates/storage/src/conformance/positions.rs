@@ -11,7 +11,7 @@ use crate::{Direction, Position, Store, Topic};
 async fn logged(store: &Store) -> Vec<u64> {
     let rows =
         store.view().await.unwrap().scan(&LOG, &(), Direction::Forward, usize::MAX).await.unwrap();
-    rows.into_iter().map(|((position,), _)| position.get()).collect()
+    rows.into_iter().map(|((_, position), _)| position.get()).collect()
 }
 
 /// Positions count from 1 without a gap, whichever lanes take them.
@@ -89,7 +89,7 @@ pub async fn a_view_tells_of_nothing_beyond_what_is_settled(subject: &impl Subje
             store.write(script(["a", "b"][n % 2], [Step::Log("x")])).await.unwrap();
             let view = store.view().await.unwrap();
             let rows = view.scan(&LOG, &(), Direction::Forward, usize::MAX).await.unwrap();
-            let newest = rows.last().map(|((position,), _)| *position);
+            let newest = rows.last().map(|((_, position), _)| *position);
             assert_eq!(newest, Some(view.settled()));
             assert_eq!(rows.len() as u64, view.settled().get());
             assert!(store.settled() >= view.settled());
