@@ -10,6 +10,7 @@ mod devices;
 mod directory;
 mod error;
 mod events;
+mod followers;
 mod log;
 mod media;
 mod ports;

@@ -33,6 +33,11 @@ pub(crate) fn device_topic(user: &UserId, device: &DeviceId) -> Topic {
     Topic::of("device", &format!("{user} {device}"))
 }
 
+/// What users do outside of rooms that rooms have to show.
+pub(crate) fn people_topic() -> Topic {
+    Topic::of("people", "")
+}
+
 fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
     let (first, second) = match entry {
         Entry::Event { room, member, .. } => {
@@ -40,10 +45,10 @@ fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
         }
         Entry::Receipt { user, private: true, .. } => (user_topic(user), None),
         Entry::Receipt { room, .. } => (room_topic(room), None),
-        Entry::AccountData { user, .. }
-        | Entry::Profile { user }
-        | Entry::Deactivated { user }
-        | Entry::Forgotten { user, .. } => (user_topic(user), None),
+        Entry::Profile { user } | Entry::Deactivated { user } => {
+            (user_topic(user), Some(people_topic()))
+        }
+        Entry::AccountData { user, .. } | Entry::Forgotten { user, .. } => (user_topic(user), None),
     };
     std::iter::once(first).chain(second)
 }

@@ -18,7 +18,7 @@ use ruma::{OwnedRoomId, RoomId, UserId};
 
 use crate::core::{Core, User};
 
-use face::Face;
+pub(crate) use face::Face;
 pub use page::{Context, MessagesQuery, Page};
 pub use read::{JoinedMember, MembersQuery};
 pub use send::Transaction;

@@ -137,7 +137,9 @@ impl Builder {
             stop: CancellationToken::new(),
             locals: Locals::default(),
         };
-        Ok(Homeserver { core: Arc::new(core) })
+        let server = Homeserver { core: Arc::new(core) };
+        server.follow_log();
+        Ok(server)
     }
 }
 

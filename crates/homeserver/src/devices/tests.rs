@@ -157,15 +157,15 @@ async fn when_a_device_was_last_seen_outlives_memory() {
     let server = server_with_alice().await;
     let (session, _) = log_in(&server, "PHONE").await;
     session.seen_from("192.0.2.1".parse().unwrap());
-    server.core.tasks.close();
-    server.core.tasks.wait().await;
     let key = (session.id().to_owned(), session.device().to_owned());
-    let view = server.core.store.view().await.unwrap();
-    let written = view.get(&LAST_SEEN, &key).await.unwrap().unwrap();
-    assert_eq!(written.from, "192.0.2.1");
+    let store = &server.core.store;
+    let read = async || store.view().await.unwrap().get(&LAST_SEEN, &key).await.unwrap();
+    while read().await.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(read().await.unwrap().from, "192.0.2.1");
     session.logout().await.unwrap();
-    let view = server.core.store.view().await.unwrap();
-    assert_eq!(view.get(&LAST_SEEN, &key).await.unwrap(), None);
+    assert_eq!(read().await, None);
 }
 
 #[tokio::test]
