@@ -36,13 +36,12 @@ pub use error::{Error, Result};
 pub use events::{Admitted, ClientEvent, EventFilter, RoomIdShown, TimelineToken, Unsigned};
 pub use media::{Label, Media, Upload};
 pub use ports::{
-    Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock,
-    SystemRandom,
+    Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock, SystemRandom,
 };
 pub use receipts::ReadMarks;
 pub use rooms::{Context, JoinedMember, MembersQuery, MessagesQuery, Page, Room, Transaction};
 pub use schema::{BlobId, MembershipKind};
 pub use server::Builder;
 pub use settings::{PasswordCost, Registration, Secret, Settings};
-pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset};
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
+pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset};

@@ -8,7 +8,8 @@ use crate::{Error, schema::Ordinal};
 
 /// A place between two events of a room's timeline: right before `ordinal`.
 ///
-/// It reads `t{stretch}_{position}` for live events and `t{stretch}_-{n}` for older ones.
+/// It reads `t{stretch}_{position}` for live events and `t{stretch}_-{n}` for older ones. Clients may
+/// also name the place up to which they have synced, by the `next_batch` of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimelineToken {
     /// The server's presence in the room.
@@ -17,7 +18,24 @@ pub struct TimelineToken {
     pub ordinal: Ordinal,
 }
 
+/// Stands for the room's present stretch, where a token does not name one.
+const PRESENT: u32 = u32::MAX;
+
 impl TimelineToken {
+    /// The place, in the room whose present stretch is `stretch`.
+    #[must_use]
+    pub(crate) fn in_stretch(self, stretch: u32) -> Self {
+        let stretch = if self.stretch == PRESENT { stretch } else { self.stretch };
+        Self { stretch, ..self }
+    }
+
+    /// The place behind everything that a sync has told, by its token.
+    fn after_sync(text: &str) -> Option<Self> {
+        let (_, rest) = text.strip_prefix("s1_")?.split_once('.')?;
+        let (position, _) = rest.split_once('_')?;
+        Some(Self::after(PRESENT, Ordinal::Live(Position::new(number(position)?))))
+    }
+
     /// The place right before `ordinal`.
     pub fn before(stretch: u32, ordinal: Ordinal) -> Self {
         Self { stretch, ordinal }
@@ -55,7 +73,7 @@ impl FromStr for TimelineToken {
             };
             Some(Self { stretch: u32::try_from(number(stretch)?).ok()?, ordinal })
         };
-        parse().ok_or(Error::Invalid("the pagination token"))
+        parse().or_else(|| Self::after_sync(text)).ok_or(Error::Invalid("the pagination token"))
     }
 }
 
@@ -89,6 +107,15 @@ mod tests {
             check(wrong, None);
         }
         check("t0_9223372036854775808", None);
+    }
+
+    #[test]
+    fn what_a_sync_told_up_to_is_a_place_in_the_present_stretch() {
+        let token: TimelineToken = "s1_0.8_0_5027796069690600489.0".parse().unwrap();
+        let place = TimelineToken::before(2, Ordinal::Live(Position::new(9)));
+        assert_eq!(token.in_stretch(2), place);
+        assert_eq!(place.in_stretch(7), place);
+        assert!("s1_0.x_0_1.0".parse::<TimelineToken>().is_err());
     }
 
     #[test]

@@ -53,9 +53,8 @@ impl User {
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<Room> {
         let rules = room.version.rules().ok_or(Error::UnsupportedRoomVersion)?;
-        let mut drafts = tertulia_protocol::create(room)
-            .map_err(|_| Error::UnsupportedRoomVersion)?
-            .into_iter();
+        let mut drafts =
+            tertulia_protocol::create(room).map_err(|_| Error::UnsupportedRoomVersion)?.into_iter();
         let first = drafts.next().expect("a room begins with its create event");
         let create = build_create(&self.core, &rules, first, now)?;
         let head = first_head(&create, room.version.as_str(), rules);

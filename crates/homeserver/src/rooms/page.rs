@@ -75,7 +75,10 @@ impl Room {
     pub async fn messages(&self, query: &MessagesQuery) -> Result<Page> {
         let open = self.open().await?;
         let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
-        let start = query.from.unwrap_or_else(|| first_token(&open, query.towards));
+        let start = match query.from {
+            Some(from) => from.in_stretch(open.head.row.stretch),
+            None => first_token(&open, query.towards),
+        };
         let mut reading = Reading { open: &open, sight: &sight, query, at: start, left: ROWS_MOST };
         let limit = query.limit.min(PAGE_MOST);
         let mut events = Vec::new();
@@ -240,7 +243,8 @@ impl Reading<'_> {
         if ordinal.position().is_some_and(|position| position > self.open.view.settled()) {
             return false;
         }
-        let Some(to) = self.query.to.filter(|to| to.stretch == self.at.stretch) else {
+        let to = self.query.to.map(|to| to.in_stretch(self.open.head.row.stretch));
+        let Some(to) = to.filter(|to| to.stretch == self.at.stretch) else {
             return true;
         };
         match self.query.towards {
