@@ -24,4 +24,5 @@ mod rooms;
 mod secrets;
 mod session;
 mod state;
+mod sync;
 mod typing;

@@ -25,6 +25,7 @@ mod room;
 mod section;
 mod show;
 mod state;
+mod stays;
 mod stripped;
 mod summary;
 #[cfg(test)]

@@ -44,6 +44,6 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(rooms::routes())
         .merge(session::routes())
         .merge(state::routes())
-        .merge(typing::routes())
         .merge(sync::routes())
+        .merge(typing::routes())
 }

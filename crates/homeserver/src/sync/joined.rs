@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Of how many users the list is kept.
-const CAPACITY: usize = 10_000;
+const CAPACITY: usize = 2_000;
 
 /// The lists of the users who synced last.
 pub(super) struct JoinedLists {

@@ -11,7 +11,7 @@ use super::{
     reading::{Part, Reading, StateFor},
     show,
     state::{self, Changes, Told},
-    summary,
+    stays, summary,
     timeline::{self, Window},
 };
 use crate::{
@@ -70,10 +70,10 @@ pub(super) async fn delta(reading: &Reading<'_>, part: &Part<'_>) -> Result<Delt
     let changes = state::changes(reading, part, &window).await?;
     let timeline = fitting(reading, &mut window, &changes);
     let summary = match part.span.end {
-        None => summary::changed(reading, part, &changes).await?,
+        None => summary::changed(reading, part, &window, &changes).await?,
         Some(_) => None,
     };
-    let members = needed_members(reading, part, &timeline, summary.as_ref());
+    let members = needed_members(reading, part, &timeline, summary.as_ref()).await?;
     let told = state::told(reading, part, &changes, &timeline, &members).await?;
     let state = in_mode(reading, show::state(reading, part, told).await?);
     let (limited, prev_batch) = (window.limited, window.prev_batch(part).to_string());
@@ -106,18 +106,22 @@ fn in_mode(reading: &Reading<'_>, events: Vec<Shown>) -> State {
 }
 
 /// The members without whom a client that loads members lazily cannot show what it is told:
-/// senders, heroes, and the user on coming in.
-fn needed_members(
+/// senders, heroes, and where the room is told in full, the user, and whom it may know otherwise.
+async fn needed_members(
     reading: &Reading<'_>,
     part: &Part<'_>,
     timeline: &rules::Timeline<Ordinal>,
     summary: Option<&Summary>,
-) -> BTreeSet<OwnedUserId> {
+) -> Result<BTreeSet<OwnedUserId>> {
+    let mut needed = BTreeSet::new();
     if reading.query.filter.members == Members::All {
-        return BTreeSet::new();
+        return Ok(needed);
     }
-    let senders = timeline.events.iter().map(|(_, event)| event.sender().to_owned());
-    let heroes = summary.and_then(|summary| summary.heroes.clone()).unwrap_or_default();
-    let me = part.span.state_after.is_none().then(|| reading.me().to_owned());
-    senders.chain(heroes).chain(me).collect()
+    needed.extend(timeline.events.iter().map(|(_, event)| event.sender().to_owned()));
+    needed.extend(summary.and_then(|summary| summary.heroes.clone()).unwrap_or_default());
+    if part.span.state_after.is_none() {
+        needed.insert(reading.me().to_owned());
+        needed.extend(stays::changed_members(reading, part).await?);
+    }
+    Ok(needed)
 }

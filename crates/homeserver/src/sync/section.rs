@@ -26,7 +26,7 @@ pub(crate) enum Section {
     Knocked,
     /// As one the user was in, until the end of the span.
     Left(Span),
-    /// As one the user was never in: only how the invite or knock ended.
+    /// As one the user was never in, or has forgotten: only how it ended.
     Declined,
 }
 
@@ -55,9 +55,13 @@ pub(crate) fn section(membership: &Membership, asked: Asked) -> Option<Section> 
         }
         MembershipKind::Invite => new.then_some(Section::Invited),
         MembershipKind::Knock => new.then_some(Section::Knocked),
+        MembershipKind::Leave | MembershipKind::Ban if membership.forgotten => {
+            // A client that knows the room has to hear that it is gone, and no more.
+            (new && asked.since.is_some()).then_some(Section::Declined)
+        }
         MembershipKind::Leave | MembershipKind::Ban => {
             let told = asked.since.is_some() || asked.include_leave;
-            (new && told && !membership.forgotten).then(|| left(membership, asked))
+            (new && told).then(|| left(membership, asked))
         }
     }
 }
@@ -181,10 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_rooms_are_never_told() {
+    fn of_a_forgotten_room_only_the_end_is_told_to_those_who_may_know_it() {
         let mut gone = membership(MembershipKind::Leave, 20, Some((10, Some(20))));
         gone.forgotten = true;
-        check(&gone, since(15), ("", None, None));
+        check(&gone, since(15), ("declined", None, None));
+        check(&gone, since(20), ("", None, None));
         check(&gone, Asked { include_leave: true, ..INITIAL }, ("", None, None));
     }
 

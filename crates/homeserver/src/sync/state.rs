@@ -23,7 +23,7 @@ use crate::{
 /// How many rows are read in one go.
 const PAGE: usize = 500;
 
-const MEMBER: &str = "m.room.member";
+pub(super) const MEMBER: &str = "m.room.member";
 
 /// The changes of a room's state that matter for an answer, oldest first.
 pub(super) type Changes = Vec<Change<Ordinal>>;
@@ -73,7 +73,8 @@ fn may_follow(newest: Position, from: Bound<Position>) -> bool {
     }
 }
 
-async fn read_changes(
+/// The changes from a position on, up to the end of `part`.
+pub(super) async fn read_changes(
     reading: &Reading<'_>,
     part: &Part<'_>,
     from: Bound<Position>,

@@ -11,6 +11,7 @@ use super::{
     answer::Summary,
     reading::{Part, Reading},
     state::Changes,
+    timeline::Window,
 };
 use crate::{
     Result,
@@ -26,13 +27,15 @@ const CANDIDATES: usize = 50;
 pub(super) async fn changed(
     reading: &Reading<'_>,
     part: &Part<'_>,
+    window: &Window,
     changes: &Changes,
 ) -> Result<Option<Summary>> {
     let matters = |kind: &StateEventType| {
         use StateEventType::{RoomCanonicalAlias, RoomMember, RoomName};
         matches!(kind, RoomMember | RoomName | RoomCanonicalAlias)
     };
-    let known = part.span.state_after.is_some();
+    // A redaction can take the room's name away, and the state does not change by it.
+    let known = part.span.state_after.is_some() && !window.may_redact;
     if known && !changes.iter().any(|change| matters(&change.slot.0)) {
         return Ok(None);
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use ruma::events::TimelineEventType;
 use tertulia_protocol::Pdu;
 use tertulia_storage::Direction;
 
@@ -24,6 +25,9 @@ pub(super) struct Window {
     pub(super) events: Vec<Placed>,
     /// Whether there are events before these that the client does not know.
     pub(super) limited: bool,
+    /// Whether a redaction is or may be among the events that the client does not know, those
+    /// held back by the filter included.
+    pub(super) may_redact: bool,
     /// What the user may see of the room, if that had to be asked.
     pub(super) sight: Option<Sight>,
 }
@@ -107,7 +111,11 @@ impl Walk<'_> {
         let pdus = cache.load_many(view, rules, &ids).await?;
         let filter = &self.reading.query.filter;
         for ((place, row), pdu) in new.into_iter().zip(pdus) {
-            let Some(pdu) = pdu.filter(|pdu| filter.timeline.passes(pdu)) else { continue };
+            let Some(pdu) = pdu else { continue };
+            self.window.may_redact |= *pdu.kind() == TimelineEventType::RoomRedaction;
+            if !filter.timeline.passes(&pdu) {
+                continue;
+            }
             if self.window.events.len() == filter.limit || !self.sees(place).await? {
                 self.window.limited = true;
                 return Ok(Walked::Enough);
@@ -133,6 +141,7 @@ impl Walk<'_> {
     }
 
     fn finish(mut self) -> Window {
+        self.window.may_redact |= self.window.limited;
         self.window.events.reverse();
         self.window
     }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many seats are kept for clients who will be back.
-const SEATS: usize = 4_000;
+const SEATS: usize = 1_000;
 
 /// What is new for the session since `since`. If that is nothing, waits for it, but no longer
 /// than `patience`, and answers at the server's end.

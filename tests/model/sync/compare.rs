@@ -1,0 +1,81 @@
+//! What it means that an old client knows what a new one is told.
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use super::client::{Client, Known, Place};
+
+/// Checks that `old` knows what `new` was just told. `complete` was told all members.
+pub fn check(old: &Client, new: &Client, complete: &Client) -> Result<(), String> {
+    same("account data", &old.account_data, &new.account_data)?;
+    for (id, told) in &new.rooms {
+        let known = old.rooms.get(id).ok_or(format!("it does not know {id}"))?;
+        let all = complete.rooms.get(id).ok_or(format!("{id} is told to lazy clients only"))?;
+        room(known, told, all, old.wishes.lazy).map_err(|what| format!("{id}: {what}"))?;
+    }
+    // A room that is told to nobody any more was left, or forgotten after that.
+    let stale = |(id, known): (&String, &Known)| {
+        let gone = known.place == Some(Place::Leave) || new.rooms.contains_key(id);
+        (!gone).then(|| format!("it still sees {id} as {:?}", known.place))
+    };
+    old.rooms.iter().find_map(stale).map_or(Ok(()), Err)
+}
+
+fn room(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), String> {
+    same("place", &known.place, &told.place)?;
+    if matches!(told.place, Some(Place::Invite | Place::Knock)) {
+        return same("stripped state", &known.stripped["events"][0], &told.stripped["events"][0]);
+    }
+    state(known, told, all, lazy)?;
+    timeline(known, told)?;
+    if told.place == Some(Place::Leave) {
+        return Ok(());
+    }
+    same("account data", &known.account_data, &told.account_data)?;
+    same("those typing", &known.typing, &told.typing)?;
+    same("summary", &known.summary, &told.summary)?;
+    within("receipts", &told.receipts, &known.receipts)
+}
+
+/// A client that knows all members knows the whole state. One that does not knows all else, at
+/// least the members that a new one is told, and nothing that is not true any more.
+fn state(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), String> {
+    if !lazy {
+        return same("state", &known.state, &told.state);
+    }
+    within("state", &told.state, &known.state)?;
+    within("state that was true", &known.state, &all.state)?;
+    let others = |state: &BTreeMap<(String, String), String>| -> BTreeMap<_, _> {
+        let others = state.iter().filter(|((kind, _), _)| kind != "m.room.member");
+        others.map(|(slot, event)| (slot.clone(), event.clone())).collect()
+    };
+    same("state without members", &others(&known.state), &others(&all.state))
+}
+
+/// It was told the newest events, and of those that were redacted, if it was told the redaction.
+fn timeline(known: &Known, told: &Known) -> Result<(), String> {
+    for (event, redacted) in &told.events {
+        let Some(was_redacted) = known.events.get(event) else {
+            return Err(format!("it was not told {event}"));
+        };
+        let missed = *redacted && !was_redacted && known.gaps;
+        if redacted != was_redacted && !missed {
+            return Err(format!("{event} is redacted: {redacted}, known as {was_redacted}"));
+        }
+    }
+    Ok(())
+}
+
+fn same<T: PartialEq + Debug>(what: &str, known: &T, told: &T) -> Result<(), String> {
+    if known == told { Ok(()) } else { Err(format!("{what}\n known {known:?}\n  told {told:?}")) }
+}
+
+fn within<K: Ord + Debug, V: PartialEq + Debug>(
+    what: &str,
+    part: &BTreeMap<K, V>,
+    whole: &BTreeMap<K, V>,
+) -> Result<(), String> {
+    let missing = part.iter().find(|(key, value)| whole.get(key) != Some(value));
+    missing.map_or(Ok(()), |(key, value)| {
+        Err(format!("{what}: {key:?} is {value:?}, known as {:?}", whole.get(key)))
+    })
+}

@@ -1,0 +1,196 @@
+//! A server with three users who do things at random.
+
+use std::time::Duration;
+
+use ruma::{OwnedEventId, OwnedRoomId, RoomVersionId, events::StateEventType};
+use serde_json::{Value, json, value::RawValue};
+use tertulia::{Error, Homeserver, NewRoom, Preset, ReadMarks, Room, Session};
+use tertulia_storage::Engine;
+use tertulia_testkit::{DrivenClock, SeededRandom};
+
+use crate::dice::Dice;
+
+const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+
+/// The server's store does not write any more.
+#[derive(Debug)]
+pub struct Stopped;
+
+/// A server and its users.
+pub struct World {
+    server: Homeserver,
+    sessions: Vec<Session>,
+    tokens: Vec<String>,
+    clock: DrivenClock,
+    seed: u64,
+    rooms: Vec<OwnedRoomId>,
+    events: Vec<(OwnedRoomId, OwnedEventId)>,
+}
+
+fn raw(content: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(content).expect("JSON serialises")
+}
+
+/// A refusal is a good answer; what matters is that everyone is told the same.
+fn allow<T>(result: Result<T, Error>) -> Result<Option<T>, Stopped> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Storage(_)) => Err(Stopped),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn start(seed: u64, clock: &DrivenClock, engine: impl Engine) -> Result<Homeserver, Stopped> {
+    let builder = Homeserver::builder("x").expect("a server name");
+    let builder = builder.clock(clock.clone()).random(SeededRandom::new(seed));
+    allow(builder.start(engine).await)?.ok_or(Stopped)
+}
+
+impl World {
+    pub async fn start(seed: u64, engine: impl Engine) -> Result<Self, Stopped> {
+        let clock = DrivenClock::default();
+        let server = start(seed, &clock, engine).await?;
+        let (mut sessions, mut tokens) = (Vec::new(), Vec::new());
+        for name in NAMES {
+            let (session, token) = allow(server.register(name).await)?.ok_or(Stopped)?;
+            sessions.push(session);
+            tokens.push(token.reveal().to_owned());
+        }
+        let (rooms, events) = (Vec::new(), Vec::new());
+        Ok(Self { server, sessions, tokens, clock, seed, rooms, events })
+    }
+
+    /// Starts the server again, on what is left of its store.
+    pub async fn restart(&mut self, engine: impl Engine) -> Result<(), Stopped> {
+        self.server.shutdown().await;
+        self.seed += 1;
+        self.server = start(self.seed, &self.clock, engine).await?;
+        for (session, token) in self.sessions.iter_mut().zip(&self.tokens) {
+            *session = allow(self.server.authenticate(token).await)?.ok_or(Stopped)?;
+        }
+        Ok(())
+    }
+
+    pub fn users(&self) -> usize {
+        NAMES.len()
+    }
+
+    pub fn session(&self, user: usize) -> &Session {
+        &self.sessions[user]
+    }
+
+    /// Someone does something.
+    pub async fn command(&mut self, dice: &mut Dice) -> Result<(), Stopped> {
+        self.clock.advance(Duration::from_millis(10));
+        let user = dice.roll(NAMES.len());
+        if self.rooms.is_empty() || self.rooms.len() < 6 && dice.once_in(15) {
+            return self.create_room(user, dice).await;
+        }
+        let id = dice.pick(&self.rooms).expect("there is a room").clone();
+        let room = self.sessions[user].room(&id);
+        match dice.roll(20) {
+            0..=6 => self.say(&room, dice).await,
+            7..=12 => self.come_or_go(&room, dice).await,
+            13..=15 => self.change_state(&room, dice).await,
+            16 => self.redact(&room, dice).await,
+            17 => self.note(user, &id, dice).await,
+            18 => self.mark_read(user, dice).await,
+            _ => self.type_or_stop(user, &id, dice).await,
+        }
+    }
+
+    async fn create_room(&mut self, user: usize, dice: &mut Dice) -> Result<(), Stopped> {
+        let versions: Vec<RoomVersionId> =
+            (1..=12).map(|n: u8| RoomVersionId::try_from(n.to_string()).unwrap()).collect();
+        let version = dice.pick(&versions).expect("twelve versions").clone();
+        let session = &self.sessions[user];
+        let mut room = NewRoom::new(session.id().to_owned(), version);
+        room.preset = if dice.once_in(3) { Preset::PrivateChat } else { Preset::PublicChat };
+        if dice.once_in(2) {
+            room.invite = vec![self.sessions[dice.roll(NAMES.len())].id().to_owned()];
+        }
+        let room = allow(session.create_room(room).await)?;
+        self.rooms.extend(room.map(|room| room.id().to_owned()));
+        Ok(())
+    }
+
+    async fn say(&mut self, room: &Room, dice: &mut Dice) -> Result<(), Stopped> {
+        let body = format!("{}", dice.roll(1_000));
+        let event = allow(room.send_text(&body).await)?;
+        self.events.extend(event.map(|event| (room.id().to_owned(), event)));
+        Ok(())
+    }
+
+    async fn come_or_go(&mut self, room: &Room, dice: &mut Dice) -> Result<(), Stopped> {
+        let other = self.sessions[dice.roll(NAMES.len())].id().to_owned();
+        let done = match dice.roll(16) {
+            0..=4 => room.join(None).await,
+            5..=7 => room.invite(&other, None, dice.once_in(2)).await,
+            8 | 9 => room.leave(None).await,
+            10 => room.kick(&other, None).await,
+            11 => room.ban(&other, None).await,
+            12 => room.unban(&other, None).await,
+            13 => room.knock(None).await,
+            _ => room.forget().await,
+        };
+        allow(done).map(drop)
+    }
+
+    async fn change_state(&mut self, room: &Room, dice: &mut Dice) -> Result<(), Stopped> {
+        let number = dice.roll(1_000).to_string();
+        let (kind, content) = match dice.roll(7) {
+            0 | 1 => ("m.room.name", json!({ "name": number })),
+            2 => ("m.room.name", json!({ "name": "" })),
+            3 | 4 => ("m.room.topic", json!({ "topic": number })),
+            5 => {
+                let rules = ["public", "invite", "knock"];
+                ("m.room.join_rules", json!({ "join_rule": dice.pick(&rules) }))
+            }
+            _ => {
+                let all = ["shared", "joined", "invited", "world_readable"];
+                ("m.room.history_visibility", json!({ "history_visibility": dice.pick(&all) }))
+            }
+        };
+        let event = allow(room.set_state(StateEventType::from(kind), "", raw(&content)).await)?;
+        self.events.extend(event.map(|event| (room.id().to_owned(), event)));
+        Ok(())
+    }
+
+    async fn redact(&mut self, room: &Room, dice: &mut Dice) -> Result<(), Stopped> {
+        let here: Vec<_> = self.events.iter().filter(|(id, _)| id == room.id()).collect();
+        let Some((_, event)) = dice.pick(&here) else { return Ok(()) };
+        allow(room.redact(event, None, None).await).map(drop)
+    }
+
+    /// Sets account data, of the room or global.
+    async fn note(&self, user: usize, room: &OwnedRoomId, dice: &mut Dice) -> Result<(), Stopped> {
+        let room = (!dice.once_in(2)).then_some(&**room);
+        let kind = if dice.once_in(2) { "org.example.one" } else { "org.example.two" };
+        let content = raw(&json!({ "number": dice.roll(1_000) }));
+        allow(self.sessions[user].set_account_data(room, kind, content).await).map(drop)
+    }
+
+    async fn mark_read(&self, user: usize, dice: &mut Dice) -> Result<(), Stopped> {
+        let Some((room, event)) = dice.pick(&self.events) else { return Ok(()) };
+        let (shown, event) = (!dice.once_in(3), Some(event.clone()));
+        let marks = match shown {
+            true => ReadMarks { read: event, ..ReadMarks::default() },
+            false => ReadMarks { read_private: event, ..ReadMarks::default() },
+        };
+        allow(self.sessions[user].mark_read(room, marks).await).map(drop)
+    }
+
+    async fn type_or_stop(
+        &self,
+        user: usize,
+        room: &OwnedRoomId,
+        dice: &mut Dice,
+    ) -> Result<(), Stopped> {
+        let session = &self.sessions[user];
+        let done = match dice.once_in(2) {
+            true => session.start_typing(room, Duration::from_secs(100)).await,
+            false => session.stop_typing(room).await,
+        };
+        allow(done).map(drop)
+    }
+}
