@@ -18,7 +18,7 @@ mod sight;
 mod token;
 
 pub use admit::Admitted;
-pub(crate) use append::{Appended, append, append_built};
+pub(crate) use append::{append, append_built};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, RoomIdShown, Unsigned};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};

@@ -5,7 +5,7 @@ use ruma::{
     room_version_rules::EventsReferenceFormatVersion,
 };
 use tertulia_protocol::{AuthState, Draft, Known, Pdu, Tip, auth_slots};
-use tertulia_storage::{Position, Tx};
+use tertulia_storage::Tx;
 
 use super::{
     EventCache, Head, current_slots,
@@ -16,13 +16,6 @@ use crate::{
     core::Core,
     schema::{STATE, StateChange, StateRef},
 };
-
-/// An event that has its place in a room. The position is the transaction's own until committed.
-#[derive(Clone, Debug)]
-pub(crate) struct Appended {
-    pub(crate) pdu: Pdu,
-    pub(crate) position: Position,
-}
 
 /// Which session sent an event, and what it called it.
 pub(crate) type SentBy = Option<(OwnedDeviceId, OwnedTransactionId)>;
@@ -35,7 +28,7 @@ pub(crate) async fn append(
     draft: Draft,
     now: MilliSecondsSinceUnixEpoch,
     sent_by: SentBy,
-) -> Result<Appended> {
+) -> Result<Pdu> {
     let slots = auth_slots(&head.rules, &draft).map_err(tertulia_protocol::AppendError::from)?;
     let state = current_slots(tx, core, head, &slots).await?;
     let known = cited_events(tx, core, head).await?;
@@ -50,12 +43,12 @@ pub(crate) async fn append_built(
     head: &mut Head,
     pdu: Pdu,
     sent_by: SentBy,
-) -> Result<Appended> {
+) -> Result<Pdu> {
     let before = StateRef::AsOf { generation: head.row.generation, position: head.row.state_at };
     let changes = own_change(tx, head, &pdu).await?;
     let accepted = Accepted { pdu: pdu.clone(), before, after: None, changes, sent_by };
-    let position = place(tx, core, head, accepted).await?;
-    Ok(Appended { pdu, position })
+    place(tx, core, head, accepted).await?;
+    Ok(pdu)
 }
 
 fn build(

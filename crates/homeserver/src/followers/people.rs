@@ -8,7 +8,7 @@ use ruma::{
     events::{StateEventType, room::member::MembershipState},
 };
 use serde_json::{json, value::to_raw_value};
-use tertulia_protocol::Draft;
+use tertulia_protocol::{Draft, Pdu};
 use tertulia_storage::{
     Command, Direction, Follower, Partition, Position, Table, Topic, Tx, View, Watch,
 };
@@ -16,7 +16,7 @@ use tertulia_storage::{
 use crate::{
     Error, Result, User,
     core::Core,
-    events::{self, Appended, EventCache},
+    events::{self, EventCache},
     log,
     rooms::Face,
     schema::{Entry, LOG, MEMBERS, MEMBERSHIPS, MembershipKind},
@@ -101,7 +101,7 @@ impl People {
                 core: self.core.clone(),
             };
             match self.core.store.write(show).await.map(|shown| shown.out) {
-                Ok(Some(shown)) => self.core.local::<EventCache>().keep(&shown.pdu),
+                Ok(Some(shown)) => self.core.local::<EventCache>().keep(&shown),
                 Ok(None) => {}
                 Err(error) => pass_over(error, user, &room)?,
             }
@@ -160,14 +160,14 @@ struct ShowFace {
 }
 
 impl Command for ShowFace {
-    type Out = Option<Appended>;
+    type Out = Option<Pdu>;
     type Error = Error;
 
     fn partition(&self) -> Partition {
         Partition::of("room", self.room.as_str())
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<Option<Appended>> {
+    async fn run(&self, tx: &mut Tx) -> Result<Option<Pdu>> {
         let mut head = events::guard_head(tx, &self.room).await?;
         let member = tx.get(&MEMBERS, &(self.room.clone(), self.user.clone())).await?;
         let shows_another = member.is_some_and(|member| {

@@ -7,14 +7,14 @@ use ruma::{
     events::{StateEventType, TimelineEventType},
 };
 use serde_json::value::RawValue;
-use tertulia_protocol::Draft;
+use tertulia_protocol::{Draft, Pdu};
 use tertulia_storage::{Command, Partition, Tx};
 
 use super::Room;
 use crate::{
     Error, Result,
     core::Core,
-    events::{self, Appended, EventCache},
+    events::{self, EventCache},
     schema::TRANSACTIONS,
 };
 
@@ -79,9 +79,13 @@ impl Room {
         let core = self.core().clone();
         let send = Send { now: core.now(), room: self.id.clone(), draft, transaction, core };
         let sent = self.core().store.write(send).await?;
-        let Some(appended) = &sent.out.appended else { return Ok(sent.out.event) };
-        self.core().local::<EventCache>().keep(&appended.pdu);
-        Ok(sent.out.event)
+        match sent.out {
+            Sent::Before(event) => Ok(event),
+            Sent::Now(pdu) => {
+                self.core().local::<EventCache>().keep(&pdu);
+                Ok(pdu.event_id().clone())
+            }
+        }
     }
 }
 
@@ -94,10 +98,12 @@ struct Send {
     now: MilliSecondsSinceUnixEpoch,
 }
 
-/// The event a transaction stands for, and its place if it is new.
-struct Sent {
-    event: OwnedEventId,
-    appended: Option<Appended>,
+/// What a transaction stands for.
+enum Sent {
+    /// An earlier request has sent this event.
+    Before(OwnedEventId),
+    /// This request has.
+    Now(Pdu),
 }
 
 impl Send {
@@ -124,16 +130,15 @@ impl Command for Send {
         if let Some(key) = &key
             && let Some((event,)) = tx.get(&TRANSACTIONS, key).await?
         {
-            return Ok(Sent { event, appended: None });
+            return Ok(Sent::Before(event));
         }
         let mut head = events::guard_head(tx, &self.room).await?;
         let sent_by = self.transaction.clone().map(|Transaction { device, id }| (device, id));
         let draft = self.draft.clone();
-        let appended = events::append(tx, &self.core, &mut head, draft, self.now, sent_by).await?;
-        let event = appended.pdu.event_id().clone();
+        let pdu = events::append(tx, &self.core, &mut head, draft, self.now, sent_by).await?;
         if let Some(key) = &key {
-            tx.put(&TRANSACTIONS, key, &(event.clone(),));
+            tx.put(&TRANSACTIONS, key, &(pdu.event_id().clone(),));
         }
-        Ok(Sent { event, appended: Some(appended) })
+        Ok(Sent::Now(pdu))
     }
 }
