@@ -87,7 +87,7 @@ async fn beginning(scene: &Scene) -> Vec<Pdu> {
     let mut ids: Vec<OwnedEventId> = Vec::new();
     let mut next = scene.tips().await;
     while let Some(id) = next.pop() {
-        next.extend(scene.load(&[id.clone()]).await[0].prev_events().iter().cloned());
+        next.extend(scene.load(std::slice::from_ref(&id)).await[0].prev_events().iter().cloned());
         ids.push(id);
     }
     ids.reverse();

@@ -129,27 +129,21 @@ async fn a_room_is_forgotten_only_after_leaving() {
 
 /// What @bob sees of a room whose history is `visibility`, with a message before he is invited,
 /// one while he is, one while he is in, and one after.
-#[track_caller]
-fn check_visibility(
-    visibility: &'static str,
-    expected: &'static [&'static str],
-) -> impl Future<Output = ()> {
-    async move {
-        let server = server().await;
-        let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
-        let room = public_room(&alice, "12").await;
-        let content = field("history_visibility", visibility);
-        room.set_state(StateEventType::RoomHistoryVisibility, "", content).await.unwrap();
-        let theirs = bob.room(room.id());
-        send(&room, "early").await;
-        room.invite(bob.id(), None, false).await.unwrap();
-        send(&room, "invited").await;
-        theirs.join(None).await.unwrap();
-        send(&room, "joined").await;
-        theirs.leave(None).await.unwrap();
-        send(&room, "late").await;
-        assert_eq!(said(&theirs).await, expected, "{visibility}");
-    }
+async fn check_visibility(visibility: &str, expected: &[&str]) {
+    let server = server().await;
+    let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
+    let room = public_room(&alice, "12").await;
+    let content = field("history_visibility", visibility);
+    room.set_state(StateEventType::RoomHistoryVisibility, "", content).await.unwrap();
+    let theirs = bob.room(room.id());
+    send(&room, "early").await;
+    room.invite(bob.id(), None, false).await.unwrap();
+    send(&room, "invited").await;
+    theirs.join(None).await.unwrap();
+    send(&room, "joined").await;
+    theirs.leave(None).await.unwrap();
+    send(&room, "late").await;
+    assert_eq!(said(&theirs).await, expected, "{visibility}");
 }
 
 #[tokio::test]
