@@ -1,4 +1,5 @@
 //! The load generator against a server that works, and against some that do not: those get no figures.
+#![allow(clippy::unwrap_used, reason = "all of this is a test, and panics when something is wrong")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

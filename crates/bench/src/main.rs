@@ -119,7 +119,7 @@ async fn main() -> anyhow::Result<()> {
             start(&common.url, Duration::from_secs(rest), &command).await
         }
         load => {
-            let mut report = Report::begin(&client).await;
+            let mut report = Report::begin(&client, common.pid.map(Process::new)).await;
             report.rows = measure(&common, client, load).await?;
             print!("{report}");
             let json = serde_json::to_string_pretty(&report).context("writing JSON")?;

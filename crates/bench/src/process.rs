@@ -23,6 +23,11 @@ impl Process {
         Ok(Duration::from_micros(ticks * 1_000_000 / per_second))
     }
 
+    /// What the kernel calls it: the name of its program, or the beginning of it.
+    pub fn name(&self) -> io::Result<String> {
+        Ok(self.read("comm")?.trim_end().to_owned())
+    }
+
     /// The most memory it ever had resident, in bytes.
     pub fn peak_memory(&self) -> io::Result<u64> {
         status_bytes(&self.read("status")?, "VmHWM:").ok_or_else(|| unreadable("status"))
@@ -103,6 +108,12 @@ mod tests {
         assert!(myself.memory().unwrap() > 0);
         assert!(myself.peak_memory().unwrap() >= myself.memory().unwrap());
         assert!(myself.cpu().is_ok());
+    }
+
+    #[test]
+    fn this_process_has_a_name() {
+        assert!(!Process::new(std::process::id()).name().unwrap().is_empty());
+        assert!(Process::new(0).name().is_err());
     }
 
     #[test]

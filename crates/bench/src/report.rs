@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::measure::Figures;
+use crate::process::Process;
 
 /// All that one call of the program has shown.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub struct Report {
     pub commit: String,
     /// The machine that both ran on.
     pub machine: Machine,
-    /// What the server says of itself.
+    /// What the server says of itself; if it says nothing, what its process is called.
     pub server: Product,
     /// One row a scenario.
     pub rows: Vec<Row>,
@@ -62,7 +63,7 @@ pub struct Row {
 
 impl Report {
     /// An empty report of this machine, this working directory and the server that the client speaks to.
-    pub async fn begin(client: &Client) -> Report {
+    pub async fn begin(client: &Client, process: Option<Process>) -> Report {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Report {
             at: now.as_secs(),
@@ -71,7 +72,7 @@ impl Report {
                 &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             ),
             machine: Machine::this(),
-            server: Product::of(client).await,
+            server: Product::of(client, process).await,
             rows: Vec::new(),
         }
     }
@@ -106,14 +107,18 @@ fn output(program: &str, arguments: &[&str]) -> String {
 
 impl Product {
     /// A server tells its name and version to other servers, and so to anybody.
-    async fn of(client: &Client) -> Product {
+    async fn of(client: &Client, process: Option<Process>) -> Product {
         #[derive(Deserialize)]
         struct Version {
             server: Product,
         }
         match client.get::<Version>("/_matrix/federation/v1/version", &[]).await {
             Ok(version) => version.server,
-            Err(_) => Product { name: "unknown server".to_owned(), version: String::new() },
+            Err(_) => {
+                let name = process.and_then(|process| process.name().ok());
+                let name = name.unwrap_or_else(|| "unknown server".to_owned());
+                Product { name, version: String::new() }
+            }
         }
     }
 }
@@ -121,7 +126,8 @@ impl Product {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { server, machine, commit, .. } = self;
-        writeln!(f, "{} {} at commit {commit}", server.name, server.version)?;
+        let product = format!("{} {}", server.name, server.version);
+        writeln!(f, "{} at commit {commit}", product.trim_end())?;
         writeln!(f, "{}, {} cores, {}\n", machine.processor, machine.cores, machine.kernel)?;
         writeln!(
             f,
@@ -204,8 +210,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_tells_no_version_is_unknown() {
-        let product = Product::of(&Client::new("http://127.0.0.1:1")).await;
-        assert_eq!(product.name, "unknown server");
+    async fn a_server_that_tells_no_version_is_called_as_its_process_is() {
+        let silent = Client::new("http://127.0.0.1:1");
+        assert_eq!(Product::of(&silent, None).await.name, "unknown server");
+        let myself = Process::new(std::process::id());
+        assert_eq!(Product::of(&silent, Some(myself)).await.name, myself.name().unwrap());
     }
 }
