@@ -25,6 +25,10 @@ use crate::{
     settings::{Loaded, Settings},
 };
 
+/// A server's threads free what others allocated, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match execute(Cli::parse().command, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,23 +1,40 @@
 //! Parsed events in memory. An event never changes, so nothing here is ever taken back.
 
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use ruma::{EventId, OwnedEventId, room_version_rules::RoomVersionRules};
 use tertulia_protocol::Pdu;
 use tertulia_storage::View;
 
 use crate::{Error, Result, schema::EVENTS};
 
-/// How many events are kept. At some 3 KB each, half a minute of a busy server.
-const CAPACITY: usize = 4_000;
+/// How much memory the events may take, in bytes.
+const CAPACITY: u64 = 48 << 20;
+
+/// What an event takes beside its text: its identifiers, its fields, and its place in the cache.
+const OVERHEAD: u64 = 600;
+
+/// How large an event is thought to be, to make room for as many from the beginning.
+const USUAL: u64 = 2_000;
 
 /// The events that were read or written last.
 pub(crate) struct EventCache {
-    events: Cache<OwnedEventId, Pdu>,
+    events: Cache<OwnedEventId, Pdu, Weight>,
+}
+
+/// Weighs events by the memory they take: their text, and their content once more.
+#[derive(Clone, Copy, Debug)]
+struct Weight;
+
+impl Weighter<OwnedEventId, Pdu> for Weight {
+    fn weight(&self, _: &OwnedEventId, pdu: &Pdu) -> u64 {
+        (pdu.json().get().len() + pdu.content().get().len()) as u64 + OVERHEAD
+    }
 }
 
 impl Default for EventCache {
     fn default() -> Self {
-        Self { events: Cache::new(CAPACITY) }
+        let usually = usize::try_from(CAPACITY / USUAL).unwrap_or(usize::MAX);
+        Self { events: Cache::with_weighter(usually, CAPACITY, Weight) }
     }
 }
 

@@ -118,6 +118,7 @@ async fn a_file_that_is_being_kept_gets_its_row_even_if_nobody_waits() {
     let mut finishing = Box::pin(upload.finish());
     assert!(poll!(&mut finishing).is_pending());
     drop(finishing);
+    server.core.stop.cancel();
     server.core.tasks.close();
     server.core.tasks.wait().await;
     assert_eq!(files(folder.path()), 1);
