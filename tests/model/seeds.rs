@@ -6,8 +6,11 @@ use std::{
     thread,
 };
 
-/// The seeds of `all` histories, or of a tenth of them.
+/// The seeds of `all` histories, or of a tenth of them, or one that is asked for.
 pub fn seeds(all: u64) -> Range<u64> {
+    if let Some(one) = std::env::var("TERTULIA_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        return one..one + 1;
+    }
     let everything = std::env::var("TERTULIA_LAWS").is_ok_and(|laws| laws == "all");
     0..if everything { all } else { all.div_ceil(10) }
 }
