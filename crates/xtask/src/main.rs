@@ -1,6 +1,7 @@
-//! The project's commands: `cargo xtask run`, `test`, `crash`, `clients`.
+//! The project's commands: `cargo xtask run`, `test`, `laws`, `crash`, `clients`.
 
 mod cargo;
+mod laws;
 mod needs;
 mod outside;
 mod progress;
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Run),
     /// Run the tests: everything but crashes, clients, Complement, fuzzing and figures
     Test(test::Test),
+    /// Hold the server to its laws on all random histories; `test` runs a tenth of them
+    Laws(laws::Laws),
     /// Kill the server under load, again and again, and look for what it promised
     Crash(outside::Crash),
     /// Have clients that others published talk through the server, which is killed meanwhile
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match parse(env::args()) {
         Command::Run(run) => run.execute(),
         Command::Test(test) => test.execute(),
+        Command::Laws(laws) => laws.execute(),
         Command::Crash(crash) => crash.execute(),
         Command::Clients(clients) => clients.execute(),
     };
