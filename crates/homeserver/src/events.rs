@@ -18,7 +18,7 @@ mod sight;
 mod token;
 
 pub use admit::Admitted;
-pub(crate) use append::{append, append_built};
+pub(crate) use append::{append, at_the_end};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, RoomIdShown, Unsigned};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};
@@ -26,6 +26,7 @@ pub use filter::EventFilter;
 pub(crate) use filter::matches;
 pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use members::MemberContent;
+pub(crate) use place::place;
 pub(crate) use redact::{current_power, load_redacted};
 pub(crate) use sight::Sight;
 pub use token::TimelineToken;

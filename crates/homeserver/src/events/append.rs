@@ -33,22 +33,21 @@ pub(crate) async fn append(
     let state = current_slots(tx, core, head, &slots).await?;
     let known = cited_events(tx, core, head).await?;
     let pdu = build(core, head, draft, now, &state, &known)?;
-    append_built(tx, core, head, pdu, sent_by).await
-}
-
-/// Writes down an event that was built on `head` and is allowed there.
-pub(crate) async fn append_built(
-    tx: &mut Tx,
-    core: &Core,
-    head: &mut Head,
-    pdu: Pdu,
-    sent_by: SentBy,
-) -> Result<Pdu> {
-    let before = StateRef::AsOf { generation: head.row.generation, position: head.row.state_at };
-    let changes = own_change(tx, head, &pdu).await?;
-    let accepted = Accepted { pdu: pdu.clone(), before, after: None, changes, sent_by };
+    let accepted = at_the_end(tx, head, pdu.clone(), sent_by).await?;
     place(tx, core, head, accepted).await?;
     Ok(pdu)
+}
+
+/// An event that was built at the end of the room and is allowed there, ready to be placed.
+pub(crate) async fn at_the_end(
+    tx: &Tx,
+    head: &Head,
+    pdu: Pdu,
+    sent_by: SentBy,
+) -> Result<Accepted> {
+    let before = StateRef::AsOf { generation: head.row.generation, position: head.row.state_at };
+    let changes = own_change(tx, head, &pdu).await?;
+    Ok(Accepted { pdu, before, after: None, changes, sent_by })
 }
 
 fn build(

@@ -151,6 +151,7 @@ async fn begin(tx: &mut Tx, core: &Core, mut head: Head, create: &Pdu) -> Result
     if tx.get_guarded(&HEADS, &(head.room.clone(),)).await?.is_some() {
         return Err(Error::Taken("room ID"));
     }
-    events::append_built(tx, core, &mut head, create.clone(), None).await?;
+    let accepted = events::at_the_end(tx, &head, create.clone(), None).await?;
+    events::place(tx, core, &mut head, accepted).await?;
     Ok(head)
 }

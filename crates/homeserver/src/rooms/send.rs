@@ -42,7 +42,8 @@ impl Room {
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
         let draft = Draft::message(self.me().to_owned(), kind, content);
-        self.append(draft, transaction).await
+        let sent = self.core().store.write(Send::new(self, draft, transaction)).await?;
+        Ok(self.keep(sent.out))
     }
 
     /// Sends a plain text.
@@ -71,19 +72,23 @@ impl Room {
         self.append(draft, None).await
     }
 
+    /// Sends any draft.
     pub(super) async fn append(
         &self,
         draft: Draft,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
-        let core = self.core().clone();
-        let send = Send { now: core.now(), room: self.id.clone(), draft, transaction, core };
-        let sent = self.core().store.write(send).await?;
-        match sent.out {
-            Sent::Before(event) => Ok(event),
+        let sent = self.core().store.write(Send::new(self, draft, transaction)).await?;
+        Ok(self.keep(sent.out))
+    }
+
+    /// The event that was sent; whoever syncs finds it in memory.
+    fn keep(&self, sent: Sent) -> OwnedEventId {
+        match sent {
+            Sent::Before(event) => event,
             Sent::Now(pdu) => {
                 self.core().local::<EventCache>().keep(&pdu);
-                Ok(pdu.event_id().clone())
+                pdu.event_id().clone()
             }
         }
     }
@@ -107,6 +112,11 @@ enum Sent {
 }
 
 impl Send {
+    fn new(room: &Room, draft: Draft, transaction: Option<Transaction>) -> Self {
+        let core = room.core().clone();
+        Self { now: core.now(), room: room.id.clone(), draft, transaction, core }
+    }
+
     /// The row that remembers the transaction.
     fn transaction_key(&self) -> Option<TransactionKey> {
         let Transaction { device, id } = self.transaction.clone()?;
