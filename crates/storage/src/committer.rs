@@ -167,6 +167,9 @@ struct Merged {
     positions: u64,
     topics: Vec<Topic>,
     replies: Vec<(oneshot::Sender<Result<Receipt>>, Receipt)>,
+    /// Those who are refused. They are told when what they lost against can be read: one who tries
+    /// again at once would otherwise see the same rows, and lose once more.
+    refused: Vec<(oneshot::Sender<Result<Receipt>>, Error)>,
 }
 
 impl<L: Local> Desk<L> {
@@ -186,7 +189,11 @@ impl<L: Local> Desk<L> {
                     None
                 };
             }
+            let refused = std::mem::take(&mut merged.refused);
             self.write(merged);
+            for (reply, error) in refused {
+                let _ = reply.send(Err(error));
+            }
             if let Some(reply) = closing {
                 let _ = reply.send(self.local.sync());
                 return;
@@ -209,7 +216,7 @@ impl<L: Local> Desk<L> {
             None => self.conflict(&commit),
         };
         if let Some(error) = refusal {
-            let _ = reply.send(Err(error));
+            merged.refused.push((reply, error));
             return;
         }
         self.version += 1;

@@ -1,4 +1,4 @@
-//! What a synced commit costs: `cargo run --release -p tertulia-rocksdb --example commits -- DIRECTORY`.
+//! What a synced commit costs: `cargo run --release -p tertulia-rocksdb --example synced_commits -- DIRECTORY`.
 
 #![allow(clippy::print_stdout, reason = "a program tells its figures")]
 
