@@ -15,6 +15,7 @@ mod members;
 mod place;
 mod redact;
 mod sight;
+mod slots;
 mod token;
 
 pub use admit::Admitted;
@@ -29,6 +30,7 @@ pub(crate) use members::MemberContent;
 pub(crate) use place::place;
 pub(crate) use redact::{current_power, load_redacted};
 pub(crate) use sight::Sight;
+pub(crate) use slots::SlotCache;
 pub use token::TimelineToken;
 
 #[cfg(test)]

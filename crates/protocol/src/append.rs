@@ -13,7 +13,7 @@ use crate::{
     auth::{authorize_by_state, authorize_citations, cited_slots},
     format::{self, bad},
     hash,
-    pdu::canonical_content,
+    pdu::{self, Parsed, canonical_content, room_of},
     power::all_are_integers,
 };
 
@@ -117,10 +117,29 @@ pub(crate) fn build(
     now: MilliSecondsSinceUnixEpoch,
     signer: &Signer,
 ) -> Result<Pdu, AppendError> {
-    let mut object = unsigned_object(tip, draft, now, signer)?;
+    let slots = cited_slots(tip.rules, draft)?;
+    let auth: Vec<_> = slots.iter().filter_map(|(kind, key)| tip.state.get(kind, key)).collect();
+    let mut object = unsigned_object(tip, draft, &auth, now, signer)?;
     let signable = hash_and_sign(&mut object, tip.rules, signer)?;
     let id = hash::event_id(&object, &signable, tip.rules)?;
-    Ok(Pdu::with_id(id, &object, tip.rules)?)
+    if draft.kind == TimelineEventType::RoomRedaction {
+        return Ok(Pdu::with_id(id, &object, tip.rules)?); // what it redacts stands in one of two places
+    }
+    Ok(Pdu::new(Parsed {
+        room: tip.room.map_or_else(|| room_of(&id), |room| Ok(room.to_owned()))?,
+        names_room: tip.room.is_some(),
+        sender: draft.sender.clone(),
+        kind: draft.kind.clone(),
+        slot: draft.state_key.clone().map(|key| (draft.kind.to_string().into(), key)),
+        content: pdu::raw(&object["content"])?,
+        prev_events: tip.prev_events.to_vec(),
+        auth_events: auth.into_iter().map(|event| event.event_id().clone()).collect(),
+        redacts: None,
+        origin_server_ts: now,
+        depth: i64::from(next_depth(tip.depth)).unsigned_abs(),
+        json: pdu::event_json(&object)?,
+        id,
+    }))
 }
 
 /// The event with this server's signature added, as an invited user's server and one that lets somebody into a restricted
@@ -150,11 +169,10 @@ pub(crate) fn hash_and_sign(
 fn unsigned_object(
     tip: &Tip<'_>,
     draft: &Draft,
+    auth: &[&Pdu],
     now: MilliSecondsSinceUnixEpoch,
     signer: &Signer,
 ) -> Result<CanonicalJsonObject, AppendError> {
-    let slots = cited_slots(tip.rules, draft)?;
-    let auth = slots.iter().filter_map(|(kind, key)| tip.state.get(kind, key));
     let mut object = wording(tip.rules, draft)?;
     let mut put = |key: &str, value: CanonicalJsonValue| object.insert(key.to_owned(), value);
     if let Some(room) = tip.room {
@@ -163,7 +181,7 @@ fn unsigned_object(
     put("depth", CanonicalJsonValue::Integer(next_depth(tip.depth)));
     put("origin_server_ts", CanonicalJsonValue::Integer(now.0.into()));
     put("prev_events", cite_previous(tip)?);
-    put("auth_events", cite(auth, tip.rules)?);
+    put("auth_events", cite(auth.iter().copied(), tip.rules)?);
     if tip.rules.event_format.require_event_id {
         let hash = hash::url_base64(hash::content_hash(&object)?.as_bytes());
         let id = format!("${hash}:{}", signer.server());
@@ -234,6 +252,7 @@ fn cite<'a>(
 
 #[cfg(test)]
 mod tests {
+    use ruma::state_res::Event;
     use serde_json::json;
 
     use super::*;
@@ -325,6 +344,12 @@ mod tests {
                 assert_eq!(loaded.room_id(), event.room_id());
                 assert_eq!(loaded.prev_events(), event.prev_events());
                 assert_eq!(loaded.auth_events(), event.auth_events());
+                assert_eq!((loaded.kind(), loaded.slot()), (event.kind(), event.slot()));
+                assert_eq!((loaded.sender(), loaded.depth()), (event.sender(), event.depth()));
+                assert_eq!(loaded.origin_server_ts(), event.origin_server_ts());
+                assert_eq!(loaded.content().get(), event.content().get());
+                assert_eq!(loaded.redacts(), event.redacts());
+                assert_eq!(Event::room_id(&loaded), Event::room_id(event));
             }
         }
     }

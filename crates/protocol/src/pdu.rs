@@ -10,7 +10,7 @@ use ruma::{
     room_version_rules::{EventsReferenceFormatVersion, RoomVersionRules},
     state_res::Event,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
@@ -72,11 +72,7 @@ impl Pdu {
         object: &CanonicalJsonObject,
         rules: &RoomVersionRules,
     ) -> Result<Self, Malformed> {
-        let json = to_raw_value(object).map_err(|error| Malformed::Json(error.to_string()))?;
-        if json.get().len() > format::MAX_EVENT {
-            return Err(Malformed::TooLarge(json.get().len()));
-        }
-        Self::from_raw(id, json, rules)
+        Self::from_raw(id, event_json(object)?, rules)
     }
 
     /// Reads an event from the canonical JSON that [`Pdu::json`] gave earlier, trusting its ID and form.
@@ -245,6 +241,20 @@ pub(crate) fn canonical_object(json: &str) -> Result<CanonicalJsonObject, Malfor
         return Err(Malformed::TooLarge(size));
     }
     Ok(object)
+}
+
+/// Canonical JSON as text.
+pub(crate) fn raw(json: &impl Serialize) -> Result<Box<RawValue>, Malformed> {
+    to_raw_value(json).map_err(|error| Malformed::Json(error.to_string()))
+}
+
+/// The text of a whole event, which must not be too large.
+pub(crate) fn event_json(object: &CanonicalJsonObject) -> Result<Box<RawValue>, Malformed> {
+    let json = raw(object)?;
+    match json.get().len() {
+        size if size > format::MAX_EVENT => Err(Malformed::TooLarge(size)),
+        _ => Ok(json),
+    }
 }
 
 /// The canonical form of a content that a client sent.

@@ -4,7 +4,8 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
     sync::{Arc, mpsc},
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -23,6 +24,11 @@ use crate::{
 const MERGED_BYTES: usize = 8_000_000;
 /// So many written rows are remembered for guards; a snapshot older than all of them conflicts.
 const REMEMBERED_ROWS: usize = 1 << 14;
+
+/// How many commits in one write make a crowd: more are expected soon.
+const CROWD: usize = 3;
+/// How long the first commit of a crowd waits for the others, so that all share one sync.
+const CROWD_WAITS: Duration = Duration::from_micros(150);
 
 /// What the committer is told.
 pub(crate) enum Order {
@@ -68,9 +74,10 @@ impl Committer {
             position: current.position,
             version: current.version,
             written: Written::default(),
+            crowded: false,
             broken: None,
         };
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("committer".into())
             .spawn(move || desk.work(&orders))
             .map_err(Error::engine)?;
@@ -154,6 +161,8 @@ struct Desk<L> {
     position: Position,
     version: u64,
     written: Written,
+    /// Whether the last write was shared by many, so that the next may be, too.
+    crowded: bool,
     /// Why nothing can be written any more.
     broken: Option<String>,
 }
@@ -172,9 +181,20 @@ struct Merged {
     refused: Vec<(oneshot::Sender<Result<Receipt>>, Error)>,
 }
 
+impl Merged {
+    /// Whether so many shared a sync that it is worth waiting for as many again.
+    fn is_crowd(&self) -> bool {
+        self.sync && self.replies.len() >= CROWD
+    }
+}
+
 impl<L: Local> Desk<L> {
     fn work(mut self, orders: &mpsc::Receiver<Order>) {
         while let Ok(first) = orders.recv() {
+            if self.crowded {
+                // Waking up for each of them would cost what is saved.
+                thread::sleep(CROWD_WAITS);
+            }
             let mut merged = Merged::default();
             let mut next = Some(first);
             let mut closing = None;
@@ -189,6 +209,7 @@ impl<L: Local> Desk<L> {
                     None
                 };
             }
+            self.crowded = merged.is_crowd();
             let refused = std::mem::take(&mut merged.refused);
             self.write(merged);
             for (reply, error) in refused {
@@ -301,7 +322,20 @@ fn settle_value(value: bytes::Bytes, places: &[Place], first: Position) -> bytes
 
 #[cfg(test)]
 mod tests {
-    use super::{REMEMBERED_ROWS, Written};
+    use super::{CROWD, Merged, REMEMBERED_ROWS, Written};
+    use crate::{Position, Receipt};
+
+    fn merged(commits: usize, sync: bool) -> Merged {
+        let reply = |_| (tokio::sync::oneshot::channel().0, Receipt { first: Position::ZERO });
+        Merged { sync, replies: (0..commits).map(reply).collect(), ..Merged::default() }
+    }
+
+    #[test]
+    fn only_many_who_need_the_disk_wait_for_each_other() {
+        assert!(merged(CROWD, true).is_crowd());
+        assert!(!merged(CROWD - 1, true).is_crowd(), "one who is alone is not kept waiting");
+        assert!(!merged(CROWD, false).is_crowd());
+    }
 
     #[test]
     fn a_row_changed_if_it_was_written_after_the_snapshot() {

@@ -4,7 +4,7 @@ use ruma::{OwnedRoomId, RoomId, RoomVersionId, room_version_rules::RoomVersionRu
 use tertulia_protocol::{AuthState, Slot};
 use tertulia_storage::{Tx, View};
 
-use super::{Base, EventCache};
+use super::{Base, EventCache, SlotCache};
 use crate::{
     Error, Result,
     core::Core,
@@ -86,8 +86,14 @@ pub(crate) async fn current_slots(
     head: &Head,
     slots: &[Slot],
 ) -> Result<AuthState> {
+    let known = core.local::<SlotCache>();
+    if let Some(events) = known.get(head, slots) {
+        return Ok(events.into_iter().collect());
+    }
     let rows = current_rows(view, head, slots).await?;
     let ids: Vec<_> = rows.into_iter().flatten().map(|row| row.event).collect();
     let events = core.local::<EventCache>().load_many(view, &head.rules, &ids).await?;
-    Ok(events.into_iter().flatten().collect())
+    let events: Vec<_> = events.into_iter().flatten().collect();
+    known.keep(head, slots, &events);
+    Ok(events.into_iter().collect())
 }
