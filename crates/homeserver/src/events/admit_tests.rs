@@ -26,7 +26,7 @@ pub(super) struct Scene {
     pub(super) server: Homeserver,
     pub(super) room: Room,
     pub(super) rules: RoomVersionRules,
-    memory: Memory,
+    pub(super) memory: Memory,
     signer: Signer,
 }
 
@@ -98,18 +98,18 @@ impl Scene {
         self.admit_for(pdu, Purpose::Timeline { sent_by: owned_server_name!("y") }).await
     }
 
-    async fn admit_for(&self, pdu: Pdu, purpose: Purpose) -> Admitted {
+    pub(super) async fn admit_for(&self, pdu: Pdu, purpose: Purpose) -> Admitted {
         let incoming = Incoming { event: Verified::trusted(pdu), purpose };
         self.server.admit(self.room.id(), incoming, None).await.unwrap()
     }
 
-    async fn meta(&self, id: &EventId) -> crate::schema::EventMeta {
+    pub(super) async fn meta(&self, id: &EventId) -> crate::schema::EventMeta {
         let view = self.server.core.store.view().await.unwrap();
         let key = (self.room.id().to_owned(), id.to_owned());
         view.get(&EVENT_META, &key).await.unwrap().unwrap()
     }
 
-    async fn said(&self) -> Vec<String> {
+    pub(super) async fn said(&self) -> Vec<String> {
         let query = MessagesQuery {
             from: None,
             to: None,
@@ -129,7 +129,7 @@ fn other_signer() -> Signer {
     Signer::from_seed(owned_server_name!("y"), &[7; 32], "1").unwrap()
 }
 
-fn bob() -> ruma::OwnedUserId {
+pub(super) fn bob() -> ruma::OwnedUserId {
     UserId::parse("@bob:y").unwrap().to_owned()
 }
 
@@ -142,12 +142,12 @@ pub(super) fn state(kind: &str, key: &str, content: &Value) -> Draft {
     Draft::state(bob(), StateEventType::from(kind), key, raw(content))
 }
 
-fn member(user: &str, membership: &str) -> Draft {
+pub(super) fn member(user: &str, membership: &str) -> Draft {
     state("m.room.member", user, &json!({ "membership": membership }))
 }
 
 /// Lets everyone change what the tests change.
-async fn open_levels(scene: &Scene) {
+pub(super) async fn open_levels(scene: &Scene) {
     let kind = StateEventType::RoomPowerLevels;
     let levels = scene.room.state_event(&kind, "").await.unwrap();
     let mut content: Value = serde_json::from_str(levels.content().get()).unwrap();
@@ -206,7 +206,7 @@ async fn conflicting_branches_resolve_to_one_state_whatever_comes_first() {
 
 impl Scene {
     /// The same room in the same store content, to go on from differently.
-    async fn copy(&self) -> Self {
+    pub(super) async fn copy(&self) -> Self {
         let memory = self.memory.reopen();
         let server = start(&memory).await;
         let room = user(&server, "alice").room(self.room.id());
@@ -257,7 +257,7 @@ async fn what_the_rules_forbid_is_kept_and_shown_to_nobody() {
 }
 
 impl Scene {
-    async fn state_ids(&self) -> Vec<OwnedEventId> {
+    pub(super) async fn state_ids(&self) -> Vec<OwnedEventId> {
         let events = self.room.state().await.unwrap();
         events.iter().map(|event| event.id().to_owned()).collect()
     }
@@ -285,6 +285,21 @@ async fn a_cited_event_is_an_outlier_until_it_comes_by_itself() {
     assert_eq!(scene.said().await, [""; 0]);
     assert_eq!(scene.admit(event).await, Admitted::Accepted);
     assert_eq!(scene.said().await, ["cited"]);
+}
+
+#[tokio::test]
+async fn an_outlier_that_comes_by_itself_keeps_its_number() {
+    let scene = Scene::new("11").await;
+    open_levels(&scene).await;
+    let name = state("m.room.name", "", &json!({ "name": "cited first" }));
+    let event = scene.build(&scene.tips().await, name).await;
+    assert_eq!(scene.admit_for(event.clone(), Purpose::Cited).await, Admitted::Outlier);
+    let (number, next) =
+        (scene.meta(event.event_id()).await.number, scene.head().await.row.next_auth);
+    assert!(number.is_some());
+    assert_eq!(scene.admit(event.clone()).await, Admitted::Accepted);
+    assert_eq!(scene.meta(event.event_id()).await.number, number);
+    assert_eq!(scene.head().await.row.next_auth, next);
 }
 
 #[tokio::test]

@@ -85,7 +85,8 @@ pub(crate) fn put_event(tx: &mut Tx, head: &Head, pdu: &Pdu, meta: EventMeta) {
     tx.put(&EVENT_META, &(head.room.clone(), pdu.event_id().clone()), &meta);
 }
 
-/// Gives a state event the next number in the order of authorisation.
+/// Gives a state event the next number in the order of authorisation. An outlier that comes by
+/// itself keeps the one under which others cite it.
 pub(crate) async fn number_event(
     tx: &mut Tx,
     head: &mut Head,
@@ -96,11 +97,13 @@ pub(crate) async fn number_event(
         return Ok(None);
     }
     let room = &head.room;
-    let cited: Vec<_> = pdu.auth_events().iter().map(|id| (room.clone(), id.clone())).collect();
-    let metas = tx.get_many(&EVENT_META, &cited).await?;
+    let ids = pdu.auth_events().iter().chain([pdu.event_id()]);
+    let keys: Vec<_> = ids.map(|id| (room.clone(), id.clone())).collect();
+    let mut metas = tx.get_many(&EVENT_META, &keys).await?;
+    let own = metas.pop().flatten().and_then(|meta| meta.number);
     let auth = metas.into_iter().filter_map(|meta| meta?.number).collect();
-    let number = head.row.next_auth;
-    head.row.next_auth += 1;
+    let number = own.unwrap_or(head.row.next_auth);
+    head.row.next_auth = head.row.next_auth.max(number + 1);
     let row = AuthRow { event: pdu.event_id().clone(), auth, rejected };
     tx.put(&AUTH, &(head.room.clone(), number), &row);
     Ok(Some(number))
