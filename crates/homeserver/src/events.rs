@@ -1,19 +1,23 @@
 //! Events: their way into a room, and the state of the room at each of them.
 //!
 //! A local event comes in by [`append`], a foreign one by [`admit`]; both end in [`place`], the
-//! only function that writes a room's tables.
+//! only function that gives an event its place. A room's state as others tell it comes in by a new
+//! [`generation`] of it.
 
 mod admit;
 mod append;
 mod cache;
 mod client_event;
 mod current;
+mod eras;
 mod filter;
 mod fork;
+mod generation;
 mod history;
 mod members;
 mod place;
 mod redact;
+mod roster;
 mod sight;
 mod slots;
 mod token;
@@ -23,12 +27,15 @@ pub(crate) use append::{append, at_the_end};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, RoomIdShown, Unsigned};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};
+pub(crate) use eras::{base_at, era_at, eras};
 pub use filter::EventFilter;
 pub(crate) use filter::matches;
+pub use generation::{Extent, NextGeneration};
 pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use members::MemberContent;
 pub(crate) use place::place;
 pub(crate) use redact::{current_power, load_redacted};
+pub(crate) use roster::{member, members};
 pub(crate) use sight::Sight;
 pub(crate) use slots::SlotCache;
 pub use token::TimelineToken;
@@ -37,3 +44,5 @@ pub use token::TimelineToken;
 mod admit_tests;
 #[cfg(test)]
 mod fork_laws;
+#[cfg(test)]
+mod generation_tests;

@@ -33,7 +33,10 @@ pub use accounts::{
 pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Session};
 pub use error::{Error, Result};
-pub use events::{Admitted, ClientEvent, EventFilter, RoomIdShown, TimelineToken, Unsigned};
+pub use events::{
+    Admitted, ClientEvent, EventFilter, Extent, NextGeneration, RoomIdShown, TimelineToken,
+    Unsigned,
+};
 pub use media::{Label, Media, Upload};
 pub use ports::{
     Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock, SystemRandom,

@@ -40,7 +40,7 @@ pub(crate) fn people_topic() -> Topic {
 
 fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
     let (first, second) = match entry {
-        Entry::Event { room, member, .. } => {
+        Entry::Event { room, member, .. } | Entry::Generation { room, member } => {
             (room_topic(room), member.as_ref().map(|user| user_topic(user)))
         }
         Entry::Receipt { user, private: true, .. } => (user_topic(user), None),

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod entry;
+mod generation;
 mod rooms;
 mod userdata;
 
@@ -17,6 +18,7 @@ use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
 pub use accounts::{Account, DeviceRow, Profile, Sighting};
 pub use entry::Entry;
+pub use generation::{Generation, Stage};
 pub use rooms::{
     AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
     RemovedRoom, RoomHead, StateChange, StateLogRow, StateRef, StateRow, TimelineRow, Verdict,
@@ -59,7 +61,8 @@ pub const LOG: Table<(u16, Position), Entry> = Table::new(10, "log");
 pub const MEMBERSHIPS: Table<(OwnedUserId, OwnedRoomId), Membership> =
     Table::new(11, "memberships");
 
-/// Room and user → membership and profile in the room. A projection of the room's member events.
+/// Room and user → membership and profile in the room, where generation 0 of its state is in force.
+/// A projection of the room's member events.
 pub const MEMBERS: Table<(OwnedRoomId, OwnedUserId), Member> = Table::new(12, "members");
 
 /// Room, user, device, endpoint and transaction → the event it made, so that a retried request
@@ -78,6 +81,15 @@ pub const GAPS: Table<(OwnedRoomId, u32, Ordinal), Gap> = Table::new(15, "gaps")
 
 /// Room → why it was removed altogether, so that it does not come back by itself.
 pub const REMOVED_ROOMS: Table<(OwnedRoomId,), RemovedRoom> = Table::new(16, "removed_rooms");
+
+/// Room and number → a base of the room's state other than the one it began with: one that is being
+/// written, that is or was in force, or that came to nothing.
+pub const GENERATIONS: Table<(OwnedRoomId, u32), Generation> = Table::new(19, "generations");
+
+/// Room, generation and user → membership and profile, as [`MEMBERS`], in later generations of the
+/// room's state. A projection of its member events.
+pub const GENERATION_MEMBERS: Table<(OwnedRoomId, u32, OwnedUserId), Member> =
+    Table::new(20, "generation_members");
 
 /// Nothing → the server's name and signing key's public half; a store belongs to one server.
 pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | wait, and read one snapshot | `wait` |
 //! | which rooms may have news | `news`, by the log or by looking at every room |
-//! | in which section, from where to where | `section`, pure |
+//! | in which section, from where to where | `section`, pure, and `renewal` |
 //! | the newest events | `timeline` |
 //! | the state that goes with them | `state`, decided by [`tertulia_protocol::sync`] |
 //! | in the client's form | `show` |
@@ -21,6 +21,7 @@ mod filter;
 mod joined;
 mod news;
 mod reading;
+mod renewal;
 mod room;
 mod section;
 mod show;

@@ -10,7 +10,7 @@ use tertulia_protocol::{
 use tertulia_storage::{Command, Direction, Partition, Tx, View};
 
 use super::{
-    EventCache, FullState, Head, current_slots,
+    EventCache, FullState, Head, current_slots, current_state,
     fork::{Before, merge, overlay, state_before, untyped},
     guard_head,
     place::{Accepted, number_event, place, put_event},
@@ -70,6 +70,18 @@ impl From<Verdict> for Admitted {
             Verdict::Timeline { .. } => Self::Accepted,
         }
     }
+}
+
+/// Brings the event with which the server comes into the room; its head says that nothing of the
+/// room is here yet but the state before the event.
+pub(super) async fn arrive(
+    tx: &mut Tx,
+    core: &Arc<Core>,
+    head: &Head,
+    incoming: Incoming,
+) -> Result<Admitted> {
+    let state_before = Some(current_state(tx, head.base()).await?);
+    Admit { core: core.clone(), room: head.room.clone(), incoming, state_before }.run(tx).await
 }
 
 /// Brings one verified foreign event into a room that the server knows.

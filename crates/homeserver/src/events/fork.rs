@@ -11,6 +11,7 @@ use super::{
     Base, EventCache, FullState, Head,
     admit::load_judged,
     current_slots,
+    eras::{Now, state_now},
     history::{current_state, state_at, state_of},
 };
 use crate::{
@@ -73,7 +74,7 @@ impl Before {
 }
 
 /// The current state, as it is told of events.
-fn now(head: &Head) -> StateRef {
+pub(super) fn now(head: &Head) -> StateRef {
     StateRef::AsOf { generation: head.row.generation, position: head.row.state_at }
 }
 
@@ -117,34 +118,35 @@ async fn from_previous(
     for (id, meta) in previous {
         afters.push(after(tx, core, head, id, meta).await?);
     }
-    if let [(full, kept)] = &afters[..] {
-        let (kept, full) = (*kept, Some(full.clone()));
-        return Ok(Before { kept, full, parent: Some(previous[0].1.before) });
+    if let [only] = &afters[..] {
+        return Ok(only.clone());
     }
-    let forks: Vec<FullState> = afters.into_iter().map(|(full, _)| full).collect();
+    let forks: Vec<FullState> = afters.into_iter().filter_map(|after| after.full).collect();
     let full = resolve_states(tx, core, head, &forks, None).await?;
     let kept = find_kept(tx, head, previous, &full).await?;
     Ok(Before { kept, full: Some(full), parent: None })
 }
 
-/// The state after an event by its own branch, and where it is found if it is kept.
+/// The state after an event by its own branch.
 async fn after(
     tx: &Tx,
     core: &Core,
     head: &Head,
     id: &OwnedEventId,
     meta: &EventMeta,
-) -> Result<(FullState, Option<StateRef>)> {
+) -> Result<Before> {
     if let Some(end) = head.row.extremities.iter().find(|end| end.event == *id) {
-        return Ok((state_of(tx, &head.room, end.after).await?, Some(end.after)));
+        let full = Some(state_of(tx, &head.room, end.after).await?);
+        return Ok(Before { kept: Some(end.after), full, parent: None });
     }
-    let mut state = state_of(tx, &head.room, meta.before).await?;
+    let Now { mut state, as_kept } = state_now(tx, head, meta.before).await?;
+    let before = Some(meta.before).filter(|_| as_kept);
     let pdu = core.local::<EventCache>().load(tx, &head.rules, id).await?;
     if meta.verdict == Verdict::Rejected || pdu.slot().is_none() {
-        return Ok((state, Some(meta.before)));
+        return Ok(Before { kept: before, full: Some(state), parent: None });
     }
     set_slot(&mut state, &pdu);
-    Ok((state, None))
+    Ok(Before { kept: None, full: Some(state), parent: before })
 }
 
 fn set_slot(state: &mut FullState, pdu: &Pdu) {
@@ -201,7 +203,10 @@ async fn links_of(view: &View, head: &Head, state: StateRef) -> Result<u8> {
 }
 
 /// What turns `old` into `new`.
-fn differences(old: &FullState, new: &FullState) -> Vec<(String, String, Option<OwnedEventId>)> {
+pub(super) fn differences(
+    old: &FullState,
+    new: &FullState,
+) -> Vec<(String, String, Option<OwnedEventId>)> {
     let gone = old.keys().filter(|slot| !new.contains_key(*slot)).map(|slot| (slot, None));
     let set = new
         .iter()
@@ -267,7 +272,7 @@ fn changes_between(old: &FullState, new: &FullState, pdu: &Pdu) -> Vec<StateChan
 
 /// What several states of a room resolve to by the rules of its version. `new` is an event that
 /// is not stored yet.
-async fn resolve_states(
+pub(super) async fn resolve_states(
     view: &View,
     core: &Core,
     head: &Head,

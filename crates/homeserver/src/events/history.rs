@@ -98,6 +98,19 @@ async fn changes_after(
 ///
 /// [`Error::NotFound`] if the state is not known.
 pub(crate) async fn state_of(view: &View, room: &RoomId, reference: StateRef) -> Result<FullState> {
+    Ok(state_and_generation(view, room, reference).await?.0)
+}
+
+/// All of the state that `reference` stands for, and the generation it goes back to.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if the state is not known.
+pub(super) async fn state_and_generation(
+    view: &View,
+    room: &RoomId,
+    reference: StateRef,
+) -> Result<(FullState, u32)> {
     let mut overlays = Vec::new();
     let mut reference = reference;
     loop {
@@ -112,13 +125,16 @@ pub(crate) async fn state_of(view: &View, room: &RoomId, reference: StateRef) ->
             StateRef::AsOf { generation, position } => {
                 let mut state = state_at(view, Base { room, generation }, position).await?;
                 overlays.into_iter().rev().for_each(|changes| lay_over(&mut state, changes));
-                return Ok(state);
+                return Ok((state, generation));
             }
         }
     }
 }
 
-fn lay_over(state: &mut FullState, changes: Vec<(String, String, Option<OwnedEventId>)>) {
+pub(super) fn lay_over(
+    state: &mut FullState,
+    changes: Vec<(String, String, Option<OwnedEventId>)>,
+) {
     for (kind, key, event) in changes {
         match event {
             Some(event) => state.insert((kind, key), event),

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, Tx};
 
-use super::{EventCache, Head};
+use super::{EventCache, Head, roster};
 use crate::{
     Result,
     core::Core,
     log,
-    schema::{MEMBERS, MEMBERSHIPS, Member, Membership, MembershipKind, StateChange},
+    schema::{MEMBERSHIPS, Member, Membership, MembershipKind, StateChange},
 };
 
 /// What the lists need of a member event's content. Wrong types count as absent.
@@ -64,18 +64,19 @@ pub(crate) async fn note(
         Some(id) => Some(core.local::<EventCache>().load(tx, &head.rules, id).await?),
         None => None,
     };
-    let content = member.as_ref().map(MemberContent::of).unwrap_or_default();
-    let row = member.zip(content.membership).map(|(event, kind)| Member {
-        kind,
-        event: event.event_id().clone(),
-        displayname: content.displayname.clone(),
-        avatar_url: content.avatar_url.clone(),
-    });
+    let row = member.as_ref().and_then(row_of);
     list_member(tx, head, &user, row.as_ref()).await?;
     if core.is_local(user.server_name()) {
-        list_room(tx, head, position, user, row, content.is_direct).await?;
+        let direct = member.as_ref().is_some_and(|member| MemberContent::of(member).is_direct);
+        list_room(tx, head, position, user, row, direct).await?;
     }
     Ok(())
+}
+
+/// What a member event makes of its user; none if it does not say.
+pub(super) fn row_of(event: &Pdu) -> Option<Member> {
+    let MemberContent { membership, displayname, avatar_url, .. } = MemberContent::of(event);
+    Some(Member { kind: membership?, event: event.event_id().clone(), displayname, avatar_url })
 }
 
 /// Writes the room's list and counts.
@@ -85,19 +86,15 @@ async fn list_member(
     user: &UserId,
     row: Option<&Member>,
 ) -> Result<()> {
-    let key = (head.room.clone(), user.to_owned());
-    let before = tx.get(&MEMBERS, &key).await?.map(|member| member.kind);
+    let before = roster::member(tx, head, user).await?.map(|member| member.kind);
     let row_kind = row.map(|member| member.kind);
     count(&mut head.row.joined, MembershipKind::Join, before, row_kind);
     count(&mut head.row.invited, MembershipKind::Invite, before, row_kind);
-    match row {
-        Some(row) => tx.put(&MEMBERS, &key, row),
-        None => tx.delete(&MEMBERS, &key),
-    }
+    roster::put_member(tx, head.base(), user, row);
     Ok(())
 }
 
-fn count(
+pub(super) fn count(
     total: &mut u64,
     counted: MembershipKind,
     before: Option<MembershipKind>,
@@ -130,7 +127,7 @@ async fn list_room(
 }
 
 /// The user's membership after a member event.
-fn next_membership(
+pub(super) fn next_membership(
     old: Option<Membership>,
     member: &Member,
     position: Position,
@@ -156,6 +153,11 @@ fn next_membership(
         && old.as_ref().is_some_and(|old| {
             matches!(old.kind, MembershipKind::Invite | MembershipKind::Join) && old.direct
         });
+    // What a user sees who is not in the room lies where the last stay was.
+    let stretch = match (kind, &old) {
+        (MembershipKind::Join, _) | (_, None) => stretch,
+        (_, Some(old)) => old.stretch,
+    };
     Membership {
         kind,
         event: member.event.clone(),

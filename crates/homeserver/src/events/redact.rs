@@ -4,7 +4,7 @@ use ruma::{OwnedEventId, events::StateEventType};
 use tertulia_protocol::{Pdu, Power, may_redact};
 use tertulia_storage::{Tx, View};
 
-use super::{ClientEvent, EventCache, Head, RoomIdShown, current_slots};
+use super::{ClientEvent, EventCache, Head, RoomIdShown, current_slots, generation};
 use crate::{
     Error, Result,
     core::Core,
@@ -116,10 +116,14 @@ pub(crate) async fn mark_redacted(
 async fn mark_slot(tx: &mut Tx, head: &Head, event: &Pdu) -> Result<()> {
     let Some((kind, key)) = event.slot() else { return Ok(()) };
     let slot = head.slot(&kind.to_string(), key);
-    let Some(mut row) = tx.get(&STATE, &slot).await? else { return Ok(()) };
-    if row.event == *event.event_id() {
-        row.redacted = true;
-        tx.put(&STATE, &slot, &row);
+    let next = generation::being_written(tx, &head.room).await?;
+    let next = next.map(|number| (slot.0.clone(), number, slot.2.clone(), slot.3.clone()));
+    for slot in next.into_iter().chain([slot]) {
+        let Some(mut row) = tx.get(&STATE, &slot).await? else { continue };
+        if row.event == *event.event_id() {
+            row.redacted = true;
+            tx.put(&STATE, &slot, &row);
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! (client-server API, "Room history visibility").
 
 use ruma::{
-    UserId,
+    OwnedEventId, RoomId, UserId,
     events::room::{history_visibility::HistoryVisibility, member::MembershipState},
 };
 use tertulia_protocol::{
@@ -14,11 +14,14 @@ use tertulia_protocol::{
 };
 use tertulia_storage::{Direction, Position, View};
 
-use super::{EventCache, Head};
+use super::{
+    EventCache, Head,
+    eras::{Era, eras},
+};
 use crate::{
     Result,
     core::Core,
-    schema::{Ordinal, STATE_LOG},
+    schema::{Ordinal, STATE, STATE_LOG},
 };
 
 /// How many changes of one slot are looked at; older ones count as never having been.
@@ -56,7 +59,7 @@ impl<T: Clone> Slot<T> {
 }
 
 impl Sight {
-    /// What `user` may see of the room, from the present generation of its state.
+    /// What `user` may see of the room.
     pub(crate) async fn of(view: &View, core: &Core, head: &Head, user: &UserId) -> Result<Self> {
         let visibility = history(view, core, head, "m.room.history_visibility", "").await?;
         let membership = history(view, core, head, "m.room.member", user.as_str()).await?;
@@ -111,14 +114,41 @@ impl Held {
 }
 
 async fn history(view: &View, core: &Core, head: &Head, kind: &str, key: &str) -> Result<Held> {
-    let prefix = head.slot(kind, key);
-    let mut rows = view.scan(&STATE_LOG, &prefix, Direction::Forward, CHANGES).await?;
-    rows.reverse();
-    let ids: Vec<_> = rows.iter().filter_map(|(_, row)| row.event.clone()).collect();
+    let (mut places, mut ids) = (Vec::new(), Vec::new());
+    for era in eras(view, head).await? {
+        for (at, event) in held_in(view, &head.room, era, kind, key).await? {
+            places.push((at, event.is_some()));
+            ids.extend(event);
+        }
+    }
     let cache = core.local::<EventCache>();
     let mut events = cache.load_many(view, &head.rules, &ids).await?.into_iter();
-    let later = rows
+    let later = places
         .into_iter()
-        .map(|((.., at), row)| (at.0, row.event.and_then(|_| events.next().flatten())));
+        .map(|(at, filled)| (at, if filled { events.next().flatten() } else { None }));
     Ok(Held { later: later.collect() })
+}
+
+/// The events that held a slot in one generation, oldest first; the one in its base came to hold
+/// it when the generation began.
+async fn held_in(
+    view: &View,
+    room: &RoomId,
+    era: Era,
+    kind: &str,
+    key: &str,
+) -> Result<Vec<(Position, Option<OwnedEventId>)>> {
+    let slot = (room.to_owned(), era.generation, kind.to_owned(), key.to_owned());
+    let mut rows = view.scan(&STATE_LOG, &slot, Direction::Forward, CHANGES).await?;
+    rows.reverse();
+    let mut held = Vec::with_capacity(rows.len() + 1);
+    if era.generation > 0 {
+        let base = match rows.first() {
+            Some((_, oldest)) => oldest.replaced.clone(),
+            None => view.get(&STATE, &slot).await?.map(|row| row.event),
+        };
+        held.push((era.began, base));
+    }
+    held.extend(rows.into_iter().map(|((.., at), row)| (at.0, row.event)));
+    Ok(held)
 }

@@ -19,7 +19,7 @@ use crate::{
     events::{self, EventCache},
     log,
     rooms::Face,
-    schema::{Entry, LOG, MEMBERS, MEMBERSHIPS, MembershipKind},
+    schema::{Entry, LOG, MEMBERSHIPS, MembershipKind},
 };
 
 /// How far it may lie behind while nothing that concerns it has happened. It looks only when
@@ -169,7 +169,7 @@ impl Command for ShowFace {
 
     async fn run(&self, tx: &mut Tx) -> Result<Option<Pdu>> {
         let mut head = events::guard_head(tx, &self.room).await?;
-        let member = tx.get(&MEMBERS, &(self.room.clone(), self.user.clone())).await?;
+        let member = events::member(tx, &head, &self.user).await?;
         let shows_another = member.is_some_and(|member| {
             let shown = Face { displayname: member.displayname, avatar_url: member.avatar_url };
             // Who has left meanwhile must not be brought back by a new name.

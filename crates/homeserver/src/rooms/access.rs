@@ -24,6 +24,8 @@ pub(crate) struct Open {
     pub(crate) view: View,
     pub(crate) head: Head,
     pub(crate) until: Until,
+    /// The stretch of the timeline in which the reader's view ends.
+    pub(crate) stretch: u32,
 }
 
 impl Room {
@@ -39,24 +41,25 @@ impl Room {
             Err(Error::NotFound(_)) => return Err(outside()),
             head => head?,
         };
-        let until = self.until(&view, &head, self.me()).await?;
-        Ok(Open { view, head, until })
+        let (until, stretch) = self.until(&view, &head, self.me()).await?;
+        Ok(Open { view, head, until, stretch })
     }
 
-    async fn until(&self, view: &View, head: &Head, user: &UserId) -> Result<Until> {
+    async fn until(&self, view: &View, head: &Head, user: &UserId) -> Result<(Until, u32)> {
+        let now = (Until::Now, head.row.stretch);
         let key = (user.to_owned(), self.id.clone());
         let membership = view.get(&MEMBERSHIPS, &key).await?;
         match membership {
-            Some(row) if row.kind == MembershipKind::Join => return Ok(Until::Now),
+            Some(row) if row.kind == MembershipKind::Join => return Ok(now),
             Some(row) if !row.forgotten => {
                 if let Some((_, Some(left))) = row.joined {
-                    return Ok(Until::Then(left));
+                    return Ok((Until::Then(left), row.stretch));
                 }
             }
             _ => {}
         }
         let sight = Sight::of(view, self.core(), head, user).await?;
-        if sight.is_world_readable() { Ok(Until::Now) } else { Err(outside()) }
+        if sight.is_world_readable() { Ok(now) } else { Err(outside()) }
     }
 }
 

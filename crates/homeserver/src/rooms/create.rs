@@ -8,7 +8,7 @@ use ruma::{
     uint,
 };
 use tertulia_protocol::{AuthState, Draft, Known, NewRoom, Pdu, Tip};
-use tertulia_storage::{Command, Partition, Position, Tx};
+use tertulia_storage::{Command, Partition, Tx};
 
 use super::Room;
 use crate::{
@@ -99,21 +99,7 @@ fn new_room_id(core: &Core) -> OwnedRoomId {
 }
 
 fn first_head(create: &Pdu, version: &str, rules: RoomVersionRules) -> Head {
-    let row = RoomHead {
-        version: version.to_owned(),
-        generation: 0,
-        stretch: 0,
-        last: Position::ZERO,
-        state_at: Position::ZERO,
-        depth: 0,
-        extremities: Vec::new(),
-        next_auth: 0,
-        next_overlay: 0,
-        joined: 0,
-        invited: 0,
-        first: None,
-        partial: false,
-    };
+    let row = RoomHead::of_version(version);
     Head { room: create.room_id().to_owned(), rules, row }
 }
 

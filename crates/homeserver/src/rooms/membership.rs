@@ -10,8 +10,8 @@ use tertulia_protocol::Draft;
 use super::{Face, Room};
 use crate::{
     Error, Result,
-    events::load_head,
-    schema::{MEMBERS, Member, MembershipKind},
+    events::{self, load_head},
+    schema::{Member, MembershipKind},
 };
 
 impl Room {
@@ -128,8 +128,8 @@ impl Room {
 
     async fn member(&self, user: &UserId) -> Result<Option<Member>> {
         let view = self.core().store.view().await?;
-        load_head(&view, &self.id).await?;
-        Ok(view.get(&MEMBERS, &(self.id.clone(), user.to_owned())).await?)
+        let head = load_head(&view, &self.id).await?;
+        events::member(&view, &head, user).await
     }
 }
 

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     Result,
-    events::{ClientEvent, EventCache, RoomIdShown, Sight, TimelineToken, load_redacted, state_at},
+    events::{
+        ClientEvent, EventCache, RoomIdShown, Sight, TimelineToken, base_at, load_redacted,
+        state_at,
+    },
     schema::{Ordinal, TIMELINE, TimelineRow},
 };
 
@@ -76,7 +79,7 @@ impl Room {
         let open = self.open().await?;
         let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
         let start = match query.from {
-            Some(from) => from.in_stretch(open.head.row.stretch),
+            Some(from) => from.in_stretch(open.stretch),
             None => first_token(&open, query.towards),
         };
         let mut reading = Reading { open: &open, sight: &sight, query, at: start, left: ROWS_MOST };
@@ -184,7 +187,8 @@ impl Room {
             Until::Now => before,
             Until::Then(left) => before.min(left),
         };
-        let state = state_at(&open.view, open.head.base(), before).await?;
+        let base = base_at(&open.view, &open.head, before).await?;
+        let state = state_at(&open.view, base, before).await?;
         let speaks = |key: &str| told.iter().any(|part| part.iter().any(|e| e.sender() == key));
         let wanted = state.into_iter().filter(|((kind, key), _)| {
             !filter.lazy_members || kind != "m.room.member" || speaks(key)
@@ -243,7 +247,7 @@ impl Reading<'_> {
         if ordinal.position().is_some_and(|position| position > self.open.view.settled()) {
             return false;
         }
-        let to = self.query.to.map(|to| to.in_stretch(self.open.head.row.stretch));
+        let to = self.query.to.map(|to| to.in_stretch(self.open.stretch));
         let Some(to) = to.filter(|to| to.stretch == self.at.stretch) else {
             return true;
         };
@@ -256,7 +260,7 @@ impl Reading<'_> {
 
 /// Where a walk begins that names no place.
 fn first_token(open: &Open, towards: Towards) -> TimelineToken {
-    let stretch = open.head.row.stretch;
+    let stretch = open.stretch;
     let oldest = Ordinal::Backfilled(std::cmp::Reverse(u64::MAX));
     match (towards, open.until) {
         (Towards::Forward, _) => TimelineToken::before(stretch, oldest),

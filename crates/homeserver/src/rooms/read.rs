@@ -2,7 +2,7 @@
 
 use ruma::{EventId, OwnedUserId, events::StateEventType};
 use tertulia_protocol::Pdu;
-use tertulia_storage::{Direction, View};
+use tertulia_storage::View;
 
 use super::{
     Room,
@@ -11,10 +11,10 @@ use super::{
 use crate::{
     Error, Result,
     events::{
-        Base, ClientEvent, EventCache, FullState, Head, RoomIdShown, Sight, TimelineToken,
-        current_state, load_redacted, slot_at, state_at,
+        ClientEvent, EventCache, FullState, Head, RoomIdShown, Sight, TimelineToken, base_at,
+        current_state, load_redacted, members, slot_at, state_at,
     },
-    schema::{EVENT_META, MEMBERS, MembershipKind, Ordinal, Verdict},
+    schema::{EVENT_META, Member, MembershipKind, Ordinal, Verdict},
 };
 
 /// Which members to tell.
@@ -69,7 +69,8 @@ impl Room {
                 row.map(|row| row.event)
             }
             Until::Then(position) => {
-                slot_at(&open.view, open.head.base(), &kind, key, position).await?
+                let base = base_at(&open.view, &open.head, position).await?;
+                slot_at(&open.view, base, &kind, key, position).await?
             }
         };
         let event = event.ok_or(Error::NotFound("state event"))?;
@@ -103,10 +104,9 @@ impl Room {
         if self.membership_of(self.me()).await? != Some(MembershipKind::Join) {
             return Err(Error::Forbidden("you are not in the room".to_owned()));
         }
-        let prefix = (self.id.clone(),);
-        let rows = open.view.scan(&MEMBERS, &prefix, Direction::Forward, MEMBERS_MOST).await?;
+        let rows = members(&open.view, &open.head, None, MEMBERS_MOST).await?;
         let joined = rows.into_iter().filter(|(_, row)| row.kind == MembershipKind::Join);
-        let face = |((_, user), row): (_, crate::schema::Member)| JoinedMember {
+        let face = |(user, row): (OwnedUserId, Member)| JoinedMember {
             user,
             displayname: row.displayname,
             avatar_url: row.avatar_url,
@@ -124,7 +124,8 @@ impl Room {
         let view = self.core().store.view().await?;
         let head = crate::events::load_head(&view, &self.id).await.map_err(|_| missing)?;
         let place = self.visible_place(&view, &head, id).await?;
-        let open = Open { view, head, until: Until::Now };
+        let stretch = head.row.stretch;
+        let open = Open { view, head, until: Until::Now, stretch };
         let mut events = self.render(&open, vec![id.to_owned()]).await?;
         let mut event = events.pop().ok_or(Error::NotFound("event"))?;
         let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
@@ -184,7 +185,10 @@ impl MembersQuery {
 async fn full_state(open: &Open) -> Result<FullState> {
     match open.until {
         Until::Now => current_state(&open.view, open.head.base()).await,
-        Until::Then(position) => state_at(&open.view, open.head.base(), position).await,
+        Until::Then(position) => {
+            let base = base_at(&open.view, &open.head, position).await?;
+            state_at(&open.view, base, position).await
+        }
     }
 }
 
@@ -200,7 +204,7 @@ async fn past_state(
         (Until::Then(left), None) => left,
         (Until::Now, asked) => asked.unwrap_or(open.head.row.last),
     };
-    let base = Base { room: &open.head.room, generation: open.head.row.generation };
+    let base = base_at(&open.view, &open.head, position).await?;
     state_at(&open.view, base, position).await
 }
 
@@ -210,7 +214,6 @@ fn members_of(state: FullState) -> Vec<ruma::OwnedEventId> {
 }
 
 async fn current_members(view: &View, head: &Head) -> Result<Vec<ruma::OwnedEventId>> {
-    let prefix = (head.room.clone(),);
-    let rows = view.scan(&MEMBERS, &prefix, Direction::Forward, MEMBERS_MOST).await?;
+    let rows = members(view, head, None, MEMBERS_MOST).await?;
     Ok(rows.into_iter().map(|(_, row)| row.event).collect())
 }

@@ -1,18 +1,17 @@
 //! Removing a room altogether: nobody is in it any more, and no row of it is left but the note
 //! that it was removed.
 
-use std::ops::Bound;
-
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomId};
 use tertulia_storage::{Command, Direction, Key, Partition, Table, Tx};
 
 use crate::{
     Error, Result,
     core::{Homeserver, User},
-    events::load_head,
+    events::{load_head, members},
     schema::{
-        AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, HEADS, MEMBERS, MembershipKind, OVERLAYS,
-        REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES, STATE_LOG, TIMELINE, TRANSACTIONS,
+        AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS, GENERATIONS, HEADS,
+        MEMBERS, MembershipKind, OVERLAYS, REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES,
+        STATE_LOG, TIMELINE, TRANSACTIONS,
     },
 };
 
@@ -43,14 +42,14 @@ impl Homeserver {
 
     /// Lets every user of this server leave `room`.
     async fn evacuate(&self, room: &RoomId) -> Result<()> {
-        let (prefix, mut from) = ((room.to_owned(),), Bound::Unbounded);
+        let mut after = None;
         loop {
             let view = self.core.store.view().await?;
-            let rows =
-                view.scan_from(&MEMBERS, &prefix, from.as_ref(), Direction::Forward, PAGE).await?;
+            let head = load_head(&view, room).await?;
+            let rows = members(&view, &head, after.as_deref(), PAGE).await?;
             let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = Bound::Excluded(last.clone());
-            for ((_, user), row) in rows {
+            after = Some(last.clone());
+            for (user, row) in rows {
                 let gone = matches!(row.kind, MembershipKind::Leave | MembershipKind::Ban);
                 if !gone && self.core.is_local(user.server_name()) {
                     User::new(self.core.clone(), user).room(room).leave(None).await?;
@@ -105,6 +104,8 @@ impl Remove {
             && self.delete_from(tx, &OVERLAYS).await?
             && self.delete_from(tx, &AUTH).await?
             && self.delete_from(tx, &MEMBERS).await?
+            && self.delete_from(tx, &GENERATION_MEMBERS).await?
+            && self.delete_from(tx, &GENERATIONS).await?
             && self.delete_from(tx, &TRANSACTIONS).await?
             && self.delete_from(tx, &EARLY_REDACTIONS).await?
             && self.delete_from(tx, &GAPS).await?)
@@ -133,6 +134,8 @@ mod tests {
             room.send_text(&n.to_string()).await.unwrap();
         }
         let event = other.send_text("stays").await.unwrap();
+        renew(&server, &room).await;
+        server.next_generation(room.id()).await.unwrap();
         server.remove_room(room.id()).await.unwrap();
 
         assert!(matches!(room.send_text("anyone?").await, Err(Error::NotFound(_))));
@@ -142,10 +145,22 @@ mod tests {
         assert!(view.scan(&EVENT_META, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
         assert!(view.scan(&TIMELINE, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
         assert!(view.scan(&STATE_LOG, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
+        let (generations, members) = (&GENERATIONS, &GENERATION_MEMBERS);
+        assert!(view.scan(generations, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
+        assert!(view.scan(members, &prefix, Direction::Forward, 1).await.unwrap().is_empty());
         let note = view.get(&REMOVED_ROOMS, &prefix).await.unwrap();
         assert!(note.is_some_and(|note| note.finished));
         assert!(other.event(&event).await.is_ok());
         server.remove_room(room.id()).await.unwrap();
+    }
+
+    /// Tells the room its own state anew.
+    async fn renew(server: &Homeserver, room: &crate::Room) {
+        let state = room.state().await.unwrap();
+        let told: Vec<_> = state.iter().map(|event| event.id().to_owned()).collect();
+        let next = server.next_generation(room.id()).await.unwrap();
+        next.write(&told).await.unwrap();
+        next.renew(crate::Extent::Whole).await.unwrap();
     }
 
     #[tokio::test]

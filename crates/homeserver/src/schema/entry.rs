@@ -52,6 +52,13 @@ pub enum Entry {
         /// Which.
         room: OwnedRoomId,
     },
+    /// A room's state began anew from another base.
+    Generation {
+        /// The room.
+        room: OwnedRoomId,
+        /// The user of this server whose membership is another by it; none for the room itself.
+        member: Option<OwnedUserId>,
+    },
 }
 
 impl Value for Entry {
@@ -65,6 +72,7 @@ impl Value for Entry {
             Self::Profile { user } => parts.tag(3).add(user),
             Self::Deactivated { user } => parts.tag(4).add(user),
             Self::Forgotten { user, room } => parts.tag(5).add(user).add(room),
+            Self::Generation { room, member } => parts.tag(6).add(room).add(member),
         };
     }
 
@@ -92,6 +100,7 @@ impl Value for Entry {
             3 => Self::Profile { user: Field::read(input)? },
             4 => Self::Deactivated { user: Field::read(input)? },
             5 => Self::Forgotten { user: Field::read(input)?, room: Field::read(input)? },
+            6 => Self::Generation { room: Field::read(input)?, member: Field::read(input)? },
             tag => return Err(unknown("kind of log entry", tag)),
         })
     }
@@ -141,7 +150,11 @@ mod tests {
         check(&data, b"\x01\x02\x04@u:x\x00\x01k");
         check(&Entry::Profile { user: user.clone() }, b"\x01\x03\x04@u:x");
         check(&Entry::Deactivated { user: user.clone() }, b"\x01\x04\x04@u:x");
-        check(&Entry::Forgotten { user, room }, b"\x01\x05\x04@u:x\x04!r:x");
+        let forgotten = Entry::Forgotten { user: user.clone(), room: room.clone() };
+        check(&forgotten, b"\x01\x05\x04@u:x\x04!r:x");
+        let renewed = Entry::Generation { room: room.clone(), member: None };
+        check(&renewed, b"\x01\x06\x04!r:x\x00");
+        check(&Entry::Generation { room, member: Some(user) }, b"\x01\x06\x04!r:x\x01\x04@u:x");
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub struct RoomHead {
     pub generation: u32,
     /// The server's present, uninterrupted presence in the room.
     pub stretch: u32,
-    /// The newest event of the timeline. Also tells one version of the head from the next.
+    /// The newest event of the timeline or beginning of a generation. Also tells one version of the
+    /// head from the next.
     pub last: Position,
     /// The newest change of the current state.
     pub state_at: Position,
@@ -39,6 +40,27 @@ record!(RoomHead = 1 {
     version, generation, stretch, last, state_at, depth, extremities, next_auth, next_overlay,
     joined, invited, first, partial
 });
+
+impl RoomHead {
+    /// A room of which no event is known yet.
+    pub fn of_version(version: &str) -> Self {
+        Self {
+            version: version.to_owned(),
+            generation: 0,
+            stretch: 0,
+            last: Position::ZERO,
+            state_at: Position::ZERO,
+            depth: 0,
+            extremities: Vec::new(),
+            next_auth: 0,
+            next_overlay: 0,
+            joined: 0,
+            invited: 0,
+            first: None,
+            partial: false,
+        }
+    }
+}
 
 /// An event that nothing follows yet, and the state after it.
 #[derive(Clone, Debug, PartialEq, Eq)]

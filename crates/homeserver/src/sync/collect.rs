@@ -11,6 +11,7 @@ use super::{
     joined::Joined,
     news::{Touch, news},
     reading::{Part, Reading},
+    renewal::renewed,
     room::{self, Delta},
     section::{Section, Span, section},
     stripped,
@@ -33,8 +34,9 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
     let mut rooms = to_tell(reading, news.rooms);
     for (room, head) in heads(reading, &rooms).await? {
         let Some(touched) = rooms.remove(&room) else { continue };
+        let (head, section) = renewed(reading, head, touched.section).await?;
         let telling = Telling { reading, head: &head, me: &touched.me, touch: touched.touch };
-        telling.tell(touched.section, &mut data, &mut update.rooms).await?;
+        telling.tell(section, &mut data, &mut update.rooms).await?;
     }
     Ok((update, news.joined))
 }

@@ -108,7 +108,7 @@ struct Page {
 impl Page {
     fn add(&mut self, entry: Entry, me: &UserId) {
         match entry {
-            Entry::Event { room, member, .. } => {
+            Entry::Event { room, member, .. } | Entry::Generation { room, member } => {
                 let touch = self.rooms.entry(room).or_default();
                 touch.events = true;
                 touch.membership |= member.as_deref() == Some(me);

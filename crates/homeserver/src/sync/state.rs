@@ -74,13 +74,23 @@ fn may_follow(newest: Position, from: Bound<Position>) -> bool {
 }
 
 /// The changes from a position on, up to the end of `part`.
-pub(super) async fn read_changes(
+async fn read_changes(
     reading: &Reading<'_>,
     part: &Part<'_>,
     from: Bound<Position>,
 ) -> Result<Changes> {
-    let key = |at| (part.head.room.clone(), part.head.row.generation, at);
-    let prefix = (part.head.room.clone(), part.head.row.generation);
+    read_changes_in(reading, part, part.head.row.generation, from).await
+}
+
+/// The changes of one generation from a position on, up to the end of `part`.
+pub(super) async fn read_changes_in(
+    reading: &Reading<'_>,
+    part: &Part<'_>,
+    generation: u32,
+    from: Bound<Position>,
+) -> Result<Changes> {
+    let key = |at| (part.head.room.clone(), generation, at);
+    let prefix = (part.head.room.clone(), generation);
     let (mut changes, mut from) = (Changes::new(), from.map(key));
     loop {
         let rows = reading

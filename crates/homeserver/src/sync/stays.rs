@@ -11,9 +11,13 @@ use tertulia_storage::{Direction, Position};
 
 use super::{
     reading::{Part, Reading},
-    state::{MEMBER, read_changes},
+    state::{MEMBER, read_changes_in},
 };
-use crate::{Result, events::EventCache, schema::STATE_LOG};
+use crate::{
+    Result,
+    events::{EventCache, eras},
+    schema::{STATE, STATE_LOG, StateRow},
+};
 
 /// How many changes of the user's own membership are looked at.
 const CHANGES: usize = 1_000;
@@ -26,13 +30,50 @@ pub(super) async fn changed_members(
     let Some(since) = reading.since() else { return Ok(Vec::new()) };
     let known = match part.span.timeline_after {
         Some(known) => Some(known),
+        // How long ago the first stay was only the present generation tells.
+        None if part.head.row.generation > 0 => Some(Position::ZERO),
         None => known_since(&memberships(reading, part).await?, since),
     };
     let Some(known) = known else { return Ok(Vec::new()) };
-    let changes = read_changes(reading, part, Bound::Excluded(known)).await?;
-    let members = changes.into_iter().map(|change| change.slot);
-    let members = members.filter(|(kind, _)| kind.to_string() == MEMBER);
-    Ok(members.filter_map(|(_, user)| Some(UserId::parse(user).ok()?.to_owned())).collect())
+    let mut members = Vec::new();
+    for generation in generations_since(reading, part, known).await? {
+        let changes = read_changes_in(reading, part, generation, Bound::Excluded(known)).await?;
+        let slots = changes.into_iter().map(|change| change.slot);
+        members.extend(slots.filter(|(kind, _)| kind.to_string() == MEMBER).map(|(_, key)| key));
+        if generation != part.head.row.generation {
+            members.extend(replaced_members(reading, part, generation).await?);
+        }
+    }
+    Ok(members.iter().filter_map(|user| Some(UserId::parse(user).ok()?.to_owned())).collect())
+}
+
+/// The generations of the room's state from which a client may know members that was told last at
+/// `known`.
+async fn generations_since(
+    reading: &Reading<'_>,
+    part: &Part<'_>,
+    known: Position,
+) -> Result<Vec<u32>> {
+    let mut eras = eras(&reading.view, part.head).await?;
+    let then = eras.iter().rposition(|era| era.began <= known).unwrap_or(0);
+    Ok(eras.drain(then..).map(|era| era.generation).collect())
+}
+
+/// The members of an old generation whose slots another event holds now, or none.
+async fn replaced_members(
+    reading: &Reading<'_>,
+    part: &Part<'_>,
+    generation: u32,
+) -> Result<Vec<String>> {
+    let prefix = (part.head.room.clone(), generation, MEMBER.to_owned());
+    let old = reading.view.scan(&STATE, &prefix, Direction::Forward, usize::MAX).await?;
+    let keys: Vec<_> = old.iter().map(|((.., key), _)| part.head.slot(MEMBER, key)).collect();
+    let new = reading.view.get_many(&STATE, &keys).await?;
+    let differs = |(old, new): &(StateRow, Option<StateRow>)| {
+        new.as_ref().is_none_or(|new| new.event != old.event)
+    };
+    let pairs = old.into_iter().zip(new).map(|(((.., key), old), new)| (key, (old, new)));
+    Ok(pairs.filter(|(_, pair)| differs(pair)).map(|(key, _)| key).collect())
 }
 
 /// What the user was to the room from which position on, oldest first.

@@ -1,6 +1,7 @@
 //! Syncs over a whole server in memory, as a client reads them.
 
 mod forms;
+mod generations;
 mod rooms;
 mod state;
 mod waiting;
@@ -45,6 +46,10 @@ impl Client {
 
     fn id(&self) -> &str {
         self.session.id().as_str()
+    }
+
+    fn server(&self) -> Homeserver {
+        Homeserver { core: self.session.core.clone() }
     }
 
     fn room(&self, room: &Room) -> Room {
