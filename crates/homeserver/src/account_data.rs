@@ -19,6 +19,7 @@ use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 use crate::{
     Error, Result, User, log,
     schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, AccountDatum, Entry, Scope},
+    users,
 };
 
 /// The most bytes of one type's content. A commit holds 1 MB.
@@ -142,6 +143,7 @@ async fn put(
     kind: &str,
     content: String,
 ) -> Result<Position> {
+    users::refuse_closed(tx, user).await?;
     let key = (user.to_owned(), scope.clone(), kind.to_owned());
     if let Some(old) = tx.get_guarded(&ACCOUNT_DATA, &key).await? {
         tx.delete(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), old.at));

@@ -1,4 +1,5 @@
-//! Accounts: making them. Logging in, passwords, closing and profiles stand in the submodules.
+//! Accounts: making them. Logging in, passwords, closing, removing and profiles stand in the
+//! submodules.
 
 mod closing;
 mod interaction;
@@ -7,6 +8,7 @@ mod nonces;
 mod password;
 mod profile;
 mod proof;
+mod removal;
 
 use parking_lot::Mutex;
 use ruma::OwnedUserId;

@@ -189,6 +189,22 @@ impl GiveReceipts {
     }
 }
 
+/// Deletes up to `limit` receipts of a user in a room; tells how many there were.
+pub(crate) async fn delete_page(
+    tx: &mut Tx,
+    room: &RoomId,
+    user: &UserId,
+    limit: usize,
+) -> Result<usize> {
+    let prefix = (room.to_owned(), user.to_owned());
+    let page = tx.scan(&RECEIPTS, &prefix, Direction::Forward, limit).await?;
+    for (key, row) in &page {
+        tx.delete(&RECEIPTS, key);
+        tx.delete(&RECEIPT_CHANGES, &(room.to_owned(), row.at));
+    }
+    Ok(page.len())
+}
+
 /// Up to where a user has read a room, or one thread of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {

@@ -16,7 +16,7 @@ use ruma::{
 };
 use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
-pub use accounts::{Account, DeviceRow, Profile, Sighting};
+pub use accounts::{Account, DeviceRow, Profile, RemovedUser, Sighting};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
 pub use rooms::{
@@ -108,6 +108,9 @@ pub const TOKENS: Table<(OwnedUserId, [u8; 32]), (OwnedDeviceId,)> = Table::new(
 
 /// User and device → when the device was last heard of.
 pub const LAST_SEEN: Table<(OwnedUserId, OwnedDeviceId), Sighting> = Table::new(44, "last_seen");
+
+/// User → that the user was removed altogether. The closed account keeps the name.
+pub const REMOVED_USERS: Table<(OwnedUserId,), RemovedUser> = Table::new(45, "removed_users");
 
 /// User, scope and type → account data. `m.push_rules` has a row once it differs from the default.
 pub const ACCOUNT_DATA: Table<(OwnedUserId, Scope, String), AccountDatum> =

@@ -24,6 +24,15 @@ pub(crate) async fn active_account(tx: &Tx, user: &UserId) -> Result<Account> {
     if account.deactivated.is_some() { Err(Error::Deactivated) } else { Ok(account) }
 }
 
+/// Refuses what would be written of a user whose account was closed: nobody would ever delete it.
+pub(crate) async fn refuse_closed(tx: &Tx, user: &UserId) -> Result<()> {
+    let account = tx.get_guarded(&ACCOUNTS, &(user.to_owned(),)).await?;
+    match account.and_then(|account| account.deactivated) {
+        Some(_) => Err(Error::Deactivated),
+        None => Ok(()),
+    }
+}
+
 /// The account of `user`, closed or not.
 pub(crate) async fn account(view: &View, user: &UserId) -> Result<Option<Account>> {
     Ok(view.get(&ACCOUNTS, &(user.to_owned(),)).await?)

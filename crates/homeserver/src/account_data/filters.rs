@@ -9,6 +9,7 @@ use super::partition;
 use crate::{
     Error, Result, User,
     schema::{FILTER_COUNTS, FILTERS},
+    users,
 };
 
 /// The most bytes of a filter.
@@ -69,6 +70,7 @@ impl Command for CreateFilter {
         if tx.get_guarded(&FILTERS, &key).await?.is_some() {
             return Ok(());
         }
+        users::refuse_closed(tx, &self.user).await?;
         let counter = (self.user.clone(),);
         let (count,) = tx.get_guarded(&FILTER_COUNTS, &counter).await?.unwrap_or_default();
         if count >= MAX_COUNT {

@@ -46,6 +46,17 @@ pub struct Sighting {
 
 record!(Sighting = 1 { at, from });
 
+/// A user who was removed altogether.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedUser {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// Whether the user's rows are all gone already.
+    pub finished: bool,
+}
+
+record!(RemovedUser = 1 { at, finished });
+
 /// What a user tells everyone about themself: the name of each field and its value.
 pub type Profile = BTreeMap<String, Value>;
 
@@ -92,5 +103,11 @@ mod tests {
     fn sightings_keep_their_form() {
         let sighting = Sighting { at: 1_000, from: "::1".to_owned() };
         check(&sighting, "01e807033a3a31");
+    }
+
+    #[test]
+    fn notes_of_removed_users_keep_their_form() {
+        check(&RemovedUser { at: 1_000, finished: false }, "01e80700");
+        check(&RemovedUser { at: 1_000, finished: true }, "01e80701");
     }
 }

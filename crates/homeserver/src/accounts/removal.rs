@@ -1,0 +1,195 @@
+//! Removing a user altogether: the account is closed, its user is in no room any more, and no row
+//! of the user's own is left but the closed account, which keeps the name, and the note that the
+//! user was removed.
+//!
+//! What the user said stays in the rooms where it was said, and so do uploaded files, which no
+//! index finds by who uploaded them.
+
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use tertulia_storage::{Command, Direction, Key, Partition, Table, Tx};
+
+use crate::{
+    Error, Homeserver, Result, User, log, receipts,
+    schema::{
+        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, Entry, FILTER_COUNTS, FILTERS,
+        LAST_SEEN, MEMBERSHIPS, MembershipKind, PROFILES, REMOVED_USERS, RemovedUser, TOKENS,
+        TRANSACTIONS,
+    },
+    users,
+};
+
+/// How many rows of a table one step deletes; there are some, and a commit bears 500.
+const STEP: usize = 50;
+
+/// How many rooms are read at a time.
+const PAGE: usize = 100;
+
+impl Homeserver {
+    /// Removes `user` from this server: closes the account, leaves all rooms, and deletes every
+    /// row of the user's own, step by step. An interrupted removal goes on when it is asked for
+    /// again. The name is never given out again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if there never was such an account here.
+    pub async fn remove_user(&self, user: &UserId) -> Result<()> {
+        let store = &self.core.store;
+        let at = self.core.now().get().into();
+        let user = User::new(self.core.clone(), user.to_owned());
+        if store.write(Close { user: user.id.clone(), at }).await?.out {
+            return Ok(());
+        }
+        user.delete_all_devices(None).await?;
+        user.vanish_from_rooms().await?;
+        while !store.write(DeleteRows { user: user.id.clone() }).await?.out {}
+        Ok(())
+    }
+
+    /// Goes on with removals of users that a stop interrupted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] if the store fails.
+    pub async fn go_on_removing_users(&self) -> Result<()> {
+        let view = self.core.store.view().await?;
+        let rows = view.scan(&REMOVED_USERS, &(), Direction::Forward, usize::MAX).await?;
+        for ((user,), _) in rows.into_iter().filter(|(_, row)| !row.finished) {
+            self.remove_user(&user).await?;
+        }
+        Ok(())
+    }
+}
+
+impl User {
+    /// Leaves all rooms and deletes what they keep of the user's own.
+    async fn vanish_from_rooms(&self) -> Result<()> {
+        loop {
+            let view = self.core.store.view().await?;
+            let prefix = (self.id.clone(),);
+            let rooms = view.scan(&MEMBERSHIPS, &prefix, Direction::Forward, PAGE).await?;
+            if rooms.is_empty() {
+                return Ok(());
+            }
+            for ((_, room), row) in rooms {
+                if !matches!(row.kind, MembershipKind::Leave | MembershipKind::Ban) {
+                    self.leave_if_possible(&room).await?;
+                }
+                let vanish = || Vanish { user: self.id.clone(), room: room.clone() };
+                while !self.core.store.write(vanish()).await?.out {}
+            }
+        }
+    }
+
+    async fn leave_if_possible(&self, room: &OwnedRoomId) -> Result<()> {
+        match self.room(room).leave(None).await {
+            Err(Error::Storage(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::info!(%error, user = %self.id, %room, "a room keeps a removed user");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Closes an account that is to be removed; tells whether all of it is gone already.
+struct Close {
+    user: OwnedUserId,
+    at: u64,
+}
+
+impl Command for Close {
+    type Out = bool;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        users::partition(&self.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+        let key = (self.user.clone(),);
+        if let Some(note) = tx.get_guarded(&REMOVED_USERS, &key).await? {
+            return Ok(note.finished);
+        }
+        let account = tx.get_guarded(&ACCOUNTS, &key).await?;
+        let mut account = account.ok_or(Error::NotFound("user"))?;
+        if account.deactivated.is_none() {
+            account.deactivated = Some(self.at);
+            log::record(tx, &Entry::Deactivated { user: self.user.clone() });
+        }
+        account.password = None;
+        (account.admin, account.erased) = (false, true);
+        tx.put(&ACCOUNTS, &key, &account);
+        tx.put(&REMOVED_USERS, &key, &RemovedUser { at: self.at, finished: false });
+        Ok(false)
+    }
+}
+
+/// Deletes a step of what a room keeps of a user's own; tells whether it was the last. It is
+/// written in the room's lane, where those rows are.
+struct Vanish {
+    user: OwnedUserId,
+    room: OwnedRoomId,
+}
+
+impl Command for Vanish {
+    type Out = bool;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("room", self.room.as_str())
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+        let key = (self.user.clone(), self.room.clone());
+        tx.guard(&MEMBERSHIPS, &key);
+        let own = (self.room.clone(), self.user.clone());
+        let is_last = receipts::delete_page(tx, &self.room, &self.user, STEP).await? < STEP
+            && tx.delete_page(&TRANSACTIONS, &own, STEP).await? < STEP;
+        if is_last {
+            tx.delete(&MEMBERSHIPS, &key);
+        }
+        Ok(is_last)
+    }
+}
+
+/// Deletes a step of a user's rows; tells whether it was the last.
+struct DeleteRows {
+    user: OwnedUserId,
+}
+
+impl Command for DeleteRows {
+    type Out = bool;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        users::partition(&self.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+        let key = (self.user.clone(),);
+        let note = tx.get_guarded(&REMOVED_USERS, &key).await?.ok_or(Error::NotFound("user"))?;
+        let finished = self.delete_from(tx, &PROFILES).await?
+            && self.delete_from(tx, &ACCOUNT_DATA).await?
+            && self.delete_from(tx, &ACCOUNT_DATA_CHANGES).await?
+            && self.delete_from(tx, &FILTERS).await?
+            && self.delete_from(tx, &FILTER_COUNTS).await?
+            && self.delete_from(tx, &LAST_SEEN).await?
+            && self.delete_from(tx, &TOKENS).await?
+            && self.delete_from(tx, &DEVICES).await?;
+        if finished {
+            tx.put(&REMOVED_USERS, &key, &RemovedUser { finished, ..note });
+        }
+        Ok(finished)
+    }
+}
+
+impl DeleteRows {
+    /// Deletes a page of the user's rows in `table`; tells whether nothing is left there.
+    async fn delete_from<K: Key, V>(&self, tx: &mut Tx, table: &Table<K, V>) -> Result<bool> {
+        Ok(tx.delete_page(table, &(self.user.clone(),), STEP).await? < STEP)
+    }
+}
+
+#[cfg(test)]
+mod tests;
