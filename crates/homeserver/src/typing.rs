@@ -107,6 +107,11 @@ pub(crate) fn changed(
     }
 }
 
+/// Who types in `room`.
+pub(crate) fn now(core: &Core, room: &RoomId) -> Vec<OwnedUserId> {
+    core.local::<Typing>().lists.lock().users(room)
+}
+
 /// The `m.typing` event that tells a client who types.
 pub(crate) fn event(users: &[OwnedUserId]) -> Box<RawValue> {
     to_raw_value(&json!({ "type": "m.typing", "content": { "user_ids": users } }))

@@ -87,6 +87,11 @@ pub(super) fn typing(reading: &Reading<'_>, room: &RoomId, is_new: bool) -> Opti
     if !reading.query.filter.ephemeral.passes(Some(room), "m.typing") {
         return None;
     }
-    let since = reading.fleeting_since().filter(|_| !is_new);
-    typing::changed(reading.core(), room, since).map(|users| typing::event(&users))
+    let since = reading.fleeting_since();
+    let users = match is_new && since.is_some() {
+        // Who comes back was told of those who typed when the last stay ended, and not since.
+        true => Some(typing::now(reading.core(), room)),
+        false => typing::changed(reading.core(), room, since),
+    };
+    users.map(|users| typing::event(&users))
 }

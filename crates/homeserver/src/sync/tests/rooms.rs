@@ -193,6 +193,25 @@ async fn account_data_receipts_and_typing_come_along() {
 }
 
 #[tokio::test]
+async fn who_comes_back_hears_that_nobody_types_any_more() {
+    let (alice, mut bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    alice.session.start_typing(room.id(), minute).await.unwrap();
+    let told = bob.sync().await;
+    let users = |update: &Value| {
+        section(update, "join", room.id())["ephemeral"]["events"][0]["content"]["user_ids"].clone()
+    };
+    assert_eq!(users(&told), json!([alice.id()]));
+    bob.room(&room).leave(None).await.unwrap();
+    bob.sync().await;
+    alice.session.stop_typing(room.id()).await.unwrap();
+    bob.sync().await;
+    bob.room(&room).join(None).await.unwrap();
+    assert_eq!(users(&bob.sync().await), json!([]));
+}
+
+#[tokio::test]
 async fn account_data_that_was_set_outside_is_told_on_coming_in() {
     let (_, mut bob, room) = alice_bob_room().await;
     bob.sync().await;
