@@ -60,7 +60,8 @@ impl History {
             new.sync(&self.world).await.map_err(|_| "a new client cannot sync")?;
             let mut complete = client.complete();
             complete.sync(&self.world).await.map_err(|_| "a new client cannot sync")?;
-            compare::check(client, &new, &complete).map_err(|what| format!("{client}: {what}"))?;
+            compare::check(&self.world, client, &new, &complete)
+                .map_err(|what| format!("{client}: {what}"))?;
         }
         Ok(())
     }
@@ -99,6 +100,12 @@ fn a_client_that_ignores_what_changed_in_gaps_is_found_out() {
 #[test]
 fn a_client_that_keeps_what_it_was_told_of_those_typing_is_found_out() {
     let flawed = |seed| law(seed, MemoryEngine::default(), Some(Flaw::NeverStopsTyping));
+    assert!(broken(0..100, flawed).is_some());
+}
+
+#[test]
+fn a_client_that_misses_that_a_state_was_told_anew_is_found_out() {
+    let flawed = |seed| law(seed, MemoryEngine::default(), Some(Flaw::MissesRenewals));
     assert!(broken(0..100, flawed).is_some());
 }
 

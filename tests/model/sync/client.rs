@@ -49,6 +49,8 @@ pub enum Flaw {
     IgnoresGaps,
     /// Does not hear that nobody types any more.
     NeverStopsTyping,
+    /// Does not look at the state of a room whose state was told anew.
+    MissesRenewals,
 }
 
 /// What a room is to the client.
@@ -67,6 +69,8 @@ pub struct Known {
     pub state: BTreeMap<(String, String), String>,
     /// The events it was told in timelines, and whether it knows them to be redacted.
     pub events: BTreeMap<String, bool>,
+    /// The same events in the order in which they were told first.
+    pub timeline: Vec<String>,
     /// Whether events were left out, so that it may have missed a redaction.
     pub gaps: bool,
     pub account_data: BTreeMap<String, Value>,
@@ -121,11 +125,11 @@ impl Client {
         };
         let update = world.session(self.user).sync(request).await.map_err(|_| Stopped)?;
         self.since = Some(update.next_batch);
-        self.apply(&serde_json::to_value(&update).expect("an update serialises"));
+        self.apply(world, &serde_json::to_value(&update).expect("an update serialises"));
         Ok(())
     }
 
-    fn apply(&mut self, update: &Value) {
+    fn apply(&mut self, world: &World, update: &Value) {
         for event in list(&update["account_data"]) {
             self.account_data.insert(text(&event["type"]), event["content"].clone());
         }
@@ -140,7 +144,8 @@ impl Client {
             for (id, room) in rooms {
                 let known = self.rooms.entry(id.clone()).or_default();
                 known.place = Some(place);
-                known.apply(room, self.flaw);
+                let misses = |flaw: &Flaw| *flaw != Flaw::MissesRenewals || world.was_renewed(id);
+                known.apply(room, self.flaw.filter(misses));
             }
         }
     }
@@ -155,10 +160,13 @@ impl Known {
         }
         let limited = room["timeline"]["limited"] == true;
         self.gaps |= limited;
-        if !(limited && flaw == Some(Flaw::IgnoresGaps)) {
-            list(&room["state"]).iter().for_each(|event| self.put(event));
-        }
-        list(&room["state_after"]).iter().for_each(|event| self.put(event));
+        let told = match flaw {
+            Some(Flaw::IgnoresGaps) if limited => &["state_after"][..],
+            Some(Flaw::MissesRenewals) => &[],
+            _ => &["state", "state_after"],
+        };
+        let events = told.iter().flat_map(|part| list(&room[*part]));
+        events.for_each(|event| self.put(event));
         for event in list(&room["timeline"]) {
             self.see(event);
             if room.get("state_after").is_none() {
@@ -186,6 +194,7 @@ impl Known {
     /// Takes note of an event of the timeline.
     fn see(&mut self, event: &Value) {
         let redacted = !event["unsigned"]["redacted_because"].is_null();
+        self.timeline.push(text(&event["event_id"]));
         let known = self.events.entry(text(&event["event_id"])).or_default();
         *known |= redacted;
         // An event that was itself redacted redacts nothing.

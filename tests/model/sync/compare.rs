@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeMap, fmt::Debug};
 
-use super::client::{Client, Known, Place};
+use super::{
+    client::{Client, Known, Place},
+    world::World,
+};
 
 /// Checks that `old` knows what `new` was just told. `complete` was told all members.
-pub fn check(old: &Client, new: &Client, complete: &Client) -> Result<(), String> {
+pub fn check(world: &World, old: &Client, new: &Client, complete: &Client) -> Result<(), String> {
     same("account data", &old.account_data, &new.account_data)?;
     for (id, told) in &new.rooms {
         let known = old.rooms.get(id).ok_or(format!("it does not know {id}"))?;
         let all = complete.rooms.get(id).ok_or(format!("{id} is told to lazy clients only"))?;
+        begins_later(known, told, world.was_renewed(id)).map_err(|what| format!("{id}: {what}"))?;
         room(known, told, all, old.wishes.lazy).map_err(|what| format!("{id}: {what}"))?;
     }
     // A room that is told to nobody any more was left, or forgotten after that.
@@ -51,12 +55,21 @@ fn state(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), Str
     same("state without members", &others(&known.state), &others(&all.state))
 }
 
-/// It was told the newest events, and of those that were redacted, unless it had left by then.
+/// It was told the newest events. Where the state was told anew, state events of before are cut
+/// out of a timeline with all in front of them, and a new client can see them again once others
+/// took their slots.
+fn begins_later(known: &Known, told: &Known, was_renewed: bool) -> Result<(), String> {
+    let is_known = |event: &&String| known.events.contains_key(*event);
+    let start = told.timeline.iter().position(|event| is_known(&event)).filter(|_| known.gaps);
+    let start = start.filter(|_| was_renewed).unwrap_or(0);
+    let missed = told.timeline[start..].iter().find(|event| !is_known(event));
+    missed.map_or(Ok(()), |event| Err(format!("it was not told {event}")))
+}
+
+/// It was told of the events that were redacted, unless it had left by then.
 fn timeline(known: &Known, told: &Known) -> Result<(), String> {
     for (event, redacted) in &told.events {
-        let Some(was_redacted) = known.events.get(event) else {
-            return Err(format!("it was not told {event}"));
-        };
+        let Some(was_redacted) = known.events.get(event) else { continue };
         let away = known.gaps || known.place == Some(Place::Leave);
         let missed = *redacted && !was_redacted && away;
         if redacted != was_redacted && !missed {

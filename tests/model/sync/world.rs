@@ -1,10 +1,10 @@
 //! A server with three users who do things at random.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ruma::{OwnedEventId, OwnedRoomId, RoomVersionId, events::StateEventType};
 use serde_json::{Value, json, value::RawValue};
-use tertulia::{Error, Homeserver, NewRoom, Preset, ReadMarks, Room, Session};
+use tertulia::{Error, Extent, Homeserver, NewRoom, Preset, ReadMarks, Room, Session};
 use tertulia_storage::Engine;
 use tertulia_testkit::{DrivenClock, SeededRandom};
 
@@ -25,6 +25,10 @@ pub struct World {
     seed: u64,
     rooms: Vec<OwnedRoomId>,
     events: Vec<(OwnedRoomId, OwnedEventId)>,
+    /// What rooms once were: the events of their state.
+    states: Vec<(OwnedRoomId, Vec<OwnedEventId>)>,
+    /// The rooms whose state was told anew.
+    renewed: BTreeSet<String>,
 }
 
 fn raw(content: &Value) -> Box<RawValue> {
@@ -56,8 +60,9 @@ impl World {
             sessions.push(session);
             tokens.push(token.reveal().to_owned());
         }
-        let (rooms, events) = (Vec::new(), Vec::new());
-        Ok(Self { server, sessions, tokens, clock, seed, rooms, events })
+        let (rooms, events, states) = (Vec::new(), Vec::new(), Vec::new());
+        let renewed = BTreeSet::new();
+        Ok(Self { server, sessions, tokens, clock, seed, rooms, events, states, renewed })
     }
 
     /// Starts the server again, on what is left of its store.
@@ -69,6 +74,11 @@ impl World {
             *session = allow(self.server.authenticate(token).await)?.ok_or(Stopped)?;
         }
         Ok(())
+    }
+
+    /// Whether the state of a room was ever told anew.
+    pub fn was_renewed(&self, room: &str) -> bool {
+        self.renewed.contains(room)
     }
 
     pub fn users(&self) -> usize {
@@ -88,13 +98,14 @@ impl World {
         }
         let id = dice.pick(&self.rooms).expect("there is a room").clone();
         let room = self.sessions[user].room(&id);
-        match dice.roll(20) {
+        match dice.roll(21) {
             0..=6 => self.say(&room, dice).await,
             7..=12 => self.come_or_go(&room, dice).await,
             13..=15 => self.change_state(&room, dice).await,
             16 => self.redact(&room, dice).await,
             17 => self.note(user, &id, dice).await,
             18 => self.mark_read(user, dice).await,
+            19 => self.renew(user, &id, dice).await,
             _ => self.type_or_stop(user, &id, dice).await,
         }
     }
@@ -192,5 +203,34 @@ impl World {
             false => session.stop_typing(room).await,
         };
         allow(done).map(drop)
+    }
+
+    /// The room's state is told anew: as it is now, but for some slots, which are as they once
+    /// were. A slot that is filled stays so, as Matrix has no words for one that is not.
+    async fn renew(
+        &mut self,
+        user: usize,
+        id: &OwnedRoomId,
+        dice: &mut Dice,
+    ) -> Result<(), Stopped> {
+        let session = &self.sessions[user];
+        let joined = allow(session.joined_rooms().await)?.unwrap_or_default();
+        let state = allow(session.room(id).state().await)?.unwrap_or_default();
+        if !joined.contains(id) {
+            return Ok(());
+        }
+        let now: Vec<_> = state.iter().map(|event| event.id().to_owned()).collect();
+        let here: Vec<_> = self.states.iter().filter(|(room, _)| room == id).collect();
+        if let Some((_, then)) = dice.pick(&here) {
+            let then: Vec<_> = then.iter().filter(|_| dice.once_in(3)).cloned().collect();
+            let Some(next) = allow(self.server.next_generation(id).await)? else { return Ok(()) };
+            allow(next.write(&now).await)?;
+            allow(next.write(&then).await)?;
+            let extent = if dice.once_in(3) { Extent::Partial } else { Extent::Whole };
+            self.renewed.insert(id.to_string());
+            allow(next.renew(extent).await)?;
+        }
+        self.states.push((id.clone(), now));
+        Ok(())
     }
 }
