@@ -8,6 +8,7 @@ mod admit;
 mod append;
 mod cache;
 mod client_event;
+mod contention;
 mod current;
 mod eras;
 mod filter;

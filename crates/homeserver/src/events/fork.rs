@@ -4,12 +4,15 @@
 use std::collections::BTreeSet;
 
 use ruma::{OwnedEventId, events::StateEventType};
-use tertulia_protocol::{AuthState, Known, Pdu, Slot, StateIds, Unresolved, resolve};
+use tertulia_protocol::{
+    AuthState, Known, Pdu, Slot, StateIds, Unresolved, resolve, resolve_contended,
+};
 use tertulia_storage::{Tx, View};
 
 use super::{
     Base, EventCache, FullState, Head,
     admit::load_judged,
+    contention::reduced,
     current_slots,
     eras::{Now, state_now},
     history::{current_state, state_at, state_of},
@@ -279,11 +282,32 @@ pub(super) async fn resolve_states(
     forks: &[FullState],
     new: Option<&Pdu>,
 ) -> Result<FullState> {
-    let forks: Vec<_> = forks.iter().map(typed).collect();
+    if forks.windows(2).all(|pair| pair[0] == pair[1]) {
+        return Ok(forks.first().cloned().unwrap_or_default());
+    }
+    let (rules, forks) = (&head.rules, forks.iter().map(typed).collect::<Vec<_>>());
+    let Some(reduced) = reduced(view, core, head, &forks, new).await? else {
+        let whole = |known: &Known| resolve(rules, &forks, known);
+        return Ok(untyped(with_events(view, core, head, new, whole).await?));
+    };
+    let small: Vec<_> = forks.iter().map(|fork| reduced.of(fork)).collect();
+    let decisive = |known: &Known| resolve_contended(rules, &small, &reduced.contention, known);
+    let resolved = with_events(view, core, head, new, decisive).await?;
+    Ok(untyped(reduced.completed(&forks[0], resolved)))
+}
+
+/// Decides with the events that it asks for.
+async fn with_events(
+    view: &View,
+    core: &Core,
+    head: &Head,
+    new: Option<&Pdu>,
+    decide: impl Fn(&Known) -> Result<StateIds, Unresolved>,
+) -> Result<StateIds> {
     let mut known: Known = new.cloned().into_iter().collect();
     loop {
-        let needs = match resolve(&head.rules, &forks, &known) {
-            Ok(state) => return Ok(untyped(state)),
+        let needs = match decide(&known) {
+            Ok(state) => return Ok(state),
             Err(Unresolved::Needs(needs)) => needs,
             Err(Unresolved::Broken(reason)) => return Err(Error::CorruptRoom(reason)),
         };

@@ -9,6 +9,7 @@ use tertulia_protocol::{AuthState, Known, Pdu, StateIds, Unresolved, resolve};
 
 use super::{
     admit_tests::{Scene, state, text},
+    contention::{Start, contention},
     fork::typed,
     history::{current_state, state_at, state_of},
     *,
@@ -25,6 +26,15 @@ enum Rule {
     Right,
     /// Broken on purpose: the state after an event is the room's state at its position.
     ByPosition,
+    /// Broken on purpose: what branches have in common is not asked what it relies on.
+    LocalDifference,
+}
+
+impl Rule {
+    /// From where the auth chains of branches are swept.
+    fn start(self) -> Start {
+        if self == Self::LocalDifference { Start::Conflict } else { Start::Everything }
+    }
 }
 
 /// The room as one computes it who keeps every state in full.
@@ -190,7 +200,19 @@ async fn agrees(scene: &Scene, naive: &mut Naive, pdu: &Pdu) -> bool {
     let current = typed(&current_state(&view, head.base()).await.unwrap());
     let ends: Vec<_> = naive.ends.iter().cloned().collect();
     let (before, resolved) = (typed(&before), naive.resolved(scene, &ends));
-    before == expected && current == resolved
+    before == expected && current == resolved && disputes_agree(scene, naive, &ends).await
+}
+
+/// Whether the index of auth chains tells of the branches what walking all chains does.
+async fn disputes_agree(scene: &Scene, naive: &Naive, ends: &[OwnedEventId]) -> bool {
+    let forks: Vec<_> = ends.iter().map(|id| naive.after[id].clone()).collect();
+    if scene.rules.state_res.v2_rules().is_none() {
+        return true;
+    }
+    let (view, head) = (scene.server.core.store.view().await.unwrap(), scene.head().await);
+    let swept = contention(&view, &head, &forks, None, naive.rule.start()).await.unwrap();
+    let walked = tertulia_protocol::contention(&scene.rules, &forks, &naive.known).unwrap();
+    swept == walked
 }
 
 /// How many histories of each version: a tenth, or all of them when the laws are asked for.
@@ -213,6 +235,16 @@ async fn the_state_before_every_event_is_what_recomputing_gives() {
 async fn taking_the_rooms_state_for_that_of_a_branch_is_found_out() {
     for seed in 1..=20 {
         if !holds("11", seed * 7_919, 30, Rule::ByPosition).await {
+            return;
+        }
+    }
+    panic!("the law does not notice a broken rule");
+}
+
+#[tokio::test]
+async fn taking_what_branches_rely_on_for_a_matter_of_their_conflict_is_found_out() {
+    for seed in 1..=20 {
+        if !holds("11", seed * 7_919, 30, Rule::LocalDifference).await {
             return;
         }
     }
