@@ -45,6 +45,12 @@ impl MemberContent {
             is_direct: raw.is_direct == Some(serde_json::Value::Bool(true)),
         }
     }
+
+    /// The row of the room's list, where this is the content of `event`.
+    fn row(self, event: &Pdu) -> Option<Member> {
+        let Self { membership, displayname, avatar_url, .. } = self;
+        Some(Member { kind: membership?, event: event.event_id().clone(), displayname, avatar_url })
+    }
 }
 
 /// Notes one changed member slot in the lists; `pdu` is the event that changed it or led to it.
@@ -64,10 +70,11 @@ pub(crate) async fn note(
         Some(id) => Some(core.local::<EventCache>().load(tx, &head.rules, id).await?),
         None => None,
     };
-    let row = member.as_ref().and_then(row_of);
+    let content = member.as_ref().map(MemberContent::of).unwrap_or_default();
+    let direct = content.is_direct;
+    let row = member.and_then(|member| content.row(&member));
     list_member(tx, head, &user, row.as_ref()).await?;
     if core.is_local(user.server_name()) {
-        let direct = member.as_ref().is_some_and(|member| MemberContent::of(member).is_direct);
         list_room(tx, head, position, user, row, direct).await?;
     }
     Ok(())
@@ -75,8 +82,7 @@ pub(crate) async fn note(
 
 /// What a member event makes of its user; none if it does not say.
 pub(super) fn row_of(event: &Pdu) -> Option<Member> {
-    let MemberContent { membership, displayname, avatar_url, .. } = MemberContent::of(event);
-    Some(Member { kind: membership?, event: event.event_id().clone(), displayname, avatar_url })
+    MemberContent::of(event).row(event)
 }
 
 /// Writes the room's list and counts.
@@ -229,6 +235,20 @@ mod tests {
         assert!(after(&[Invite, Join, Join]).direct);
         assert!(!after(&[Invite, Leave]).direct);
         assert!(!after(&[Invite, Leave, Join]).direct);
+    }
+
+    #[test]
+    fn who_is_out_sees_the_stretch_of_the_last_stay() {
+        let event = ruma::event_id!("$e").to_owned();
+        let member =
+            |kind| Member { kind, event: event.clone(), displayname: None, avatar_url: None };
+        let mut row = None;
+        for (kind, stretch, seen) in
+            [(Invite, 1, 1), (Leave, 2, 1), (Join, 3, 3), (Leave, 3, 3), (Ban, 4, 3), (Join, 5, 5)]
+        {
+            row = Some(next_membership(row, &member(kind), Position::new(1), stretch, false));
+            assert_eq!(row.as_ref().unwrap().stretch, seen, "{kind:?}");
+        }
     }
 
     #[test]
