@@ -1,14 +1,32 @@
 //! Followers: effects of the log that reach beyond the partition they began in. Each goes through
-//! the log at its own pace, with a cursor that outlives the server.
+//! the log at its own pace, with a cursor that outlives the server. Beside them, what an earlier
+//! stop interrupted is brought to its end.
 
 mod people;
 
-use crate::Homeserver;
+use crate::{Homeserver, Result};
 
 impl Homeserver {
     /// Starts everything that follows the log; it ends with the server.
     pub(crate) fn follow_log(&self) {
         let core = self.core.clone();
         self.core.tasks.spawn(people::follow(core));
+        self.core.tasks.spawn(finish_removals(self.clone()));
+    }
+
+    /// Removes what was being removed when the server stopped.
+    async fn go_on_removing(&self) -> Result<()> {
+        self.go_on_removing_rooms().await?;
+        self.go_on_removing_users().await
+    }
+}
+
+/// If the server ends before they do, removals go on at its next start.
+async fn finish_removals(server: Homeserver) {
+    tokio::select! {
+        done = server.go_on_removing() => if let Err(error) = done {
+            tracing::warn!(%error, "a removal that was interrupted did not go on; the next start tries again");
+        },
+        () = server.core.stop.cancelled() => {}
     }
 }

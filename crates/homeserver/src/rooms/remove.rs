@@ -40,6 +40,20 @@ impl Homeserver {
         Ok(())
     }
 
+    /// Goes on with removals of rooms that a stop interrupted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] if the store fails.
+    pub async fn go_on_removing_rooms(&self) -> Result<()> {
+        let view = self.core.store.view().await?;
+        let rows = view.scan(&REMOVED_ROOMS, &(), Direction::Forward, usize::MAX).await?;
+        for ((room,), _) in rows.into_iter().filter(|(_, row)| !row.finished) {
+            self.remove_room(&room).await?;
+        }
+        Ok(())
+    }
+
     /// Lets every user of this server leave `room`.
     async fn evacuate(&self, room: &RoomId) -> Result<()> {
         let mut after = None;
@@ -121,8 +135,51 @@ impl Remove {
 
 #[cfg(test)]
 mod tests {
+    use tertulia_storage::{
+        LocalEngine, Memory, MemoryEngine,
+        testing::{FailingEngine, Fault},
+    };
+
     use super::*;
     use crate::testing::{public_room, server, user};
+
+    async fn note(server: &Homeserver, room: &RoomId) -> Option<RemovedRoom> {
+        let view = server.core.store.view().await.unwrap();
+        view.get(&REMOVED_ROOMS, &(room.to_owned(),)).await.unwrap()
+    }
+
+    /// Removes a room on a store that stops after so many writes. Tells whether the next start
+    /// finds a removal that has begun and not ended; it then brings it to its end.
+    async fn is_interrupted(memory: &Memory, room: &RoomId, stop: usize) -> bool {
+        let memory = memory.crash();
+        let failing = FailingEngine::new(memory.clone(), Fault::StopAfter(stop));
+        let server = Homeserver::start("x", LocalEngine::start(failing).unwrap()).await.unwrap();
+        let removed = server.remove_room(room).await;
+        let begun = note(&server, room).await;
+        assert_eq!(removed.is_ok(), begun.as_ref().is_some_and(|note| note.finished));
+        let interrupted = begun.is_some_and(|note| !note.finished);
+        let server = Homeserver::start("x", MemoryEngine::over(memory.crash())).await.unwrap();
+        while interrupted && note(&server, room).await.is_none_or(|note| !note.finished) {
+            tokio::task::yield_now().await;
+        }
+        interrupted
+    }
+
+    #[tokio::test]
+    async fn the_next_start_goes_on_with_a_removal() {
+        let memory = Memory::default();
+        let server = Homeserver::start("x", MemoryEngine::over(memory.clone())).await.unwrap();
+        let room = public_room(&user(&server, "alice"), "12").await;
+        for n in 0..2 * STEP {
+            room.send_text(&n.to_string()).await.unwrap();
+        }
+        server.shutdown().await;
+        let mut interrupted = 0;
+        for stop in 0..8 {
+            interrupted += usize::from(is_interrupted(&memory, room.id(), stop).await);
+        }
+        assert!(interrupted > 1, "only {interrupted} stops came in the middle");
+    }
 
     #[tokio::test]
     async fn nothing_is_left_of_a_removed_room_but_the_note() {
