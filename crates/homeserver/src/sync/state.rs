@@ -131,7 +131,9 @@ pub(super) async fn told(
     let mut told = members_at_end(reading, part, members).await?;
     match reading.query.state {
         StateFor::TimelineStart => {
-            told.slots = full_state(told.slots, changes, timeline);
+            let own = |change: &&Change<Ordinal>| told.slots.contains_key(&change.slot);
+            let own: Changes = changes.iter().filter(own).cloned().collect();
+            told.slots = full_state(told.slots, &own, timeline);
             told.slots.extend(state(changes, timeline));
         }
         StateFor::TimelineEnd => told.slots.extend(state_after(changes)),

@@ -26,6 +26,18 @@ async fn state_from_the_gap_is_told_beside_a_limited_timeline() {
 }
 
 #[tokio::test]
+async fn state_that_the_timeline_tells_is_not_told_beside_it() {
+    let (mut alice, _, room) = alice_bob_room().await;
+    room.set_state("m.room.name".into(), "", field("name", "old")).await.unwrap();
+    alice.sync().await;
+    room.set_state("m.room.name".into(), "", field("name", "new")).await.unwrap();
+    let update = alice.sync().await;
+    let told = section(&update, "join", room.id());
+    assert_eq!(short(&told["timeline"]), ["m.room.name"]);
+    assert_eq!(told["state"]["events"], json!([]), "the old name is known");
+}
+
+#[tokio::test]
 async fn who_asks_for_the_state_after_is_told_it_there_and_nowhere_else() {
     let (alice, _, room) = alice_bob_room().await;
     let mut client = alice.modern();
