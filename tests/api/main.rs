@@ -24,5 +24,6 @@ mod rooms;
 mod secrets;
 mod session;
 mod state;
+mod store;
 mod sync;
 mod typing;

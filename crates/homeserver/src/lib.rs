@@ -48,3 +48,4 @@ pub use server::Builder;
 pub use settings::{PasswordCost, Registration, Secret, Settings};
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset};
+pub use tertulia_storage::Error as StorageError;

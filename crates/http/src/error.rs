@@ -16,7 +16,7 @@ use ruma::api::{
         UnknownTokenErrorData,
     },
 };
-use tertulia::{AppendError, Error, Malformed};
+use tertulia::{AppendError, Error, Malformed, StorageError};
 
 /// An error as a client sees it: a status and a JSON body.
 #[derive(Debug)]
@@ -120,6 +120,27 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorKind::Unknown, "internal error")
     }
 
+    /// What the store cannot do now. Why it cannot is for the log: it may name files.
+    fn of_storage(error: StorageError) -> Self {
+        let unavailable =
+            |message| Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Unknown, message);
+        match error {
+            // The log tells what failed, once.
+            StorageError::ReadOnly { .. } => unavailable(
+                "this server can be read but not written, because writing to its disk failed; \
+                 its administrator has to look into its log and restart it",
+            ),
+            StorageError::Closed => {
+                unavailable("this server is stopping; try again when it is back")
+            }
+            StorageError::Busy | StorageError::Conflict => {
+                let kind = limit_exceeded(Duration::from_secs(1));
+                Self::new(StatusCode::TOO_MANY_REQUESTS, kind, error)
+            }
+            error => Self::internal(error),
+        }
+    }
+
     /// How long to wait, if this error asks for it.
     fn wait(&self) -> Option<Duration> {
         let ErrorBody::Standard(body) = &*self.body else {
@@ -180,9 +201,10 @@ impl ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        match code(&error) {
-            Some((status, kind)) => Self::new(status, kind, &error),
-            None => Self::internal(error),
+        match (code(&error), error) {
+            (Some((status, kind)), error) => Self::new(status, kind, error),
+            (None, Error::Storage(error)) => Self::of_storage(error),
+            (None, error) => Self::internal(error),
         }
     }
 }

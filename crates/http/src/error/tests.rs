@@ -105,6 +105,24 @@ async fn what_the_server_fails_at_is_told_to_its_log_only() {
 }
 
 #[tokio::test]
+async fn a_store_that_cannot_be_written_now_says_so_and_what_to_do() {
+    let read_only = || StorageError::ReadOnly { reason: "/secret/path is full".to_owned() };
+    let message = "this server can be read but not written, because writing to its disk failed; \
+                   its administrator has to look into its log and restart it";
+    check(Error::Storage(read_only()), 503, "M_UNKNOWN", message).await;
+    check(ApiError::of_new_room(read_only().into()), 503, "M_UNKNOWN", message).await;
+    let message = "this server is stopping; try again when it is back";
+    check(Error::Storage(StorageError::Closed), 503, "M_UNKNOWN", message).await;
+    for error in [StorageError::Busy, StorageError::Conflict] {
+        let (status, body) = shown(Error::Storage(error)).await;
+        assert_eq!((status, &body["errcode"]), (429, &json!("M_LIMIT_EXCEEDED")));
+        assert_eq!(body["retry_after_ms"], 1_000);
+    }
+    let corrupt = StorageError::Unreadable("/secret/path".to_owned());
+    check(Error::Storage(corrupt), 500, "M_UNKNOWN", "internal error").await;
+}
+
+#[tokio::test]
 async fn what_a_request_gets_wrong_has_its_status_code_and_words() {
     for (error, status, code, message) in [
         (ApiError::missing_token("none"), 401, "M_MISSING_TOKEN", "none"),
