@@ -259,6 +259,30 @@ async fn an_upload_whose_connection_is_gone_leaves_no_file() {
     assert_eq!(files(folder.path()), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_stands_still_ends_and_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, alice) = server_on(folder.path()).await;
+    let (sent, asked) = pieces(10);
+    let stalled = alice.post(UPLOAD).body(Body::from_stream(sent.chain(stream::pending()))).await;
+    stalled.refused(408, "M_UNKNOWN");
+    assert_eq!(asked.load(Ordering::Relaxed), 10);
+    assert_eq!(files(folder.path()), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_is_waited_for_while_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, alice) = server_on(folder.path()).await;
+    let (sent, _) = pieces(10);
+    let slow = sent.then(|piece| async {
+        tokio::time::sleep(std::time::Duration::from_secs(50)).await;
+        piece
+    });
+    place(&alice.post(UPLOAD).body(Body::from_stream(slow)).await);
+    assert_eq!(files(folder.path()), 1);
+}
+
 #[tokio::test]
 async fn ten_megabytes_stream_up_and_down() {
     let folder = tempfile::tempdir().unwrap();

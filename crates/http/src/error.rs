@@ -82,6 +82,13 @@ impl ApiError {
         Self::bad_request(ErrorKind::Unknown, error)
     }
 
+    /// The body comes too slowly to wait for its end.
+    pub(crate) fn too_slow(patience: Duration) -> Self {
+        let seconds = patience.as_secs();
+        let message = format!("the body did not come within {seconds} seconds; send it again");
+        Self::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::Unknown, message)
+    }
+
     /// A part that the endpoint needs is not there.
     pub(crate) fn missing_param(name: &str) -> Self {
         Self::bad_request(ErrorKind::MissingParam, format!("missing `{name}`"))

@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use futures_util::TryStreamExt as _;
 use http::{HeaderMap, header::CONTENT_LENGTH, header::CONTENT_TYPE};
 use ruma::{
     OwnedServerName, UInt,
@@ -26,7 +25,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tertulia::{Error, Homeserver, Label};
 
-use crate::{Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, observe::Site};
+use crate::{
+    Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, body, observe::Site,
+};
 
 pub(crate) fn routes() -> Router<Homeserver> {
     let uploads = Router::new()
@@ -100,7 +101,7 @@ async fn receive(server: &Homeserver, request: Request) -> Result<Response, ApiE
     let content_type = header(head.headers(), CONTENT_TYPE).map(ToOwned::to_owned);
     let mut upload = from.upload(Label { content_type, name: query.0.filename }).await?;
     let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.try_next().await.map_err(ApiError::interrupted)? {
+    while let Some(piece) = body::next_piece(&mut pieces).await? {
         upload.write(piece).await?;
     }
     let uri = upload.finish().await?;

@@ -132,6 +132,12 @@ async fn what_a_request_gets_wrong_has_its_status_code_and_words() {
         (ApiError::invalid_param("x"), 400, "M_INVALID_PARAM", "x"),
         (ApiError::missing_param("x"), 400, "M_MISSING_PARAM", "missing `x`"),
         (ApiError::interrupted("x"), 400, "M_UNKNOWN", "x"),
+        (
+            ApiError::too_slow(Duration::from_secs(30)),
+            408,
+            "M_UNKNOWN",
+            "the body did not come within 30 seconds; send it again",
+        ),
         (ApiError::not_found("x"), 404, "M_NOT_FOUND", "x"),
         (ApiError::unrecognized("x"), 404, "M_UNRECOGNIZED", "x"),
         (unknown_path().await, 404, "M_UNRECOGNIZED", "there is no such endpoint"),
