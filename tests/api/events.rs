@@ -88,6 +88,54 @@ async fn a_redacted_event_has_lost_its_content_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_redaction_may_be_sent_like_any_event() {
+    let (alice, bob) = two().await;
+    for version in ["1", "10", "11", "12"] {
+        let wish = json!({ "room_version": version, "preset": "public_chat" });
+        let room = alice.create_room(wish).await;
+        bob.join(&room).await;
+        let event = bob.send(&room, "a secret").await;
+        let content = json!({ "redacts": event, "reason": "private", "org.example": 1 });
+        let redaction = bob.send_event(&room, "m.room.redaction", content.clone()).await;
+        let told = alice.get(["rooms", &room, "event", &event]).await.ok();
+        assert_eq!(told["content"], json!({}), "version {version}");
+        let because = &told["unsigned"]["redacted_because"];
+        assert_eq!(because["event_id"], redaction.as_str());
+        assert_eq!(because["content"], content, "version {version}");
+        assert_eq!(because["redacts"], event.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_redaction_is_checked_however_it_is_sent() {
+    let (alice, bob) = two().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    let event = alice.send(&room, "mine").await;
+    let send = async |content| {
+        let transaction = bob.transaction();
+        let path = ["rooms", &room, "send", "m.room.redaction", &transaction];
+        bob.put(path).json(content).await.outcome()
+    };
+    let outcome = |status, code: &str| (status, Some(code.to_owned()));
+    assert_eq!(send(json!({ "redacts": event })).await, outcome(403, "M_FORBIDDEN"));
+    assert_eq!(send(json!({ "redacts": "$none" })).await, outcome(404, "M_NOT_FOUND"));
+    for nonsense in [json!({}), json!({ "redacts": 1 }), json!({ "redacts": "no ID" })] {
+        assert_eq!(send(nonsense).await, outcome(400, "M_INVALID_PARAM"));
+    }
+    let levels = json!({ "users": { alice.id(): 100, bob.id(): 50 }, "redact": 100 });
+    let old = alice.create_room(json!({ "room_version": "11", "preset": "public_chat" })).await;
+    bob.join(&old).await;
+    alice.set_state(&old, "m.room.power_levels", "", levels).await;
+    let theirs = alice.send(&old, "mine").await;
+    let as_state = bob.put(["rooms", &old, "state", "m.room.redaction", ""]);
+    as_state.json(json!({ "redacts": theirs })).await.refused(403, "M_FORBIDDEN");
+    for (room, event) in [(&room, &event), (&old, &theirs)] {
+        let told = alice.get(["rooms", room, "event", event]).await.ok();
+        assert_eq!(told["content"]["body"], "mine");
+    }
+}
+
+#[tokio::test]
 async fn one_redacts_ones_own_and_the_powerful_redact_all() {
     let (alice, bob) = two().await;
     let room = alice.create_room_with(&[&bob]).await;

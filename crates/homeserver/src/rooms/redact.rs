@@ -1,7 +1,13 @@
 //! Redacting: removing what an event said.
 
-use ruma::{EventId, OwnedEventId, events::TimelineEventType};
-use serde_json::{Map, value::to_raw_value};
+use ruma::{
+    EventId, OwnedEventId,
+    events::{StateEventType, TimelineEventType},
+};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 use tertulia_protocol::Draft;
 
 use super::{Room, Transaction};
@@ -27,11 +33,33 @@ impl Room {
         self.check_may_redact(target).await?;
         let content: Map<_, _> =
             reason.into_iter().map(|reason| ("reason".to_owned(), reason.into())).collect();
-        let content = to_raw_value(&content).expect("an object is JSON");
+        self.append(self.redaction(target, &content), transaction).await
+    }
+
+    /// Sends a redaction as any event is sent: its content says what it redacts, whatever the room
+    /// version (client-server API, `PUT /rooms/{roomId}/send`).
+    pub(super) async fn send_redaction(
+        &self,
+        content: &RawValue,
+        transaction: Option<Transaction>,
+    ) -> Result<OwnedEventId> {
+        let content: Result<Map<String, Value>, _> = serde_json::from_str(content.get());
+        let mut content = content.map_err(|_| Error::NotAnObject("content"))?;
+        let target = content.remove("redacts");
+        let target = target.as_ref().and_then(Value::as_str).map(EventId::parse);
+        let Some(Ok(target)) = target else {
+            return Err(Error::Invalid("`redacts` in the content of a redaction"));
+        };
+        self.check_may_redact(&target).await?;
+        self.append(self.redaction(&target, &content), transaction).await
+    }
+
+    fn redaction(&self, target: &EventId, content: &Map<String, Value>) -> Draft {
+        let content = to_raw_value(content).expect("an object is JSON");
         let kind = TimelineEventType::RoomRedaction;
         let mut draft = Draft::message(self.me().to_owned(), kind, content);
         draft.redacts = Some(target.to_owned());
-        self.append(draft, transaction).await
+        draft
     }
 
     /// Room versions from 3 on let every server redact its own users' events; which of its users
@@ -49,4 +77,12 @@ impl Room {
         }
         Err(Error::Forbidden("you may redact only what you sent yourself".to_owned()))
     }
+}
+
+/// Refuses to put a redaction into the state, where it would redact without having been checked.
+pub(super) fn refuse_as_state(kind: &StateEventType) -> Result<()> {
+    if kind.to_string() == TimelineEventType::RoomRedaction.to_string() {
+        return Err(Error::Forbidden("a redaction is no state".to_owned()));
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tertulia_protocol::{Draft, Pdu};
 use tertulia_storage::{Command, Partition, Tx};
 
-use super::Room;
+use super::{Room, redact::refuse_as_state};
 use crate::{
     Error, Result,
     core::Core,
@@ -41,6 +41,9 @@ impl Room {
         content: Box<RawValue>,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
+        if kind == TimelineEventType::RoomRedaction {
+            return self.send_redaction(&content, transaction).await;
+        }
         let draft = Draft::message(self.me().to_owned(), kind, content);
         let sent = self.core().store.write(Send::new(self, draft, transaction)).await?;
         Ok(self.keep(sent.out))
@@ -68,6 +71,7 @@ impl Room {
         key: &str,
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
+        refuse_as_state(&kind)?;
         let draft = Draft::state(self.me().to_owned(), kind, key, content);
         self.append(draft, None).await
     }
