@@ -26,7 +26,7 @@ mod token;
 pub use admit::Admitted;
 pub(crate) use append::{append, at_the_end};
 pub(crate) use cache::EventCache;
-pub use client_event::{ClientEvent, RoomIdShown, Unsigned};
+pub use client_event::{ClientEvent, Unsigned};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};
 pub(crate) use eras::{base_at, era_at, eras};
 pub use filter::EventFilter;
@@ -39,6 +39,7 @@ pub(crate) use redact::{current_power, load_redacted};
 pub(crate) use roster::{member, members};
 pub(crate) use sight::Sight;
 pub(crate) use slots::SlotCache;
+pub use tertulia_protocol::RoomIdShown;
 pub use token::TimelineToken;
 
 #[cfg(test)]

@@ -12,17 +12,20 @@ use serde_json::{
 
 use crate::Pdu;
 
-/// The two forms in which clients get events.
+/// Whether an event says in which room it happened. Inside `/sync` the room is said once, outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// With `room_id`, as most endpoints answer.
-    Full,
-    /// Without `room_id`, as `/sync` answers.
-    Sync,
+pub enum RoomIdShown {
+    /// With `room_id`.
+    Yes,
+    /// Without `room_id`.
+    No,
 }
 
-#[derive(Serialize)]
-struct Rendered<'a> {
+/// An event as a client gets it. It serialises as the specification's `ClientEvent`.
+///
+/// All but `unsigned` is the same for all clients.
+#[derive(Debug, Serialize)]
+pub struct Rendered<'a, U> {
     content: &'a RawValue,
     event_id: &'a EventId,
     origin_server_ts: MilliSecondsSinceUnixEpoch,
@@ -35,38 +38,48 @@ struct Rendered<'a> {
     state_key: Option<&'a str>,
     #[serde(rename = "type")]
     kind: &'a TimelineEventType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsigned: Option<&'a U>,
 }
 
-/// The event as a client gets it, without `unsigned`, so that all clients can share it.
+impl<'a, U: Serialize> Rendered<'a, U> {
+    /// `event`, with the [`content_for_clients`] that was made of it, if any was.
+    pub fn new(
+        event: &'a Pdu,
+        content: Option<&'a RawValue>,
+        room_id: RoomIdShown,
+        unsigned: Option<&'a U>,
+    ) -> Self {
+        Self {
+            content: content.unwrap_or(event.content()),
+            event_id: event.event_id(),
+            origin_server_ts: event.origin_server_ts(),
+            redacts: event.redacts(),
+            room_id: (room_id == RoomIdShown::Yes).then_some(event.room_id()),
+            sender: event.sender(),
+            state_key: event.state_key(),
+            kind: event.kind(),
+            unsigned,
+        }
+    }
+}
+
+/// The content to show to clients where it is not the event's own.
 ///
-/// A redaction names its target both beside and in the content, whatever its room version.
-pub fn client_event(event: &Pdu, format: Format) -> Box<RawValue> {
-    let with_target = content_with_target(event);
-    let rendered = Rendered {
-        content: with_target.as_deref().unwrap_or(event.content()),
-        event_id: event.event_id(),
-        origin_server_ts: event.origin_server_ts(),
-        redacts: event.redacts(),
-        room_id: (format == Format::Full).then_some(event.room_id()),
-        sender: event.sender(),
-        state_key: event.state_key(),
-        kind: event.kind(),
-    };
-    to_raw_value(&rendered).expect("strings and numbers always serialise")
-}
-
-/// The content of a redaction that names its target only beside the content.
-fn content_with_target(event: &Pdu) -> Option<Box<RawValue>> {
+/// Clients find what a redaction redacts beside the content and in it, whatever the room version
+/// (room version 11, "Moving the `redacts` property"). Only what the server acts upon is shown: in
+/// older rooms the content might name another event, and nothing comes of that.
+pub fn content_for_clients(event: &Pdu) -> Option<Box<RawValue>> {
     let target = event.redacts()?;
     let mut content: serde_json::Map<String, Value> = event.content_as()?;
-    if content.contains_key("redacts") {
+    let named = content.insert("redacts".to_owned(), target.as_str().into());
+    if named.is_some_and(|named| named == target.as_str()) {
         return None;
     }
-    content.insert("redacts".to_owned(), target.as_str().into());
     to_raw_value(&content).ok()
 }
 
-/// A rendered event with `unsigned` added.
+/// The JSON of an event with `unsigned` added.
 pub fn with_unsigned(event: &RawValue, unsigned: &impl Serialize) -> Box<RawValue> {
     let unsigned = to_raw_value(unsigned).ok();
     let body = event.get().strip_suffix('}');
@@ -111,13 +124,24 @@ pub fn stripped(event: &Pdu) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
+    use ruma::CanonicalJsonValue;
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Room, VERSIONS, redaction, text};
+    use crate::{
+        redact,
+        testing::{Room, VERSIONS, redaction, text},
+    };
 
     fn read(raw: &RawValue) -> Value {
         serde_json::from_str(raw.get()).unwrap()
+    }
+
+    /// The event as a client without a share in it gets it.
+    fn shown(event: &Pdu, room_id: RoomIdShown) -> Value {
+        let content = content_for_clients(event);
+        let rendered = Rendered::new(event, content.as_deref(), room_id, None::<&Value>);
+        serde_json::to_value(rendered).unwrap()
     }
 
     #[test]
@@ -133,23 +157,23 @@ mod tests {
                 "sender": "@a:x",
                 "type": "m.room.message",
             });
-            assert_eq!(read(&client_event(&event, Format::Full)), expected);
+            assert_eq!(shown(&event, RoomIdShown::Yes), expected);
             expected.as_object_mut().unwrap().remove("room_id");
-            assert_eq!(read(&client_event(&event, Format::Sync)), expected);
+            assert_eq!(shown(&event, RoomIdShown::No), expected);
         }
     }
 
     #[test]
     fn the_create_event_names_its_room_to_clients() {
         let room = Room::new("12", "public");
-        let create = read(&client_event(&room.events[0], Format::Full));
+        let create = shown(&room.events[0], RoomIdShown::Yes);
         assert_eq!(create["room_id"], room.events[1].room_id().as_str());
     }
 
     #[test]
     fn a_state_event_has_its_key() {
         let room = Room::new("11", "public");
-        let join = read(&client_event(&room.events[1], Format::Sync));
+        let join = shown(&room.events[1], RoomIdShown::No);
         assert_eq!(join["state_key"], "@a:x");
     }
 
@@ -159,7 +183,7 @@ mod tests {
             let mut room = Room::new(version, "public");
             let target = room.say(text("@a:x", "oops"));
             let redaction = room.say(redaction("@a:x", &target));
-            let got = read(&client_event(&redaction, Format::Sync));
+            let got = shown(&redaction, RoomIdShown::No);
             assert_eq!(got["redacts"], target.event_id().as_str());
             let content = json!({"reason": "spam", "redacts": target.event_id()});
             assert_eq!(got["content"], content, "room version {version}");
@@ -167,12 +191,56 @@ mod tests {
     }
 
     #[test]
+    fn a_redaction_that_names_two_events_shows_the_one_it_redacts() {
+        for version in VERSIONS {
+            let mut room = Room::new(version, "public");
+            let target = room.say(text("@a:x", "oops"));
+            let mut redaction = room.say(redaction("@a:x", &target)).to_object();
+            let mut name = |at: Option<&str>, id: &str| match at {
+                None => redaction.insert("redacts".to_owned(), id.into()),
+                Some(key) => match redaction.get_mut(key) {
+                    Some(CanonicalJsonValue::Object(inner)) => {
+                        inner.insert("redacts".to_owned(), id.into())
+                    }
+                    _ => panic!("no {key}"),
+                },
+            };
+            name(None, "$beside");
+            name(Some("content"), "$inside");
+            let json = serde_json::to_string(&redaction).unwrap();
+            let got = shown(&Pdu::parse(&json, &room.rules).unwrap(), RoomIdShown::No);
+            let expected = if ["11", "12"].contains(&version) { "$inside" } else { "$beside" };
+            assert_eq!(got["redacts"], expected, "room version {version}");
+            assert_eq!(got["content"]["redacts"], expected, "room version {version}");
+        }
+    }
+
+    #[test]
+    fn a_redacted_redaction_shows_what_is_left_of_it() {
+        for version in VERSIONS {
+            let mut room = Room::new(version, "public");
+            let target = room.say(text("@a:x", "oops"));
+            let redaction = room.say(redaction("@a:x", &target));
+            let got = shown(&redact(&room.rules, &redaction), RoomIdShown::No);
+            let id = json!(target.event_id());
+            if ["11", "12"].contains(&version) {
+                assert_eq!((&got["redacts"], &got["content"]), (&id, &json!({ "redacts": id })));
+            } else {
+                assert_eq!((&got["redacts"], &got["content"]), (&Value::Null, &json!({})));
+            }
+        }
+    }
+
+    #[test]
     fn unsigned_is_put_around_the_shared_part() {
         let mut room = Room::new("11", "public");
-        let event = client_event(&room.say(text("@a:x", "hello")), Format::Sync);
-        let mut expected = read(&event);
+        let event = room.say(text("@a:x", "hello"));
+        let mut expected = read(event.json());
         expected["unsigned"] = json!({"age": 5});
-        assert_eq!(read(&with_unsigned(&event, &json!({"age": 5}))), expected);
+        assert_eq!(read(&with_unsigned(event.json(), &json!({"age": 5}))), expected);
+        let unsigned = json!({"age": 5});
+        let rendered = Rendered::new(&event, None, RoomIdShown::No, Some(&unsigned));
+        assert_eq!(serde_json::to_value(rendered).unwrap()["unsigned"], json!({"age": 5}));
     }
 
     #[test]

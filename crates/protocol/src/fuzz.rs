@@ -5,9 +5,9 @@ use ruma::RoomVersionId;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Draft, Format, Incoming, JsonObject, Known, NewRoom, Pdu, Power, Preset, Purpose, Verified,
-    acl_allows, admit, auth_slots, auth_slots_of, client_event, create, may_redact, redact,
-    resolve, stripped,
+    Draft, Incoming, JsonObject, Known, NewRoom, Pdu, Power, Preset, Purpose, Rendered,
+    RoomIdShown, Verified, acl_allows, admit, auth_slots, auth_slots_of, content_for_clients,
+    create, may_redact, redact, resolve, stripped,
     testing::{Room, VERSIONS, rules, tell_key, user},
     verify,
     visibility::{Moment, can_see},
@@ -115,7 +115,9 @@ fn ask_all(room: &Room, event: &Pdu) {
     let redacted = redact(rules, event);
     assert_eq!(redacted.event_id(), event.event_id());
     for event in [event, &redacted] {
-        client_event(event, Format::Full);
+        let content = content_for_clients(event);
+        let rendered = Rendered::new(event, content.as_deref(), RoomIdShown::Yes, None::<&Value>);
+        serde_json::to_value(rendered).unwrap();
         stripped(event);
         let _slots = auth_slots_of(rules, event);
         let power = Power::new(rules, event, Some(event));

@@ -14,7 +14,7 @@
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
 //! | What must a sync tell? | [`sync`] |
-//! | What does a client get to see of an event? | [`client_event`], [`stripped`], [`redact`] |
+//! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
 //! ```
 //! use ruma::{MilliSecondsSinceUnixEpoch, RoomVersionId, uint, user_id};
@@ -72,7 +72,7 @@ pub use auth::{
     AuthState, Rejection, auth_slots, auth_slots_of, authorize, authorize_by_state,
     authorize_citations,
 };
-pub use client::{Format, STRIPPED, client_event, stripped, with_unsigned};
+pub use client::{Rendered, RoomIdShown, STRIPPED, content_for_clients, stripped, with_unsigned};
 pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
 };

@@ -6,7 +6,7 @@ use crate::{Pdu, power::Power};
 
 /// `event` without what the rules of its room version remove. It keeps its ID, hashes and signatures.
 ///
-/// The answer can be stored in the place of the event, and rendered by [`client_event`](crate::client_event); which event
+/// The answer can be stored in the place of the event, and rendered by [`Rendered`](crate::Rendered); which event
 /// was the cause is told to clients in `unsigned`.
 #[must_use]
 pub fn redact(rules: &RoomVersionRules, event: &Pdu) -> Pdu {
@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Format, client_event,
+        Rendered, RoomIdShown,
         testing::{Room, VERSIONS, draft, redaction, text},
     };
 
@@ -132,8 +132,8 @@ mod tests {
             for event in &room.events {
                 let redacted = redact(&room.rules, event);
                 assert_eq!(redacted.room_id(), event.room_id());
-                let json: Value =
-                    serde_json::from_str(client_event(&redacted, Format::Full).get()).unwrap();
+                let rendered = Rendered::new(&redacted, None, RoomIdShown::Yes, None::<&Value>);
+                let json = serde_json::to_value(rendered).unwrap();
                 assert_eq!(json["room_id"], event.room_id().as_str());
             }
         }

@@ -1,24 +1,15 @@
 //! Events as clients get them.
 
+use std::sync::Arc;
+
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedTransactionId, RoomId, UserId,
     events::{TimelineEventType, room::member::MembershipState},
     room_version_rules::RoomVersionRules,
 };
-use std::sync::Arc;
-
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use tertulia_protocol::Pdu;
-
-/// Whether an event says in which room it happened. Inside `/sync` the room is said once, outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoomIdShown {
-    /// With `room_id`.
-    Yes,
-    /// Without `room_id`.
-    No,
-}
+use tertulia_protocol::{Pdu, Rendered, RoomIdShown, content_for_clients};
 
 /// An event as a client gets it: the event all readers share, and what is this reader's own.
 ///
@@ -65,7 +56,7 @@ impl Unsigned {
 impl ClientEvent {
     /// The event as it was sent.
     pub(crate) fn new(pdu: Pdu, room_id: RoomIdShown) -> Self {
-        let content = content_for_clients(&pdu);
+        let content = content_for_clients(&pdu).map(Arc::from);
         Self { pdu, room_id, content, unsigned: Unsigned::default() }
     }
 
@@ -76,10 +67,9 @@ impl ClientEvent {
         because: Self,
         room_id: RoomIdShown,
     ) -> Self {
-        let pdu = tertulia_protocol::redact(rules, pdu);
-        let unsigned =
-            Unsigned { redacted_because: Some(Box::new(because)), ..Unsigned::default() };
-        Self { pdu, room_id, content: None, unsigned }
+        let mut event = Self::new(tertulia_protocol::redact(rules, pdu), room_id);
+        event.unsigned.redacted_because = Some(Box::new(because));
+        event
     }
 
     /// Says how old the event is.
@@ -138,43 +128,8 @@ impl ClientEvent {
 
 impl Serialize for ClientEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("content", self.content())?;
-        map.serialize_entry("event_id", self.id())?;
-        map.serialize_entry("origin_server_ts", &self.pdu.origin_server_ts())?;
-        if let Some(redacts) = self.pdu.redacts().filter(|_| !self.is_redacted()) {
-            map.serialize_entry("redacts", redacts)?;
-        }
-        if self.room_id == RoomIdShown::Yes {
-            map.serialize_entry("room_id", self.room())?;
-        }
-        map.serialize_entry("sender", self.sender())?;
-        if let Some(key) = self.state_key() {
-            map.serialize_entry("state_key", key)?;
-        }
-        map.serialize_entry("type", self.kind())?;
-        if !self.unsigned.is_empty() {
-            map.serialize_entry("unsigned", &self.unsigned)?;
-        }
-        map.end()
+        let unsigned = Some(&self.unsigned).filter(|unsigned| !unsigned.is_empty());
+        Rendered::new(&self.pdu, self.content.as_deref(), self.room_id, unsigned)
+            .serialize(serializer)
     }
-}
-
-impl ClientEvent {
-    fn is_redacted(&self) -> bool {
-        self.unsigned.redacted_because.is_some()
-    }
-}
-
-/// In older room versions `redacts` stands beside the content; clients of today look inside it
-/// (specification, room version 11).
-fn content_for_clients(pdu: &Pdu) -> Option<Arc<RawValue>> {
-    if *pdu.kind() != TimelineEventType::RoomRedaction {
-        return None;
-    }
-    let redacts = pdu.redacts()?;
-    let mut content: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(pdu.content().get()).ok()?;
-    content.insert("redacts".to_owned(), redacts.as_str().into());
-    serde_json::value::to_raw_value(&content).ok().map(Arc::from)
 }
