@@ -27,3 +27,4 @@ mod state;
 mod store;
 mod sync;
 mod typing;
+mod unsigned;

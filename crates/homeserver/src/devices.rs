@@ -5,11 +5,11 @@ mod token;
 
 use std::ops::{Bound, Deref};
 
-use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use tertulia_storage::{Command, Direction, Partition, Topic, Tx};
 
 use crate::{
-    Error, Homeserver, Result, User,
+    Error, Homeserver, Result, Room, User,
     core::Core,
     log::device_topic,
     schema::{DEVICES, DeviceRow, LAST_SEEN, Sighting, TOKENS},
@@ -82,6 +82,12 @@ impl Session {
     /// The device that the session is on.
     pub fn device(&self) -> &DeviceId {
         &self.device
+    }
+
+    /// The room `id`, with this session's user acting. Events that this session sent have their
+    /// transaction IDs there.
+    pub fn room(&self, id: &RoomId) -> Room {
+        self.user.room(id).on(&self.device)
     }
 
     /// Whether the session still goes on.

@@ -18,6 +18,7 @@ mod history;
 mod members;
 mod place;
 mod redact;
+mod replaced;
 mod roster;
 mod sight;
 mod slots;
@@ -35,11 +36,11 @@ pub use generation::{Extent, NextGeneration};
 pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use members::MemberContent;
 pub(crate) use place::place;
-pub(crate) use redact::{current_power, load_redacted};
+pub(crate) use redact::{Shown, current_power, load_redacted};
+pub(crate) use replaced::{Replacements, load_pairs, load_replaced};
 pub(crate) use roster::{member, members};
 pub(crate) use sight::Sight;
 pub(crate) use slots::SlotCache;
-pub use tertulia_protocol::RoomIdShown;
 pub use token::TimelineToken;
 
 #[cfg(test)]

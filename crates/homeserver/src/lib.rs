@@ -34,8 +34,7 @@ pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Session};
 pub use error::{Error, Result};
 pub use events::{
-    Admitted, ClientEvent, EventFilter, Extent, NextGeneration, RoomIdShown, TimelineToken,
-    Unsigned,
+    Admitted, ClientEvent, EventFilter, Extent, NextGeneration, TimelineToken, Unsigned,
 };
 pub use media::{Label, Media, Upload};
 pub use ports::{
@@ -47,5 +46,5 @@ pub use schema::{BlobId, MembershipKind};
 pub use server::Builder;
 pub use settings::{PasswordCost, Registration, Secret, Settings};
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
-pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset};
+pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset, RoomIdShown};
 pub use tertulia_storage::Error as StorageError;

@@ -11,10 +11,11 @@ mod read;
 mod redact;
 mod remove;
 mod send;
+mod tell;
 
 use std::sync::Arc;
 
-use ruma::{OwnedRoomId, RoomId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedRoomId, RoomId, UserId};
 
 use crate::core::{Core, User};
 
@@ -27,17 +28,25 @@ pub use send::Transaction;
 #[derive(Clone, Debug)]
 pub struct Room {
     user: User,
+    /// The device on which the user reads, where that counts.
+    device: Option<OwnedDeviceId>,
     id: OwnedRoomId,
 }
 
 impl User {
     /// The room `id`, with this user acting.
     pub fn room(&self, id: &RoomId) -> Room {
-        Room { user: self.clone(), id: id.to_owned() }
+        Room { user: self.clone(), device: None, id: id.to_owned() }
     }
 }
 
 impl Room {
+    /// The room as it is seen on a device, which knows its own transactions.
+    #[must_use]
+    pub(crate) fn on(self, device: &DeviceId) -> Self {
+        Self { device: Some(device.to_owned()), ..self }
+    }
+
     /// The room's ID.
     pub fn id(&self) -> &RoomId {
         &self.id

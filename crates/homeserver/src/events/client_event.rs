@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, OwnedTransactionId, RoomId, UserId,
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedTransactionId, RoomId, UserId,
     events::{TimelineEventType, room::member::MembershipState},
     room_version_rules::RoomVersionRules,
 };
@@ -32,7 +32,10 @@ pub struct Unsigned {
     /// What the reading session called the event when it sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<OwnedTransactionId>,
-    /// The content that a state event replaced.
+    /// The event that a state event replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces_state: Option<OwnedEventId>,
+    /// The content that a state event replaced, if the reader may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_content: Option<Box<RawValue>>,
     /// The event that redacted this one.
@@ -47,6 +50,7 @@ impl Unsigned {
     fn is_empty(&self) -> bool {
         self.age.is_none()
             && self.transaction_id.is_none()
+            && self.replaces_state.is_none()
             && self.prev_content.is_none()
             && self.redacted_because.is_none()
             && self.membership.is_none()

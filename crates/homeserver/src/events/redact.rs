@@ -1,10 +1,10 @@
 //! Redactions: what they remove, and how a redacted event is told.
 
 use ruma::{OwnedEventId, events::StateEventType};
-use tertulia_protocol::{Pdu, Power, may_redact};
+use tertulia_protocol::{Pdu, Power, RoomIdShown, may_redact};
 use tertulia_storage::{Tx, View};
 
-use super::{ClientEvent, EventCache, Head, RoomIdShown, current_slots, generation};
+use super::{ClientEvent, EventCache, Head, current_slots, generation};
 use crate::{
     Error, Result,
     core::Core,
@@ -31,19 +31,27 @@ impl Shown {
     }
 }
 
-/// Loads the event that redacted `pdu`, if one did.
+/// Events to tell, each with the event that redacted it, if one did.
 pub(crate) async fn load_redacted(
     view: &View,
     core: &Core,
     head: &Head,
-    pdu: Pdu,
-    redacted_by: Option<OwnedEventId>,
-) -> Result<Shown> {
-    let because = match redacted_by {
-        Some(id) => Some(core.local::<EventCache>().load(view, &head.rules, &id).await?),
-        None => None,
+    events: Vec<(Pdu, Option<OwnedEventId>)>,
+) -> Result<Vec<Shown>> {
+    let ids: Vec<_> = events.iter().filter_map(|(_, redacted_by)| redacted_by.clone()).collect();
+    let causes = core.local::<EventCache>().load_many(view, &head.rules, &ids).await?;
+    let mut causes = causes.into_iter();
+    let with_cause = |(pdu, redacted_by): (Pdu, Option<OwnedEventId>)| {
+        let because = match redacted_by {
+            Some(id) => {
+                let cause = causes.next().flatten();
+                Some(cause.ok_or_else(|| Error::CorruptEvent(id.to_string()))?)
+            }
+            None => None,
+        };
+        Ok(Shown { pdu, because, rules: head.rules.clone() })
     };
-    Ok(Shown { pdu, because, rules: head.rules.clone() })
+    events.into_iter().map(with_cause).collect()
 }
 
 /// Applies the redaction `pdu`, if it is one and may redact its target; a target that is not

@@ -8,13 +8,11 @@ use tertulia_storage::{Direction, Position};
 use super::{
     Room,
     access::{Open, Until},
+    tell::Placed,
 };
 use crate::{
     Result,
-    events::{
-        ClientEvent, EventCache, RoomIdShown, Sight, TimelineToken, base_at, load_redacted,
-        state_at,
-    },
+    events::{ClientEvent, EventCache, Sight, TimelineToken, base_at, state_at},
     schema::{Ordinal, TIMELINE, TimelineRow},
 };
 
@@ -109,7 +107,7 @@ impl Room {
     ) -> Result<Context> {
         let event = self.event(id).await?;
         let open = self.open().await?;
-        let (stretch, ordinal) = self.visible_place(&open.view, &open.head, id).await?;
+        let (stretch, ordinal) = self.place_of(&open.view, id).await?;
         let page = |from, towards, limit| {
             let filter = filter.clone();
             MessagesQuery { from: Some(from), to: None, towards, limit, filter }
@@ -138,15 +136,11 @@ impl Room {
         let ids: Vec<_> = rows.iter().map(|(_, row)| row.event.clone()).collect();
         let Open { view, head, .. } = reading.open;
         let pdus = self.core().local::<EventCache>().load_many(view, &head.rules, &ids).await?;
-        let mut events = Vec::with_capacity(rows.len());
-        for ((ordinal, row), pdu) in rows.into_iter().zip(pdus) {
-            let Some(pdu) = pdu.filter(|pdu| reading.query.filter.passes(pdu)) else { continue };
-            let event = load_redacted(view, self.core(), head, pdu, row.redacted_by).await?;
-            let mut event = event.shown(RoomIdShown::Yes).aged(self.core().now());
-            event.unsigned_mut().membership = Some(reading.sight.membership_at(ordinal));
-            events.push(event);
-        }
-        Ok(events)
+        let wanted = rows.into_iter().zip(pdus).filter_map(|((place, row), pdu)| {
+            let pdu = pdu.filter(|pdu| reading.query.filter.passes(pdu))?;
+            Some(Placed { place, row, pdu })
+        });
+        self.tell(reading.open, reading.sight, wanted.collect()).await
     }
 
     /// The member events of those who sent `events`, where members are loaded lazily.

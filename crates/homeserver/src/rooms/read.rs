@@ -1,20 +1,23 @@
 //! Reading a room's state, members and single events.
 
+use std::collections::BTreeMap;
+
 use ruma::{EventId, OwnedUserId, events::StateEventType};
-use tertulia_protocol::Pdu;
+use tertulia_protocol::{Pdu, RoomIdShown};
 use tertulia_storage::View;
 
 use super::{
     Room,
     access::{Open, Until},
+    tell::Placed,
 };
 use crate::{
     Error, Result,
     events::{
-        ClientEvent, EventCache, FullState, Head, RoomIdShown, Sight, TimelineToken, base_at,
-        current_state, load_redacted, members, slot_at, state_at,
+        ClientEvent, EventCache, FullState, Head, Sight, TimelineToken, base_at, current_state,
+        load_head, load_redacted, load_replaced, members, slot_at, state_at,
     },
-    schema::{EVENT_META, Member, MembershipKind, Ordinal, Verdict},
+    schema::{EVENT_META, Member, MembershipKind, Ordinal, TIMELINE, Verdict},
 };
 
 /// Which members to tell.
@@ -51,7 +54,9 @@ impl Room {
     pub async fn state(&self) -> Result<Vec<ClientEvent>> {
         let open = self.open().await?;
         let state = full_state(&open).await?;
-        self.render(&open, state.into_values().collect()).await
+        let mut events = self.render(&open, state.into_values().collect()).await?;
+        self.tell_replaced(&open, &mut events).await?;
+        Ok(events)
     }
 
     /// The event in one slot of the state, as it is now, or as it was when the user left.
@@ -75,6 +80,7 @@ impl Room {
         };
         let event = event.ok_or(Error::NotFound("state event"))?;
         let mut events = self.render(&open, vec![event]).await?;
+        self.tell_replaced(&open, &mut events).await?;
         events.pop().ok_or(Error::NotFound("state event"))
     }
 
@@ -120,32 +126,29 @@ impl Room {
     ///
     /// [`Error::NotFound`] if there is no such event in the room, or the user may not see it.
     pub async fn event(&self, id: &EventId) -> Result<ClientEvent> {
-        let missing = Error::NotFound("event");
+        let missing = || Error::NotFound("event");
         let view = self.core().store.view().await?;
-        let head = crate::events::load_head(&view, &self.id).await.map_err(|_| missing)?;
-        let place = self.visible_place(&view, &head, id).await?;
-        let stretch = head.row.stretch;
+        let head = load_head(&view, &self.id).await.map_err(|_| missing())?;
+        let (stretch, place) = self.place_of(&view, id).await?;
+        let sight = Sight::of(&view, self.core(), &head, self.me()).await?;
+        if !sight.sees(place) {
+            return Err(missing());
+        }
+        let row = view.get(&TIMELINE, &(self.id.clone(), stretch, place)).await?;
+        let row = row.ok_or_else(missing)?;
+        let pdu = self.core().local::<EventCache>().load(&view, &head.rules, id).await?;
         let open = Open { view, head, until: Until::Now, stretch };
-        let mut events = self.render(&open, vec![id.to_owned()]).await?;
-        let mut event = events.pop().ok_or(Error::NotFound("event"))?;
-        let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
-        event.unsigned_mut().membership = Some(sight.membership_at(place.1));
-        Ok(event)
+        let mut events = self.tell(&open, &sight, vec![Placed { place, row, pdu }]).await?;
+        events.pop().ok_or_else(missing)
     }
 
-    /// Where an event stands that the user may see.
-    pub(super) async fn visible_place(
-        &self,
-        view: &View,
-        head: &Head,
-        id: &EventId,
-    ) -> Result<(u32, Ordinal)> {
+    /// Where an event stands in the timeline.
+    pub(super) async fn place_of(&self, view: &View, id: &EventId) -> Result<(u32, Ordinal)> {
         let meta = view.get(&EVENT_META, &(self.id.clone(), id.to_owned())).await?;
-        let Some(Verdict::Timeline { stretch, ordinal }) = meta.map(|meta| meta.verdict) else {
-            return Err(Error::NotFound("event"));
-        };
-        let sight = Sight::of(view, self.core(), head, self.me()).await?;
-        if sight.sees(ordinal) { Ok((stretch, ordinal)) } else { Err(Error::NotFound("event")) }
+        match meta.map(|meta| meta.verdict) {
+            Some(Verdict::Timeline { stretch, ordinal }) => Ok((stretch, ordinal)),
+            _ => Err(Error::NotFound("event")),
+        }
     }
 
     /// Events as the user gets them, in the order of `ids`, with what was redacted removed.
@@ -158,14 +161,41 @@ impl Room {
         let metas = open.view.get_many(&EVENT_META, &keys).await?;
         let cache = self.core().local::<EventCache>();
         let events = cache.load_many(&open.view, &open.head.rules, &ids).await?;
-        let mut rendered = Vec::with_capacity(ids.len());
-        for (pdu, meta) in events.into_iter().zip(metas) {
-            let Some(pdu) = pdu else { continue };
-            let because = meta.and_then(|meta| meta.redacted_by);
-            let event = load_redacted(&open.view, self.core(), &open.head, pdu, because).await?;
-            rendered.push(event.shown(RoomIdShown::Yes).aged(self.core().now()));
+        let redacted_by = metas.into_iter().map(|meta| meta.and_then(|meta| meta.redacted_by));
+        let found = events.into_iter().zip(redacted_by).filter_map(|(pdu, by)| Some((pdu?, by)));
+        let shown = load_redacted(&open.view, self.core(), &open.head, found.collect()).await?;
+        let now = self.core().now();
+        Ok(shown.into_iter().map(|event| event.shown(RoomIdShown::Yes).aged(now)).collect())
+    }
+}
+
+impl Room {
+    /// Adds to state events what they replaced.
+    async fn tell_replaced(&self, open: &Open, events: &mut [ClientEvent]) -> Result<()> {
+        let Open { view, head, .. } = open;
+        let keys: Vec<_> =
+            events.iter().map(|event| (self.id.clone(), event.id().to_owned())).collect();
+        let metas = view.get_many(&EVENT_META, &keys).await?;
+        let places: BTreeMap<_, _> = keys
+            .into_iter()
+            .zip(metas)
+            .filter_map(|((_, id), meta)| match meta?.verdict {
+                Verdict::Timeline { ordinal, .. } => Some((id, ordinal)),
+                _ => None,
+            })
+            .collect();
+        let placed = places.iter().map(|(id, place)| (id.clone(), *place)).collect();
+        let replaced = load_replaced(view, self.core(), head, placed).await?;
+        if replaced.is_empty() {
+            return Ok(());
         }
-        Ok(rendered)
+        let sight = Sight::of(view, self.core(), head, self.me()).await?;
+        for event in events {
+            if let (Some(older), Some(place)) = (replaced.get(event.id()), places.get(event.id())) {
+                older.tell(event.unsigned_mut(), older.is_seen(&sight, *place));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ruma::{EventId, OwnedEventId, events::room::member::MembershipState};
-use tertulia_protocol::{Pdu, Slot, visibility::membership_in, with_unsigned};
+use tertulia_protocol::{Pdu, RoomIdShown, Slot, visibility::membership_in, with_unsigned};
 
 use super::{
     answer::Shown,
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     Result,
-    events::{ClientEvent, EventCache, RoomIdShown, load_redacted},
-    schema::EVENT_META,
+    events::{ClientEvent, EventCache, Replacements, load_pairs, load_redacted},
+    schema::{EVENT_META, Ordinal},
 };
 
 /// The events of a timeline.
@@ -26,17 +26,21 @@ pub(super) async fn timeline(
     changes: &Changes,
 ) -> Result<Vec<Shown>> {
     let replaced = replaced(reading, part, &window, changes).await?;
-    let mut shown = Vec::with_capacity(window.events.len());
-    for placed in window.events {
-        let membership = membership(reading, part, window.sight.as_ref(), &placed);
-        let previous = replaced.get(placed.pdu.event_id());
-        let Placed { row, pdu, .. } = placed;
-        let mut event = client_event(reading, part, pdu, row.redacted_by).await?;
+    let Window { events, sight, .. } = window;
+    let pdus = events.iter().map(|placed| (placed.pdu.clone(), placed.row.redacted_by.clone()));
+    let told = client_events(reading, part, pdus.collect()).await?;
+    let mut shown = Vec::with_capacity(events.len());
+    for (mut event, placed) in told.into_iter().zip(events) {
+        let membership = membership(reading, part, sight.as_ref(), &placed);
         let mine = event.sender() == reading.me();
         let unsigned = event.unsigned_mut();
         unsigned.membership = Some(membership);
-        unsigned.prev_content = previous.map(|pdu| pdu.content().to_owned());
-        let sent_here = row.sent_by.filter(|(device, _)| mine && device == reading.device());
+        if let Some(older) = replaced.get(placed.pdu.event_id()) {
+            let sees = |sight| older.is_seen(sight, placed.place);
+            older.tell(unsigned, part.joined_at(placed.place) || sight.as_ref().is_some_and(sees));
+        }
+        let sent_by = placed.row.sent_by;
+        let sent_here = sent_by.filter(|(device, _)| mine && device == reading.device());
         unsigned.transaction_id = sent_here.map(|(_, transaction)| transaction);
         shown.push(in_form(reading, event));
     }
@@ -63,23 +67,23 @@ pub(super) async fn state(
         .zip(metas)
         .filter_map(|((_, id), meta)| Some((id, meta?.redacted_by?)));
     let mut redacted: BTreeMap<OwnedEventId, OwnedEventId> = redacted.collect();
-    let mut shown = Vec::with_capacity(ids.len());
-    for pdu in pdus.into_iter().flatten().filter(|pdu| reading.query.filter.state.passes(pdu)) {
+    let wanted = pdus.into_iter().flatten().filter(|pdu| reading.query.filter.state.passes(pdu));
+    let wanted = wanted.map(|pdu| {
         let because = redacted.remove(pdu.event_id());
-        let event = client_event(reading, part, pdu, because).await?;
-        shown.push(in_form(reading, event));
-    }
-    Ok(shown)
+        (pdu, because)
+    });
+    let shown = client_events(reading, part, wanted.collect()).await?;
+    Ok(shown.into_iter().map(|event| in_form(reading, event)).collect())
 }
 
-async fn client_event(
+async fn client_events(
     reading: &Reading<'_>,
     part: &Part<'_>,
-    pdu: Pdu,
-    redacted_by: Option<OwnedEventId>,
-) -> Result<ClientEvent> {
-    let event = load_redacted(&reading.view, reading.core(), part.head, pdu, redacted_by).await?;
-    Ok(event.shown(RoomIdShown::No).aged(reading.now))
+    events: Vec<(Pdu, Option<OwnedEventId>)>,
+) -> Result<Vec<ClientEvent>> {
+    let events = load_redacted(&reading.view, reading.core(), part.head, events).await?;
+    let aged = |event: crate::events::Shown| event.shown(RoomIdShown::No).aged(reading.now);
+    Ok(events.into_iter().map(aged).collect())
 }
 
 fn in_form(reading: &Reading<'_>, event: ClientEvent) -> Shown {
@@ -109,30 +113,18 @@ fn membership(
     }
 }
 
-/// The events that those in the window replaced, by the newer one.
+/// What the events in the window replaced.
 async fn replaced(
     reading: &Reading<'_>,
     part: &Part<'_>,
     window: &Window,
     changes: &Changes,
-) -> Result<BTreeMap<OwnedEventId, Pdu>> {
-    let shown = |id: &EventId| window.events.iter().any(|placed| placed.pdu.event_id() == id);
-    let (newer, older): (Vec<_>, Vec<_>) = changes
-        .iter()
-        .filter_map(|change| Some((change.event.clone()?, change.replaced.clone()?)))
-        .filter(|(newer, _)| shown(newer))
-        .unzip();
-    if newer.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let cache = reading.core().local::<EventCache>();
-    let events = cache.load_many(&reading.view, &part.head.rules, &older).await?;
-    let keys: Vec<_> = older.into_iter().map(|id| (part.head.room.clone(), id)).collect();
-    let metas = reading.view.get_many(&EVENT_META, &keys).await?;
-    let intact =
-        metas.iter().map(|meta| meta.as_ref().is_some_and(|meta| meta.redacted_by.is_none()));
-    let pairs = newer.into_iter().zip(events).zip(intact);
-    Ok(pairs
-        .filter_map(|((newer, event), intact)| Some((newer, event.filter(|_| intact)?)))
-        .collect())
+) -> Result<Replacements> {
+    let places: BTreeMap<&EventId, Ordinal> =
+        window.events.iter().map(|placed| (&**placed.pdu.event_id(), placed.place)).collect();
+    let pairs = changes.iter().filter_map(|change| {
+        let (newer, older) = (change.event.clone()?, change.replaced.clone()?);
+        (places.get(&*newer) == Some(&change.at)).then_some((newer, older))
+    });
+    load_pairs(&reading.view, reading.core(), part.head, pairs.collect()).await
 }

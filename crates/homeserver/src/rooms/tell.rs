@@ -1,0 +1,61 @@
+//! Events of the timeline as one reader gets them.
+
+use ruma::{OwnedDeviceId, OwnedTransactionId, UserId};
+use tertulia_protocol::{Pdu, RoomIdShown};
+
+use super::{Room, access::Open};
+use crate::{
+    Result,
+    events::{ClientEvent, Sight, load_redacted, load_replaced},
+    schema::{Ordinal, TimelineRow},
+};
+
+/// An event at its place in the timeline.
+pub(super) struct Placed {
+    pub(super) place: Ordinal,
+    pub(super) row: TimelineRow,
+    pub(super) pdu: Pdu,
+}
+
+impl Room {
+    /// Events that the user may see, with what was redacted removed and what is the user's own in
+    /// `unsigned`.
+    pub(super) async fn tell(
+        &self,
+        open: &Open,
+        sight: &Sight,
+        events: Vec<Placed>,
+    ) -> Result<Vec<ClientEvent>> {
+        let Open { view, head, .. } = open;
+        let state = events.iter().filter(|event| event.row.is_state);
+        let state = state.map(|event| (event.row.event.clone(), event.place)).collect();
+        let replaced = load_replaced(view, self.core(), head, state).await?;
+        let redacted =
+            events.iter().map(|event| (event.pdu.clone(), event.row.redacted_by.clone()));
+        let shown = load_redacted(view, self.core(), head, redacted.collect()).await?;
+        let tell = |(shown, Placed { place, row, .. }): (crate::events::Shown, Placed)| {
+            let mut event = shown.shown(RoomIdShown::Yes).aged(self.core().now());
+            let transaction_id = self.transaction_of(event.sender(), row.sent_by);
+            let older = replaced.get(event.id());
+            let unsigned = event.unsigned_mut();
+            unsigned.membership = Some(sight.membership_at(place));
+            unsigned.transaction_id = transaction_id;
+            if let Some(older) = older {
+                older.tell(unsigned, older.is_seen(sight, place));
+            }
+            event
+        };
+        Ok(shown.into_iter().zip(events).map(tell).collect())
+    }
+
+    /// What the reading session called an event when it sent it.
+    fn transaction_of(
+        &self,
+        sender: &UserId,
+        sent_by: Option<(OwnedDeviceId, OwnedTransactionId)>,
+    ) -> Option<OwnedTransactionId> {
+        let (device, transaction) = sent_by?;
+        let is_mine = sender == self.me() && self.device.as_ref() == Some(&device);
+        is_mine.then_some(transaction)
+    }
+}
