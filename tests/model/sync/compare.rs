@@ -31,10 +31,10 @@ fn room(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), Stri
     }
     state(known, told, all, lazy)?;
     timeline(known, told)?;
+    same("account data", &known.account_data, &told.account_data)?;
     if told.place == Some(Place::Leave) {
         return Ok(());
     }
-    same("account data", &known.account_data, &told.account_data)?;
     same("those typing", &known.typing, &told.typing)?;
     same("summary", &known.summary, &told.summary)?;
     within("receipts", &told.receipts, &known.receipts)

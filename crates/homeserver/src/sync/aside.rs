@@ -13,8 +13,8 @@ use crate::{
     receipts, typing,
 };
 
-/// The most receipts that are told of a room at once; of those before only the room's history
-/// knows.
+/// The most receipts of others that are told of a room at once: the newest ones. In a room of so
+/// many readers nobody misses who else has read what long ago. One's own are always told.
 const RECEIPTS: usize = 1_000;
 
 /// The user's account data that is to be told.
@@ -37,6 +37,11 @@ impl AccountData {
             None => &mut self.global,
         };
         section.events.push(datum.event());
+    }
+
+    /// The data about rooms that was not taken yet.
+    pub(super) fn rest(&mut self) -> BTreeMap<OwnedRoomId, Events<Box<RawValue>>> {
+        std::mem::take(&mut self.rooms)
     }
 
     /// The data about a room, once.

@@ -6,7 +6,7 @@ use ruma::OwnedRoomId;
 use serde_json::value::RawValue;
 
 use super::{
-    answer::{Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Update},
+    answer::{Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Timeline, Update},
     aside::{self, AccountData},
     joined::Joined,
     news::{Touch, news},
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     Result,
-    events::Head,
-    schema::{HEADS, Membership},
+    events::{Head, TimelineToken},
+    schema::{HEADS, MEMBERSHIPS, Membership, MembershipKind, Ordinal},
 };
 
 /// Everything that is new for the session, and the rooms its user is in.
@@ -38,7 +38,38 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
         let telling = Telling { reading, head: &head, me: &touched.me, touch: touched.touch };
         telling.tell(section, &mut data, &mut update.rooms).await?;
     }
+    if reading.since.is_some() {
+        tell_of_left(reading, data, &mut update.rooms).await?;
+    }
     Ok((update, news.joined))
+}
+
+/// Tells what the user noted about rooms after leaving them. There is nothing else to tell of such
+/// a room, and who begins is told it with the room.
+async fn tell_of_left(
+    reading: &Reading<'_>,
+    mut data: AccountData,
+    rooms: &mut Rooms,
+) -> Result<()> {
+    let (ids, noted): (Vec<_>, Vec<_>) = data.rest().into_iter().unzip();
+    let keys: Vec<_> = ids.iter().map(|room| (reading.me().to_owned(), room.clone())).collect();
+    let memberships = reading.view.get_many(&MEMBERSHIPS, &keys).await?;
+    for ((room, account_data), me) in ids.into_iter().zip(noted).zip(memberships) {
+        let gone = me.filter(|me| is_left(me) && reading.query.filter.passes_room(&room));
+        let Some(me) = gone else { continue };
+        let end = me.joined.and_then(|(_, end)| end).unwrap_or(me.at);
+        let prev_batch = TimelineToken::after(me.stretch, Ordinal::Live(end)).to_string();
+        let timeline = Timeline { prev_batch, ..Timeline::default() };
+        let state = room::in_mode(reading, Vec::new());
+        rooms.leave.entry(room).or_insert(LeftRoom { timeline, state, account_data });
+    }
+    Ok(())
+}
+
+/// Whether the user was in the room, and still wants to know of it.
+fn is_left(me: &Membership) -> bool {
+    let gone = matches!(me.kind, MembershipKind::Leave | MembershipKind::Ban);
+    gone && !me.forgotten
 }
 
 /// A room there may be something to tell of.

@@ -98,7 +98,8 @@ fn fitting(
     }
 }
 
-fn in_mode(reading: &Reading<'_>, events: Vec<Shown>) -> State {
+/// State events in the section where the client looks for them.
+pub(super) fn in_mode(reading: &Reading<'_>, events: Vec<Shown>) -> State {
     match reading.query.state {
         StateFor::TimelineStart => State::Before(Events { events }),
         StateFor::TimelineEnd => State::After(Events { events }),

@@ -222,3 +222,50 @@ async fn account_data_that_was_set_outside_is_told_on_coming_in() {
     let update = bob.sync().await;
     assert_eq!(short(&section(&update, "join", room.id())["account_data"]), ["org.x"]);
 }
+
+#[tokio::test]
+async fn what_is_noted_of_a_room_after_leaving_it_is_told() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    let note = async |session: &Session, kind: &str| {
+        let data = crate::testing::raw(&json!({}));
+        session.set_account_data(Some(room.id()), kind, data).await.unwrap();
+    };
+    note(&bob.session, "org.outside").await;
+    bob.sync().await;
+    bob.room(&room).join(None).await.unwrap();
+    bob.sync().await;
+    note(&bob.session, "org.before").await;
+    bob.room(&room).leave(None).await.unwrap();
+    let update = bob.sync().await;
+    let left = section(&update, "leave", room.id());
+    assert_eq!(short(&left["timeline"]), ["m.room.member @bob:x"], "the leaving is told, too");
+    assert_eq!(short(&left["account_data"]), ["org.before"]);
+    room.send_text("not for bob").await.unwrap();
+    note(&bob.session, "m.tag").await;
+    let mut without = bob.filtered(json!({ "room": { "not_rooms": [room.id()] } }));
+    without.request.since = bob.request.since;
+    assert_eq!(without.sync().await["rooms"]["leave"], json!({}));
+    let update = bob.sync().await;
+    let left = section(&update, "leave", room.id());
+    assert_eq!(short(&left["account_data"]), ["m.tag"]);
+    assert_eq!((short(&left["timeline"]), short(&left["state"])), (vec![], vec![]));
+    assert_eq!(bob.sync().await["rooms"]["leave"], json!({}));
+    bob.room(&room).forget().await.unwrap();
+    bob.sync().await;
+    note(&bob.session, "m.tag").await;
+    assert_eq!(bob.sync().await["rooms"]["leave"], json!({}), "what is forgotten stays so");
+}
+
+#[tokio::test]
+async fn leaving_soon_after_coming_in_tells_what_was_noted_once() {
+    let (_, mut bob, room) = alice_bob_room().await;
+    bob.sync().await;
+    bob.room(&room).join(None).await.unwrap();
+    let data = crate::testing::raw(&json!({}));
+    bob.session.set_account_data(Some(room.id()), "m.tag", data).await.unwrap();
+    bob.room(&room).leave(None).await.unwrap();
+    let update = bob.sync().await;
+    let left = section(&update, "leave", room.id());
+    assert_eq!(short(&left["account_data"]), ["m.tag"]);
+    assert_eq!(short(&left["timeline"]).last().unwrap(), "m.room.member @bob:x");
+}
