@@ -24,6 +24,8 @@ use crate::{
 
 /// How far up the relations of an event its thread is looked for.
 const MAX_HOPS: usize = 3;
+/// How many of a user's own receipts of a room, one a thread, are told however old they are.
+const MOST_OWN: usize = 1_000;
 
 /// Up to where a user has read a room; what is absent stays as it was.
 #[derive(Clone, Debug, Default)]
@@ -217,8 +219,10 @@ pub(crate) struct Receipt {
     pub(crate) at: Position,
 }
 
+type Key = (OwnedRoomId, OwnedUserId, ReceiptKind, String);
+
 /// The receipts of a room that were given after a position and that `reader` may be told of: the
-/// newest `limit` of them, oldest first.
+/// newest `limit` of them and all of the reader's own, oldest first.
 pub(crate) async fn changed(
     view: &View,
     room: &RoomId,
@@ -226,21 +230,47 @@ pub(crate) async fn changed(
     after: Position,
     limit: usize,
 ) -> Result<Vec<Receipt>> {
-    let [after, now] = [after, view.settled()].map(|position| (room.to_owned(), position));
-    let (start, end) = (Bound::Excluded(&after), Bound::Included(&now));
+    let [start, end] = [after, view.settled()].map(|position| (room.to_owned(), position));
+    let (start, end) = (Bound::Excluded(&start), Bound::Included(&end));
     let changes = view.range(&RECEIPT_CHANGES, start, end, Direction::Backward, limit).await?;
+    let cut_off = (changes.len() == limit).then(|| changes.last()).flatten();
+    let older = match cut_off.map(|((_, at), _)| *at) {
+        Some(before) => own_between(view, room, reader, after, before).await?,
+        None => Vec::new(),
+    };
     let shown = changes
         .into_iter()
         .rev()
         .filter(|(_, (user, kind, _))| *kind == ReceiptKind::Read || user == reader);
-    let keys: Vec<_> =
+    let keys: Vec<Key> =
         shown.map(|((room, _), (user, kind, thread))| (room, user, kind, thread)).collect();
     let rows = view.get_many(&RECEIPTS, &keys).await?;
-    let receipts = keys.into_iter().zip(rows).filter_map(|((_, user, kind, thread), row)| {
-        let ReceiptRow { at, event, ts } = row?;
-        Some(Receipt { user, kind, thread, event, ts, at })
-    });
-    Ok(receipts.collect())
+    let newer = keys.into_iter().zip(rows).filter_map(|(key, row)| Some(receipt(key, row?)));
+    Ok(older.into_iter().chain(newer).collect())
+}
+
+/// A user's own receipts of a room from between two positions.
+async fn own_between(
+    view: &View,
+    room: &RoomId,
+    user: &UserId,
+    after: Position,
+    before: Position,
+) -> Result<Vec<Receipt>> {
+    let prefix = (room.to_owned(), user.to_owned());
+    let rows = view.scan(&RECEIPTS, &prefix, Direction::Forward, MOST_OWN).await?;
+    let mut own: Vec<_> = rows
+        .into_iter()
+        .filter(|(_, row)| row.at > after && row.at < before)
+        .map(|(key, row)| receipt(key, row))
+        .collect();
+    own.sort_by_key(|receipt| receipt.at);
+    Ok(own)
+}
+
+fn receipt((_, user, kind, thread): Key, row: ReceiptRow) -> Receipt {
+    let ReceiptRow { at, event, ts } = row;
+    Receipt { user, kind, thread, event, ts, at }
 }
 
 /// The `m.receipt` event that tells a client of `receipts`.

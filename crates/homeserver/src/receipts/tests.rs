@@ -102,9 +102,32 @@ async fn only_the_newest_receipts_are_told_when_there_are_too_many() {
     scene.alice.mark_read(scene.room.id(), read(&event)).await.unwrap();
     scene.bob.mark_read(scene.room.id(), read(&event)).await.unwrap();
     let (view, room) = (scene.view().await, scene.room.id());
-    let told = changed(&view, room, scene.alice.id(), Position::ZERO, 1).await.unwrap();
+    let told = changed(&view, room, scene.bob.id(), Position::ZERO, 1).await.unwrap();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].user, scene.bob.id());
+}
+
+#[tokio::test]
+async fn ones_own_receipts_are_told_however_many_others_there_are() {
+    let scene = Scene::new().await;
+    let [first, second] = [scene.send(json!({})).await, scene.send(json!({})).await];
+    let before = scene.now();
+    let room = scene.room.id();
+    scene.bob.mark_read(room, threaded(&first, ReceiptThread::Main)).await.unwrap();
+    scene.bob.mark_read(room, read(&first)).await.unwrap();
+    scene.alice.mark_read(room, read(&first)).await.unwrap();
+    scene.alice.mark_read(room, threaded(&second, ReceiptThread::Main)).await.unwrap();
+    let view = scene.view().await;
+    let told = async |reader: &User, after, limit| {
+        let told = changed(&view, room, reader.id(), after, limit).await.unwrap();
+        let told = told.into_iter().map(|it| format!("{} {}", it.user.localpart(), it.thread));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&scene.bob, before, 1).await, ["bob main", "bob ", "alice main"]);
+    assert_eq!(told(&scene.alice, before, 1).await, ["alice ", "alice main"]);
+    assert_eq!(told(&scene.bob, before, 3).await, ["bob main", "bob ", "alice ", "alice main"]);
+    assert_eq!(told(&scene.bob, before, 4).await, ["bob main", "bob ", "alice ", "alice main"]);
+    assert_eq!(told(&scene.bob, scene.now(), 1).await, [""; 0]);
 }
 
 #[tokio::test]
