@@ -174,3 +174,44 @@ async fn whom_it_concerns_must_be_said() {
         }
     }
 }
+
+#[tokio::test]
+async fn one_knocks_and_is_let_in() {
+    let (alice, bob, carol) = three().await;
+    let wish = json!({ "room_alias_name": "door", "initial_state": [
+        { "type": "m.room.join_rules", "content": { "join_rule": "knock" } },
+    ] });
+    let room = alice.create_room(wish).await;
+    let knocked = bob.post(["knock", &room]).json(json!({ "reason": "let me in" })).await.ok();
+    assert_eq!(knocked, json!({ "room_id": room }));
+    let told = membership(&alice, &room, &bob).await;
+    assert_eq!((&told["membership"], &told["reason"]), (&json!("knock"), &json!("let me in")));
+    let update = bob.sync(None).await;
+    assert!(update["rooms"]["knock"][&room]["knock_state"]["events"].is_array());
+    let by_alias = carol.post("/_matrix/client/r0/knock/%23door%3Aexample.org").await.ok();
+    assert_eq!(by_alias, json!({ "room_id": room }));
+    bob.post(["join", &room]).await.refused(403, "M_FORBIDDEN");
+    assert_eq!(act(&alice, &room, "invite", &bob).await, done());
+    bob.join(&room).await;
+    assert_eq!(act(&alice, &room, "kick", &carol).await, done());
+    assert_eq!(membership(&alice, &room, &carol).await["membership"], "leave");
+}
+
+#[tokio::test]
+async fn one_knocks_only_where_that_is_heard() {
+    let (alice, bob, carol) = three().await;
+    for wish in [json!({}), json!({ "preset": "public_chat" })] {
+        let room = alice.create_room(wish).await;
+        bob.post(["knock", &room]).await.refused(403, "M_FORBIDDEN");
+    }
+    let knock = json!({ "type": "m.room.join_rules", "content": { "join_rule": "knock" } });
+    let room = alice.create_room(json!({ "initial_state": [knock] })).await;
+    alice.post(["knock", &room]).await.refused(403, "M_FORBIDDEN");
+    alice.invite(&room, &bob).await;
+    bob.post(["knock", &room]).await.refused(403, "M_FORBIDDEN");
+    assert_eq!(act(&alice, &room, "ban", &carol).await, done());
+    carol.post(["knock", &room]).await.refused(403, "M_FORBIDDEN");
+    carol.post(["knock", "!none:example.org"]).await.refused(404, "M_NOT_FOUND");
+    carol.post(["knock", "#none:example.org"]).await.refused(404, "M_NOT_FOUND");
+    carol.post(["knock", "nowhere"]).await.refused(400, "M_INVALID_PARAM");
+}

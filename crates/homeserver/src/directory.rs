@@ -66,6 +66,17 @@ impl User {
         Ok(room)
     }
 
+    /// Asks to be let into the room that has this ID or alias.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if there is no such alias; otherwise those of [`Room::knock`].
+    pub async fn knock(&self, room: &RoomOrAliasId, reason: Option<String>) -> Result<Room> {
+        let room = self.room(&self.room_id(room).await?);
+        room.knock(reason).await?;
+        Ok(room)
+    }
+
     /// The ID of the room that has this ID or alias.
     ///
     /// # Errors

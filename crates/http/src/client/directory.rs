@@ -1,14 +1,18 @@
-//! Aliases of rooms, and joining by them.
+//! Aliases of rooms, and joining and knocking by them.
 
 use axum::Router;
 use ruma::api::client::{
     alias::{create_alias, delete_alias, get_alias},
+    knock::knock_room,
     membership::join_room_by_id_or_alias,
     room::aliases,
 };
 use tertulia::Homeserver;
 
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix, Terms};
+
+/// Clients that took part in trying knocking out under the old prefix.
+const KNOCK_R0: [&str; 1] = ["/_matrix/client/r0/knock/{room_id_or_alias}"];
 
 pub(super) fn routes() -> Router<Homeserver> {
     Router::new()
@@ -17,6 +21,7 @@ pub(super) fn routes() -> Router<Homeserver> {
         .endpoint(delete)
         .endpoint(list)
         .endpoint_on(Action::Join, join)
+        .endpoint_on(Terms::from(Action::Join).also(&KNOCK_R0), knock)
 }
 
 async fn create(
@@ -59,4 +64,13 @@ async fn join(
     let Matrix { request, from } = call;
     let room = from.join(&request.room_id_or_alias, request.reason).await?;
     Ok(join_room_by_id_or_alias::v3::Response::new(room.id().to_owned()))
+}
+
+async fn knock(
+    _: Homeserver,
+    call: Matrix<knock_room::v3::Request>,
+) -> Result<knock_room::v3::Response, ApiError> {
+    let Matrix { request, from } = call;
+    let room = from.knock(&request.room_id_or_alias, request.reason).await?;
+    Ok(knock_room::v3::Response::new(room.id().to_owned()))
 }
