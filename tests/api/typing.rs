@@ -19,6 +19,8 @@ async fn members_begin_and_stop_typing() {
         json!({ "typing": true, "timeout": 30_000 }),
         json!({ "typing": false }),
         json!({ "typing": false, "timeout": 30_000 }),
+        json!({ "typing": true }),
+        json!({ "typing": true, "timeout": null }),
         json!({ "typing": true, "timeout": 9_007_199_254_740_991_u64 }),
     ] {
         assert_eq!(alice.put(path).json(body).await.ok(), json!({}));
@@ -37,4 +39,31 @@ async fn nobody_types_for_another_or_where_they_are_not() {
     bob.put(path).json(typing).await.ok();
     bob.put(path).json(json!({ "typing": "yes" })).await.refused(400, "M_BAD_JSON");
     bob.put(path).json(json!({})).await.refused(400, "M_BAD_JSON");
+    let negative = json!({ "typing": true, "timeout": -1 });
+    bob.put(path).json(negative).await.refused(400, "M_BAD_JSON");
+    let path = ["rooms", "no-room", "typing", bob.id()];
+    bob.put(path).json(json!({ "typing": true })).await.refused(400, "M_INVALID_PARAM");
+    let path = ["rooms", &room, "typing", "nobody"];
+    bob.put(path).json(json!({ "typing": true })).await.refused(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn who_does_not_say_how_long_types_for_half_a_minute() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let room = alice.create_public_room().await;
+    let path = ["rooms", &room, "typing", alice.id()];
+    alice.put(path).json(json!({ "typing": true })).await.ok();
+    let first = alice.sync(None).await;
+    let typists = |update: &serde_json::Value| {
+        let ephemeral = &update["rooms"]["join"][&room]["ephemeral"]["events"];
+        let typing = ephemeral.as_array()?.iter().find(|event| event["type"] == "m.typing")?;
+        Some(typing["content"]["user_ids"].clone())
+    };
+    assert_eq!(typists(&first), Some(json!([alice.id()])));
+    server.clock().sleepers(1).await;
+    server.clock().advance(std::time::Duration::from_secs(30));
+    let since = first["next_batch"].as_str().unwrap();
+    let next = alice.get(["sync"]).query("since", since).query("timeout", "90000").await.ok();
+    assert_eq!(typists(&next), Some(json!([])));
 }

@@ -1,25 +1,44 @@
 //! Typing notifications.
 
+use std::time::Duration;
+
 use axum::Router;
-use ruma::api::client::typing::create_typing_event::{self, v3::Typing};
+use ruma::{
+    RoomId, UserId,
+    api::client::typing::create_typing_event::v3::{Request, Response},
+};
+use serde::Deserialize;
 use tertulia::Homeserver;
 
-use super::account_data::check_own;
+use super::{account_data::check_own, lenient::Lenient};
 use crate::{ApiError, Endpoints as _, Matrix};
+
+/// How long one types who does not say how long.
+const USUALLY: Duration = Duration::from_secs(30);
 
 pub(super) fn routes() -> Router<Homeserver> {
     Router::new().endpoint(set)
 }
 
-async fn set(
-    _: Homeserver,
-    call: Matrix<create_typing_event::v3::Request>,
-) -> Result<create_typing_event::v3::Response, ApiError> {
-    let Matrix { request, from } = call;
-    check_own(&from, &request.user_id)?;
-    match request.state {
-        Typing::Yes(info) => from.start_typing(&request.room_id, info.timeout).await?,
-        Typing::No => from.stop_typing(&request.room_id).await?,
+/// What a client says. Ruma's own type insists on the time-out, which may be left out.
+#[derive(Deserialize)]
+struct Typing {
+    typing: bool,
+    timeout: Option<u64>,
+}
+
+async fn set(_: Homeserver, call: Matrix<Lenient<Request, Typing>>) -> Result<Response, ApiError> {
+    let Matrix { request: Lenient { path, body, .. }, from } = call;
+    let [room, user] = path.as_slice() else {
+        return Err(ApiError::invalid_param("the path has a room and a user"));
+    };
+    let room = RoomId::parse(room).map_err(ApiError::invalid_param)?;
+    check_own(&from, &UserId::parse(user).map_err(ApiError::invalid_param)?)?;
+    if body.typing {
+        let timeout = body.timeout.map_or(USUALLY, Duration::from_millis);
+        from.start_typing(&room, timeout).await?;
+    } else {
+        from.stop_typing(&room).await?;
     }
-    Ok(create_typing_event::v3::Response::new())
+    Ok(Response::new())
 }
