@@ -88,7 +88,8 @@ impl Homeserver {
     /// # Errors
     ///
     /// [`Error::Busy`] if too many passwords wait to be checked, [`Error::WrongPassword`] for
-    /// who is not known by what they gave instead of a name.
+    /// who is not known by what they gave instead of a name, [`Error::Forbidden`] for who proves
+    /// to be another user than `subject`: trying again does not help.
     pub async fn prove(
         &self,
         operation: Operation,
@@ -148,7 +149,7 @@ impl Homeserver {
             Credential::Password { user, password } => {
                 match self.check_password(&user, password.reveal()).await {
                     Ok(user) if subject.is_none_or(|subject| subject == user) => Ok(Ok(Some(user))),
-                    Ok(_) => Ok(Err("this is another user's password")),
+                    Ok(_) => Err(Error::Forbidden("this is another user's password".to_owned())),
                     Err(Error::WrongPassword) => Ok(Err("the password is wrong")),
                     Err(Error::Deactivated) => Ok(Err("the account was closed")),
                     Err(error) => Err(error),

@@ -71,7 +71,6 @@ async fn a_wrong_password_may_be_tried_again_in_the_same_session() {
     let session = Some(asked.session.as_str());
     for wrong in [
         password("alice", "guess"),
-        password("bob", "bob's password"),
         password("nobody", "guess"),
         Credential::Dummy,
         Credential::Unknown,
@@ -91,6 +90,15 @@ async fn who_is_unknown_by_another_identifier_is_sent_away() {
     let server = server_with_alice(Registration::Open).await;
     let refused = server.prove(operation(PASSWORD), None, offer(None, Credential::Stranger)).await;
     assert!(matches!(refused, Err(Error::WrongPassword)));
+}
+
+#[tokio::test]
+async fn who_proves_to_be_somebody_else_is_sent_away() {
+    let server = server_with_alice(Registration::Open).await;
+    let alice = Some(user_id!("@alice:example.org"));
+    let offered = offer(None, password("bob", "bob's password"));
+    let refused = server.prove(operation(PASSWORD), alice, offered).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
 }
 
 #[tokio::test]
