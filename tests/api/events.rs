@@ -149,6 +149,8 @@ async fn one_redacts_ones_own_and_the_powerful_redact_all() {
     assert_eq!(redact(&bob, &of_bob).await, (200, None));
     assert_eq!(redact(&alice, &bob.send(&room, "c").await).await, (200, None));
     assert_eq!(redact(&alice, "$none").await, (404, Some("M_NOT_FOUND".to_owned())));
+    let elsewhere = alice.send(&alice.create_room(json!({})).await, "d").await;
+    assert_eq!(redact(&alice, &elsewhere).await, (400, Some("M_INVALID_PARAM".to_owned())));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::{Room, Transaction};
 use crate::{
     Error, Result,
     events::{EventCache, current_power, load_head},
-    schema::EVENT_META,
+    schema::{EVENT_META, EVENTS},
 };
 
 impl Room {
@@ -68,7 +68,11 @@ impl Room {
         let view = self.core().store.view().await?;
         let head = load_head(&view, &self.id).await?;
         let key = (self.id.clone(), target.to_owned());
-        view.get(&EVENT_META, &key).await?.ok_or(Error::NotFound("event"))?;
+        if view.get(&EVENT_META, &key).await?.is_none() {
+            let is_elsewhere = view.get(&EVENTS, &(target.to_owned(),)).await?.is_some();
+            let another = Error::Invalid("an event of another room");
+            return Err(if is_elsewhere { another } else { Error::NotFound("event") });
+        }
         let cache = self.core().local::<EventCache>();
         let event = cache.load(&view, &head.rules, target).await?;
         let power = current_power(&view, self.core(), &head).await?;
