@@ -86,7 +86,7 @@ async fn old_clients_find_files_without_a_token() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let place = upload(&alice, "image/png", b"\x89PNG").await;
-    for version in ["v3", "r0"] {
+    for version in ["v3", "r0", "v1"] {
         for what in [format!("download/{place}"), format!("download/{place}/name.png")] {
             let path = format!("/_matrix/media/{version}/{what}?allow_remote=false&timeout_ms=5");
             let told = server.call(Method::GET, path).await;
@@ -165,7 +165,9 @@ async fn a_file_that_a_client_has_is_not_sent_again() {
 async fn files_are_of_a_bounded_size() {
     let server = TestServer::builder().settings(|it| it.max_upload_size = 1_000).start().await;
     let alice = server.user("alice").await;
-    for path in ["/_matrix/client/v1/media/config", "/_matrix/media/v3/config"] {
+    for path in
+        ["/_matrix/client/v1/media/config", "/_matrix/media/v3/config", "/_matrix/media/v1/config"]
+    {
         assert_eq!(alice.get(path).await.ok(), json!({ "m.upload.size": 1_000 }));
     }
     place(&alice.post(UPLOAD).body(vec![0; 1_000]).await);

@@ -26,7 +26,7 @@ use serde_json::json;
 use tertulia::{Error, Homeserver, Label};
 
 use crate::{
-    Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, body, observe::Site,
+    Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, Terms, body, observe::Site,
 };
 
 pub(crate) fn routes() -> Router<Homeserver> {
@@ -48,7 +48,7 @@ fn authenticated_routes() -> Router<Homeserver> {
 #[expect(deprecated, reason = "clients from before Matrix 1.11 use these")]
 fn legacy_routes() -> Router<Homeserver> {
     Router::new()
-        .endpoint(legacy_config)
+        .endpoint_on(Terms::default().also(&["/_matrix/media/v1/config"]), legacy_config)
         .files::<legacy::get_content::v3::Request>()
         .files::<legacy::get_content_as_filename::v3::Request>()
         .files::<legacy::get_content_thumbnail::v3::Request>()
@@ -169,14 +169,22 @@ impl Files for Router<Homeserver> {
     where
         R::Authentication: Identify,
     {
-        R::PATH_BUILDER.all_paths().fold(self, |router, path| {
+        let history = R::PATH_BUILDER;
+        let paths = history.all_paths();
+        let paths = paths.flat_map(|path| before_r0(path).into_iter().chain([path.to_owned()]));
+        paths.fold(self, |router, path| {
             let handler = async |State(server): State<Homeserver>, request: Request| {
                 let served = download::<R>(&server, request).await;
                 served.unwrap_or_else(ApiError::into_response)
             };
-            router.route(path, get(handler))
+            router.route(&path, get(handler))
         })
     }
+}
+
+/// Where a path was before version r0, which ruma does not know, and some clients use still.
+fn before_r0(path: &str) -> Option<String> {
+    path.strip_prefix("/_matrix/media/r0/").map(|rest| format!("/_matrix/media/v1/{rest}"))
 }
 
 async fn download<R: FileRequest>(
