@@ -172,3 +172,19 @@ async fn an_event_has_at_most_64_kib() {
     let body = alice.put(["rooms", &room, "send", "m.x", "t"]).body(huge).await;
     body.refused(413, "M_TOO_LARGE");
 }
+
+#[tokio::test]
+async fn a_room_is_created_once() {
+    let (alice, _) = two().await;
+    for version in ["1", "11", "12"] {
+        let room = alice.create_room(json!({ "room_version": version })).await;
+        for path in [
+            format!("rooms/{room}/state/m.room.create/"),
+            format!("rooms/{room}/state/m.room.create/x"),
+            format!("rooms/{room}/send/m.room.create/t"),
+        ] {
+            let again = alice.put(format!("/_matrix/client/v3/{path}")).json(json!({ "a": 1 }));
+            again.await.refused(403, "M_FORBIDDEN");
+        }
+    }
+}

@@ -99,6 +99,10 @@ pub fn append(
     if draft.sender.server_name() != signer.server() {
         return Err(AppendError::Foreign(draft.sender));
     }
+    // Said before the events are needed that a room version may cite by their hash.
+    if draft.kind == TimelineEventType::RoomCreate && !tip.prev_events.is_empty() {
+        return Err(Rejection("a room is created once".to_owned()).into());
+    }
     let event = build(tip, &draft, now, signer)?;
     if event.kind() == &TimelineEventType::RoomCreate {
         authorize_citations(tip.rules, &event, tip.known)??;
@@ -376,6 +380,18 @@ mod tests {
             assert_eq!(cited, version != "12");
             if version == "12" {
                 assert_eq!(create.as_str()[1..], room.events[2].room_id().as_str()[1..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_room_is_created_once() {
+        for version in VERSIONS {
+            let mut room = Room::new(version, "public");
+            for key in [Some(""), Some("x"), None] {
+                let again = draft("@a:x", "m.room.create", key, json!({}));
+                let refused = room.try_say(again).unwrap_err();
+                assert!(matches!(refused, AppendError::Rejected(_)), "{version}: {refused:?}");
             }
         }
     }

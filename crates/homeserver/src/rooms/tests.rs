@@ -320,3 +320,15 @@ async fn a_content_that_is_no_canonical_json_is_refused() {
     let large = json!({ "body": "x".repeat(70_000) });
     assert!(matches!(room.send(kind, raw(&large), None).await, Err(Error::Refused(_))));
 }
+
+#[tokio::test]
+async fn a_room_is_created_once() {
+    let server = server().await;
+    let alice = user(&server, "alice");
+    for version in ["1", "11", "12"] {
+        let room = public_room(&alice, version).await;
+        let refused = room.set_state(StateEventType::RoomCreate, "", field("a", "b")).await;
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, Error::Refused(_)), "{version}: {refused:?}");
+    }
+}

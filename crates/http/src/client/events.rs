@@ -4,6 +4,7 @@ use axum::Router;
 use ruma::{
     OwnedTransactionId,
     api::client::{message::send_message_event, redact::redact_event, room::get_room_event},
+    events::TimelineEventType,
 };
 use tertulia::{ClientEvent, Homeserver, Session, Transaction};
 
@@ -20,7 +21,9 @@ async fn send(
     _: Homeserver,
     Matrix { request, from }: Matrix<send_message_event::v3::Request>,
 ) -> Result<send_message_event::v3::Response, ApiError> {
-    let (kind, content) = (request.event_type.into(), request.body.into_json());
+    // By its name, since ruma takes the type of a state event for an unknown one here.
+    let kind = TimelineEventType::from(request.event_type.to_string());
+    let content = request.body.into_json();
     let transaction = transaction(&from, request.txn_id);
     let event = from.room(&request.room_id).send(kind, content, Some(transaction)).await?;
     Ok(send_message_event::v3::Response::new(event))
