@@ -20,6 +20,44 @@ async fn a_slot_holds_what_was_put_there_last() {
 }
 
 #[tokio::test]
+async fn putting_the_same_into_a_slot_twice_is_putting_it_once() {
+    let (alice, bob) = two().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    let set = async |name: &str| {
+        alice.set_state(&room, "m.room.name", "", json!({ "name": name, "a": { "b": 1 } })).await
+    };
+    let first = set("ours").await;
+    let path = ["rooms", &room, "state", "m.room.name", ""];
+    let reordered = alice.put(path).body(r#"{"a": {"b" : 1}, "name": "ours"}"#).await.ok();
+    assert_eq!(reordered["event_id"], first.as_str());
+    let second = set("mine").await;
+    assert_ne!(second, first);
+    let third = set("ours").await;
+    assert!(third != first && third != second, "what was there before is put there anew");
+    let redact = alice.put(["rooms", &room, "redact", &third, "t"]);
+    redact.json(json!({})).await.ok();
+    assert_ne!(set("ours").await, third, "a redacted name is none");
+}
+
+#[tokio::test]
+async fn the_same_from_somebody_else_is_another_event() {
+    let (alice, bob) = two().await;
+    let levels = json!({ "events": { "m.x": 0 } });
+    let room = alice.create_room(json!({
+        "preset": "public_chat", "power_level_content_override": levels,
+    }));
+    let room = room.await;
+    bob.join(&room).await;
+    let put = async |client: &Client| client.set_state(&room, "m.x", "", json!({ "a": 1 })).await;
+    let of_bob = put(&bob).await;
+    assert_eq!(put(&bob).await, of_bob);
+    bob.leave(&room).await;
+    let again = bob.put(["rooms", &room, "state", "m.x", ""]).json(json!({ "a": 1 }));
+    again.await.refused(403, "M_FORBIDDEN");
+    assert_ne!(put(&alice).await, of_bob);
+}
+
+#[tokio::test]
 async fn a_path_without_key_means_the_empty_key() {
     let (alice, _) = two().await;
     let room = alice.create_room(json!({})).await;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{EventId, OwnedUserId, events::StateEventType};
+use ruma::{EventId, OwnedEventId, OwnedUserId, events::StateEventType};
+use serde_json::{Value, value::RawValue};
 use tertulia_protocol::{Pdu, RoomIdShown};
 use tertulia_storage::View;
 
@@ -17,7 +18,7 @@ use crate::{
         ClientEvent, EventCache, FullState, Head, Sight, TimelineToken, base_at, current_state,
         load_head, load_redacted, load_replaced, members, slot_at, state_at,
     },
-    schema::{EVENT_META, Member, MembershipKind, Ordinal, TIMELINE, Verdict},
+    schema::{EVENT_META, Member, MembershipKind, Ordinal, STATE, TIMELINE, Verdict},
 };
 
 /// Which members to tell.
@@ -70,7 +71,7 @@ impl Room {
         let kind = kind.to_string();
         let event = match open.until {
             Until::Now => {
-                let row = open.view.get(&crate::schema::STATE, &open.head.slot(&kind, key)).await?;
+                let row = open.view.get(&STATE, &open.head.slot(&kind, key)).await?;
                 row.map(|row| row.event)
             }
             Until::Then(position) => {
@@ -82,6 +83,25 @@ impl Room {
         let mut events = self.render(&open, vec![event]).await?;
         self.tell_replaced(&open, &mut events).await?;
         events.pop().ok_or(Error::NotFound("state event"))
+    }
+
+    /// The event by which the user has put the same into a slot already, if it is still there.
+    pub(super) async fn same_state(
+        &self,
+        kind: &StateEventType,
+        key: &str,
+        content: &RawValue,
+    ) -> Result<Option<OwnedEventId>> {
+        if self.membership_of(self.me()).await? != Some(MembershipKind::Join) {
+            return Ok(None);
+        }
+        let view = self.core().store.view().await?;
+        let head = load_head(&view, &self.id).await?;
+        let row = view.get(&STATE, &head.slot(&kind.to_string(), key)).await?;
+        let Some(row) = row.filter(|row| !row.redacted) else { return Ok(None) };
+        let pdu = self.core().local::<EventCache>().load(&view, &head.rules, &row.event).await?;
+        let same = pdu.sender() == self.me() && are_equal(pdu.content(), content);
+        Ok(same.then_some(row.event))
     }
 
     /// The member events of the room.
@@ -155,7 +175,7 @@ impl Room {
     pub(super) async fn render(
         &self,
         open: &Open,
-        ids: Vec<ruma::OwnedEventId>,
+        ids: Vec<OwnedEventId>,
     ) -> Result<Vec<ClientEvent>> {
         let keys: Vec<_> = ids.iter().map(|id| (self.id.clone(), id.clone())).collect();
         let metas = open.view.get_many(&EVENT_META, &keys).await?;
@@ -199,6 +219,12 @@ impl Room {
     }
 }
 
+/// Whether two texts are the same JSON.
+fn are_equal(one: &RawValue, other: &RawValue) -> bool {
+    let [one, other] = [one, other].map(|json| serde_json::from_str::<Value>(json.get()));
+    matches!((one, other), (Ok(one), Ok(other)) if one == other)
+}
+
 impl MembersQuery {
     /// Where both are given, the specification has it that one of them is enough.
     fn asks_for(&self, pdu: &Pdu) -> bool {
@@ -238,12 +264,12 @@ async fn past_state(
     state_at(&open.view, base, position).await
 }
 
-fn members_of(state: FullState) -> Vec<ruma::OwnedEventId> {
+fn members_of(state: FullState) -> Vec<OwnedEventId> {
     let members = state.into_iter().filter(|((kind, _), _)| kind == "m.room.member");
     members.map(|(_, event)| event).collect()
 }
 
-async fn current_members(view: &View, head: &Head) -> Result<Vec<ruma::OwnedEventId>> {
+async fn current_members(view: &View, head: &Head) -> Result<Vec<OwnedEventId>> {
     let rows = members(view, head, None, MEMBERS_MOST).await?;
     Ok(rows.into_iter().map(|(_, row)| row.event).collect())
 }

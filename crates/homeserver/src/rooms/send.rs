@@ -60,7 +60,8 @@ impl Room {
         self.send(TimelineEventType::RoomMessage, content, None).await
     }
 
-    /// Puts an event into a slot of the room's state.
+    /// Puts an event into a slot of the room's state. One that puts there what they have put there
+    /// already is told that event.
     ///
     /// # Errors
     ///
@@ -72,6 +73,9 @@ impl Room {
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
         refuse_as_state(&kind)?;
+        if let Some(event) = self.same_state(&kind, key, &content).await? {
+            return Ok(event);
+        }
         let draft = Draft::state(self.me().to_owned(), kind, key, content);
         self.append(draft, None).await
     }
