@@ -136,3 +136,11 @@ async fn nobody_is_invited_by_mail() {
     let room = alice.create_room(json!({})).await;
     alice.post(["rooms", &room, "invite"]).json(guest).await.refused(403, "M_THREEPID_DENIED");
 }
+
+#[tokio::test]
+async fn a_wish_that_nobody_knows_is_refused() {
+    let alice = TestServer::start().await.user("alice").await;
+    for wish in [json!({ "preset": "fortress" }), json!({ "visibility": "invisible" })] {
+        alice.post(["createRoom"]).json(wish).await.refused(400, "M_BAD_JSON");
+    }
+}

@@ -43,7 +43,7 @@ fn read(server: &Homeserver, creator: &UserId, request: Request) -> Result<NewRo
     let alias = |name: String| RoomAliasId::parse(format!("#{name}:{}", server.name()));
     let alias = request.room_alias_name.map(alias).transpose();
     Ok(NewRoom {
-        preset: preset(request.preset, &request.visibility),
+        preset: preset(request.preset, &request.visibility)?,
         creation_content: object(request.creation_content)?,
         initial_state: request.initial_state.iter().map(initial).collect::<Result<_, _>>()?,
         power_levels: object(request.power_level_content_override)?,
@@ -57,12 +57,14 @@ fn read(server: &Homeserver, creator: &UserId, request: Request) -> Result<NewRo
 }
 
 /// Without a preset, it follows from whether the room is to be listed.
-fn preset(preset: Option<RoomPreset>, visibility: &Visibility) -> Preset {
-    match (preset, visibility) {
+fn preset(preset: Option<RoomPreset>, visibility: &Visibility) -> Result<Preset, ApiError> {
+    Ok(match (preset, visibility) {
         (Some(RoomPreset::PublicChat), _) | (None, Visibility::Public) => Preset::PublicChat,
+        (Some(RoomPreset::PrivateChat), _) | (None, Visibility::Private) => Preset::PrivateChat,
         (Some(RoomPreset::TrustedPrivateChat), _) => Preset::TrustedPrivateChat,
-        _ => Preset::PrivateChat,
-    }
+        (Some(_), _) => return Err(ApiError::bad_json("there is no such preset")),
+        (None, _) => return Err(ApiError::bad_json("there is no such visibility")),
+    })
 }
 
 fn object<T>(raw: Option<Raw<T>>) -> Result<JsonObject, ApiError> {
