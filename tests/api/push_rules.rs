@@ -106,7 +106,7 @@ async fn what_makes_no_sense_is_refused() {
     alice.put(at("content/a")).json(json!({})).await.refused(400, "M_BAD_JSON");
     alice.delete(at("override/.m.rule.master")).await.refused(400, "M_UNKNOWN");
     assert!(ids(&alice, "content").await.is_empty());
-    for rest in ["content/a", "content/a/enabled", "content/a/actions", "nonsense/a"] {
+    for rest in ["content/a", "content/a/enabled", "content/a/actions"] {
         alice.get(at(rest)).await.refused(404, "M_NOT_FOUND");
     }
     let enable = alice.put(at("content/a/enabled")).json(json!({ "enabled": true }));
@@ -124,4 +124,35 @@ async fn rules_are_each_users_own() {
     assert_eq!(read(&alice).await, json!({ "enabled": true }));
     assert_eq!(read(&bob).await, json!({ "enabled": false }));
     server.call(http::Method::GET, at("")).await.refused(401, "M_MISSING_TOKEN");
+}
+
+#[tokio::test]
+async fn what_a_rule_does_is_something_that_there_is() {
+    let alice = TestServer::start().await.user("alice").await;
+    let rule = "/_matrix/client/v3/pushrules/global/room/!r:example.org";
+    for (action, status) in [
+        (json!("notify"), 200),
+        (json!("dont_notify"), 200),
+        (json!("coalesce"), 200),
+        (json!("org.example.shout"), 200),
+        (json!({ "set_tweak": "sound", "value": "default" }), 200),
+        (json!("shout"), 400),
+        (json!(1), 400),
+    ] {
+        let body = json!({ "actions": [action] });
+        for path in [rule.to_owned(), format!("{rule}/actions")] {
+            let answer = alice.put(path).json(body.clone()).await;
+            assert_eq!(answer.status, status, "{action}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kind_of_rules_that_there_is_not_is_refused() {
+    let alice = TestServer::start().await.user("alice").await;
+    for path in ["global/nonsense/x", "global/nonsense/x/enabled", "global/nonsense/x/actions"] {
+        let path = format!("/_matrix/client/v3/pushrules/{path}");
+        alice.get(path).await.refused(400, "M_INVALID_PARAM");
+    }
+    alice.get("/_matrix/client/v3/pushrules/global/room/!x:y").await.refused(404, "M_NOT_FOUND");
 }

@@ -116,6 +116,7 @@ fn apply(rules: &mut Ruleset, change: PushRuleChange) -> Result<()> {
     let missing = |_| Error::NotFound("push rule");
     match change {
         PushRuleChange::Put { rule, after, before } => {
+            check_actions(actions(&rule))?;
             place(rules, rule, after.as_deref(), before.as_deref())?;
             match rules.iter().count() {
                 0..=MAX_RULES => Ok(()),
@@ -128,9 +129,33 @@ fn apply(rules: &mut Ruleset, change: PushRuleChange) -> Result<()> {
         }),
         PushRuleChange::Enable(kind, id, on) => rules.set_enabled(kind, id, on).map_err(missing),
         PushRuleChange::Actions(kind, id, does) => {
+            check_actions(&does)?;
             rules.set_actions(kind, id, does).map_err(missing)
         }
     }
+}
+
+fn actions(rule: &NewPushRule) -> &[Action] {
+    match rule {
+        NewPushRule::Override(rule) | NewPushRule::Underride(rule) => &rule.actions,
+        NewPushRule::Content(rule) => &rule.actions,
+        NewPushRule::Room(rule) => &rule.actions,
+        NewPushRule::Sender(rule) => &rule.actions,
+        _ => &[],
+    }
+}
+
+/// Refuses actions that are neither known, nor were once, nor have somebody's own name.
+fn check_actions(actions: &[Action]) -> Result<()> {
+    for action in actions {
+        if let Ok(serde_json::Value::String(name)) = serde_json::to_value(action)
+            && !["notify", "dont_notify", "coalesce"].contains(&name.as_str())
+            && !name.contains('.')
+        {
+            return Err(Error::PushRule(format!("there is no action `{name}`")));
+        }
+    }
+    Ok(())
 }
 
 /// Puts a rule in its place.

@@ -41,6 +41,10 @@ async fn global(
 }
 
 async fn rule(session: &Session, kind: RuleKind, id: &str) -> Result<PushRule, Error> {
+    use RuleKind::{Content, Override, Room, Sender, Underride};
+    if ![Override, Underride, Sender, Room, Content].contains(&kind) {
+        return Err(Error::Invalid("the kind of the push rule"));
+    }
     let rules = session.push_rules().await?;
     rules.get(kind, id).map(PushRule::from).ok_or(Error::NotFound("push rule"))
 }
