@@ -127,6 +127,9 @@ async fn a_room_names_only_aliases_that_stand_for_it() {
     set(json!({ "alias": "#a:example.org" })).await.refused(400, "M_BAD_ALIAS");
     set(json!({ "alt_aliases": ["#a:example.org"] })).await.refused(400, "M_BAD_ALIAS");
     set(json!({ "alias": "nonsense" })).await.refused(400, "M_INVALID_PARAM");
+    for none in [json!({}), json!({ "alias": "" }), json!({ "alias": null, "alt_aliases": null })] {
+        set(none).await.ok();
+    }
     scene.create(&scene.alice, "#a:example.org").await.ok();
     set(json!({ "alias": "#a:example.org", "alt_aliases": ["#a:example.org"] })).await.ok();
     // With the alias goes the mention of it.

@@ -200,9 +200,9 @@ impl Room {
     ///
     /// [`Error::BadAlias`] for one that does not, [`Error::Invalid`] for what is no alias.
     pub async fn check_canonical_alias(&self, content: &RawValue) -> Result<()> {
-        let named = named(content).map_err(|_| Error::Invalid("an alias in the content"))?;
+        let named = named(content).ok_or(Error::Invalid("an alias in the content"))?;
         let known = self.state_event(&StateEventType::RoomCanonicalAlias, "").await;
-        let known = known.ok().and_then(|event| self::named(event.content()).ok());
+        let known = known.ok().and_then(|event| self::named(event.content()));
         let known = known.unwrap_or_default();
         let view = self.user().core.store.view().await?;
         for alias in named.difference(&known) {
@@ -236,16 +236,17 @@ async fn may_set_aliases(view: &View, core: &Core, room: &RoomId, user: &UserId)
     Ok(power.may_send(user, &TimelineEventType::RoomCanonicalAlias, Some("")))
 }
 
-/// The aliases that an `m.room.canonical_alias` names.
-fn named(content: &RawValue) -> serde_json::Result<BTreeSet<OwnedRoomAliasId>> {
+/// The aliases that an `m.room.canonical_alias` names; an empty one is none.
+fn named(content: &RawValue) -> Option<BTreeSet<OwnedRoomAliasId>> {
     #[derive(Deserialize)]
     struct Content {
-        alias: Option<OwnedRoomAliasId>,
-        #[serde(default)]
-        alt_aliases: Vec<OwnedRoomAliasId>,
+        alias: Option<String>,
+        alt_aliases: Option<Vec<OwnedRoomAliasId>>,
     }
-    let content: Content = serde_json::from_str(content.get())?;
-    Ok(content.alias.into_iter().chain(content.alt_aliases).collect())
+    let Content { alias, alt_aliases } = serde_json::from_str(content.get()).ok()?;
+    let main = alias.filter(|alias| !alias.is_empty()).map(RoomAliasId::parse);
+    let main = main.transpose().ok()?.map(|alias| alias.to_owned());
+    Some(main.into_iter().chain(alt_aliases.unwrap_or_default()).collect())
 }
 
 /// The content of an `m.room.canonical_alias` that names `alias`, without it.

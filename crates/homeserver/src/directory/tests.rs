@@ -172,7 +172,8 @@ async fn a_room_names_only_aliases_that_stand_for_it() {
     alice.create_alias(room_alias_id!("#others:x"), other.id()).await.unwrap();
     let check = async |content: serde_json::Value| room.check_canonical_alias(&raw(&content)).await;
     check(json!({})).await.unwrap();
-    check(json!({ "alias": null })).await.unwrap();
+    check(json!({ "alias": null, "alt_aliases": null })).await.unwrap();
+    check(json!({ "alias": "", "alt_aliases": ["#mine:x"] })).await.unwrap();
     check(json!({ "alias": "#mine:x", "alt_aliases": ["#mine:x"] })).await.unwrap();
     for bad in [
         json!({ "alias": "#others:x" }),
