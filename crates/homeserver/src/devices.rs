@@ -227,10 +227,12 @@ impl Opening {
     /// Chooses a token, and a device ID where none is given.
     pub(crate) fn new(core: &Core, user: &UserId, device: NewDevice) -> Result<Self> {
         check_length(device.id.as_ref().map(|id| id.as_str()), "the device ID")?;
+        // A device without a name could be reached by no path.
+        let id = device.id.filter(|id| !id.as_str().is_empty());
         check_length(device.display_name.as_deref(), "the display name of the device")?;
         Ok(Self {
             user: user.to_owned(),
-            device: device.id.unwrap_or_else(|| core.random.word(10).to_ascii_uppercase().into()),
+            device: id.unwrap_or_else(|| core.random.word(10).to_ascii_uppercase().into()),
             display_name: device.display_name,
             token: AccessToken::mint(user, &*core.random),
             at: core.now().get().into(),

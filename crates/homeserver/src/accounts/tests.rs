@@ -52,6 +52,17 @@ async fn the_first_device_is_the_one_asked_for() {
 }
 
 #[tokio::test]
+async fn a_device_without_a_name_gets_one() {
+    let server = server_where(Registration::Open).await;
+    for (name, id) in [("alice", None), ("bob", Some(device_id!("").to_owned()))] {
+        let device = NewDevice { id, display_name: None };
+        let account = NewAccount { device, ..name.into() };
+        let (session, _) = server.register(account).await.unwrap();
+        assert_eq!(session.device().as_str().len(), 10, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_is_given_once() {
     let server = server_where(Registration::Open).await;
     assert_eq!(server.available("alice").await.unwrap(), user_id!("@alice:example.org"));
