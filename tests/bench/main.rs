@@ -1,150 +1,182 @@
 //! The load generator against a server that works, and against some that do not: those get no figures.
 #![allow(clippy::unwrap_used, reason = "all of this is a test, and panics when something is wrong")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+mod flaws;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use flaws::{Flaw, flawed};
 use tertulia_bench::api::Registration;
-use tertulia_bench::client::Client;
-use tertulia_bench::crowd::Recruiter;
-use tertulia_bench::measure::Figures;
-use tertulia_bench::process::Process;
-use tertulia_bench::scenario::incremental_sync::{self, IncrementalSync, News};
-use tertulia_bench::scenario::initial_sync::{self, InitialSync};
-use tertulia_bench::scenario::send::{self, Send};
-use tertulia_bench::scenario::{Bench, Scenario};
+use tertulia_bench::measurement;
+use tertulia_bench::plan::{Load, Step};
+use tertulia_bench::report::Row;
+use tertulia_bench::scenario::{incremental_sync, initial_sync, send};
+use tertulia_bench::target::Target;
 use tertulia_testkit::{Listening, TestServer};
 
-/// Which message a dishonest server is dishonest about.
-const VICTIM: u32 = 7;
 /// Operations in a run.
 const OPERATIONS: u64 = 40;
 
-const ROOMS: send::Shape = send::Shape { senders: 4, rooms: 3, members: 4, syncing: 0 };
-const READERS: send::Shape = send::Shape { senders: 4, rooms: 1, members: 6, syncing: 3 };
+const ROOMS: send::Shape = send::Shape { rooms: 3, members: 4, syncing: 0 };
+const READERS: send::Shape = send::Shape { rooms: 1, members: 6, syncing: 3 };
 const GROUPS: incremental_sync::Shape = incremental_sync::Shape { groups: 2, users: 5, rooms: 2 };
 const SMALL: initial_sync::Shape =
     initial_sync::Shape { users: 2, rooms: 6, members: 3, messages: 12 };
 
-/// What a server does to a request before, or instead of, what it should do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flaw {
-    None,
-    LosesAMessage,
-    DoublesAMessage,
-    RefusesAMessage,
-    ForgetsInSyncs,
-}
-
-/// A server of this flaw, and a bench that is pointed at it.
-async fn bench(flaw: Flaw) -> (Listening, Bench) {
-    let count = Arc::new(AtomicU32::new(0));
-    let spoil = move |request, next| spoil(flaw, count.clone(), request, next);
+/// A server of this flaw, and where it is found.
+async fn serve(flaw: Flaw) -> (Listening, Target) {
     let server = TestServer::builder().settings(|settings| {
         settings.registration = tertulia::Registration::Open;
         settings.password_cost = tertulia::PasswordCost::LEAST;
     });
-    // Around all routes, so that a changed path is routed again.
-    let honest = server.start().await.router();
-    let router = Router::new().fallback_service(honest).layer(from_fn(spoil));
-    let listening = Listening::start(router).await;
-    let recruiter = Recruiter::new(Client::new(&listening.url("")), Registration::Open);
-    let process = Some(Process::new(std::process::id()));
-    (listening, Bench { recruiter, process, operations: OPERATIONS, runs: 2 })
+    let listening = Listening::start(flawed(server.start().await.router(), flaw)).await;
+    // Of the data directory only its size is asked.
+    let (url, pid, data) = (listening.url(""), std::process::id(), env!("CARGO_MANIFEST_DIR"));
+    let target = format!("{flaw:?}={url},{pid},{data}").parse().unwrap();
+    (listening, target)
 }
 
-async fn spoil(flaw: Flaw, count: Arc<AtomicU32>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_sync = path.ends_with("/sync");
-    // A first sync tells the truth: the scenarios take their token from it.
-    let goes_on = request.uri().query().is_some_and(|query| query.contains("since="));
-    let is_victim = path.contains("/send/") && count.fetch_add(1, Ordering::Relaxed) == VICTIM;
-    match flaw {
-        Flaw::LosesAMessage if is_victim => r#"{"event_id":"$lost"}"#.into_response(),
-        Flaw::DoublesAMessage if is_victim => double(request, next).await,
-        Flaw::RefusesAMessage if is_victim => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Flaw::ForgetsInSyncs if is_sync && goes_on => r#"{"next_batch":"t"}"#.into_response(),
-        _ => next.run(request).await,
-    }
+async fn measure(flaw: Flaw, load: Load) -> Vec<Row> {
+    let (_server, target) = serve(flaw).await;
+    step(load).measure(&target.bench(Registration::Open)).await
 }
 
-/// Sends the message under another transaction ID as well.
-async fn double(request: Request, next: Next) -> Response {
-    let (mut head, body) = request.into_parts();
-    let body = to_bytes(body, usize::MAX).await.unwrap();
-    let again = Request::from_parts(head.clone(), Body::from(body.clone()));
-    head.uri = format!("{}-again", head.uri).parse().unwrap();
-    next.clone().run(Request::from_parts(head, Body::from(body))).await;
-    next.run(again).await
-}
-
-async fn measure(
-    bench: &Bench,
-    scenario: anyhow::Result<impl Scenario>,
-) -> anyhow::Result<Figures> {
-    bench.measure(&mut scenario?).await
+fn step(load: Load) -> Step {
+    Step { load, operations: OPERATIONS, runs: 2 }
 }
 
 #[track_caller]
-fn check_figures(figures: &Figures) {
-    assert!(figures.operations >= OPERATIONS, "{figures:?}");
-    assert!(figures.throughput > 0.0 && figures.p50 <= figures.p99, "{figures:?}");
-    assert!(figures.cpu.is_some(), "{figures:?}");
+fn check_figures(row: &Row) {
+    let figures = row.figures.as_ref().unwrap_or_else(|| panic!("{row:?}"));
+    assert!(figures.operations >= OPERATIONS, "{row:?}");
+    assert!(figures.throughput > 0.0 && figures.p50 <= figures.p99, "{row:?}");
+    assert!(figures.cpu.is_some() && row.peak_memory.is_some() && row.disk.is_some(), "{row:?}");
+    assert_eq!(row.errors, 0);
 }
 
-#[track_caller]
-fn check_failure(outcome: anyhow::Result<Figures>, words: &str) {
-    let error = format!("{:#}", outcome.unwrap_err());
-    assert!(error.contains(words), "{error}");
+/// The loads of a server that works have so many rows, each with figures.
+async fn honest(load: Load, rows: usize) {
+    let measured = measure(Flaw::None, load).await;
+    assert_eq!(measured.len(), rows, "{measured:?}");
+    measured.iter().for_each(check_figures);
+}
+
+/// A dishonest server has a row that says what is wrong, in these words, and no figures.
+async fn dishonest(flaw: Flaw, load: Load, words: &str) {
+    let measured = measure(flaw, load).await;
+    let row = measured.iter().find(|row| row.figures.is_none());
+    let why = row.and_then(|row| row.failure.as_ref());
+    assert!(why.is_some_and(|why| why.contains(words)), "{measured:?}");
 }
 
 #[tokio::test]
-async fn every_scenario_has_figures_at_a_server_that_works() {
-    let (_server, bench) = bench(Flaw::None).await;
-    check_figures(&measure(&bench, Send::prepare(&bench, ROOMS).await).await.unwrap());
-    for news in [News::OneEvent, News::Nothing] {
-        let scenario = IncrementalSync::prepare(&bench, news, GROUPS).await;
-        check_figures(&measure(&bench, scenario).await.unwrap());
-    }
-    check_figures(&measure(&bench, InitialSync::prepare(&bench, SMALL).await).await.unwrap());
+async fn users_register_and_log_in() {
+    honest(Load::Register, 1).await;
+    honest(Load::Login(3), 1).await;
+}
+
+#[tokio::test]
+async fn access_tokens_must_be_good_for_something() {
+    dishonest(Flaw::GivesDeadTokens, Load::Register, "M_UNKNOWN_TOKEN").await;
+    dishonest(Flaw::GivesDeadTokens, Load::Login(3), "M_UNKNOWN_TOKEN").await;
+}
+
+#[tokio::test]
+async fn rooms_are_created_and_joined() {
+    honest(Load::CreateAndJoin, 1).await;
+    dishonest(Flaw::LosesJoins, Load::CreateAndJoin, "a user is in 0 of").await;
+}
+
+#[tokio::test]
+async fn messages_are_sent_by_as_many_at_once_as_asked() {
+    honest(Load::Send(ROOMS, vec![1, 4, 9]), 3).await;
 }
 
 #[tokio::test]
 async fn members_whose_syncs_are_open_are_told_every_message() {
-    let (_server, bench) = bench(Flaw::None).await;
-    check_figures(&measure(&bench, Send::prepare(&bench, READERS).await).await.unwrap());
+    honest(Load::Send(READERS, vec![4]), 1).await;
+    dishonest(Flaw::ForgetsInSyncs, Load::Send(READERS, vec![4]), "was not told all").await;
 }
 
 #[tokio::test]
-async fn a_server_that_loses_a_message_has_no_figures() {
-    let (_server, bench) = bench(Flaw::LosesAMessage).await;
-    let outcome = measure(&bench, Send::prepare(&bench, ROOMS).await).await;
-    check_failure(outcome, "1 messages are lost");
+async fn a_message_that_was_lost_doubled_or_refused_spoils_the_run() {
+    let check = |flaw, words| dishonest(flaw, Load::Send(ROOMS, vec![4]), words);
+    check(Flaw::LosesAMessage, "1 messages are lost").await;
+    check(Flaw::DoublesAMessage, "came twice or was never sent").await;
+    check(Flaw::RefusesAMessage, "1 operations failed and 39 succeeded").await;
 }
 
 #[tokio::test]
-async fn a_server_that_doubles_a_message_has_no_figures() {
-    let (_server, bench) = bench(Flaw::DoublesAMessage).await;
-    let outcome = measure(&bench, Send::prepare(&bench, ROOMS).await).await;
-    check_failure(outcome, "came twice or was never sent");
+async fn an_operation_that_failed_is_counted() {
+    let measured = measure(Flaw::RefusesAMessage, Load::Send(ROOMS, vec![4, 4])).await;
+    assert_eq!((measured[0].errors, &measured[0].figures), (1, &None));
+    // By then the server refuses nothing any more.
+    check_figures(&measured[1]);
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_a_message_has_no_figures() {
-    let (_server, bench) = bench(Flaw::RefusesAMessage).await;
-    let outcome = measure(&bench, Send::prepare(&bench, ROOMS).await).await;
-    check_failure(outcome, "1 operations failed and 39 succeeded");
+async fn messages_are_delivered_to_those_who_wait() {
+    honest(Load::Delivery(0), 1).await;
+    honest(Load::Delivery(5), 1).await;
+    honest(Load::FanOut(7), 1).await;
 }
 
 #[tokio::test]
-async fn a_server_whose_syncs_forget_a_message_has_no_figures() {
-    let (_server, bench) = bench(Flaw::ForgetsInSyncs).await;
-    let scenario = IncrementalSync::prepare(&bench, News::OneEvent, GROUPS).await;
-    check_failure(measure(&bench, scenario).await, "a sync told [] instead of Some");
+async fn those_who_wait_are_told_every_message_once() {
+    for load in [Load::Delivery(0), Load::FanOut(3)] {
+        dishonest(Flaw::DoublesAMessage, load.clone(), "instead of $").await;
+        dishonest(Flaw::ForgetsInSyncs, load.clone(), "a sync was not told $").await;
+        dishonest(Flaw::RepeatsInSyncs, load, "instead of $").await;
+    }
+}
+
+#[tokio::test]
+async fn syncs_tell_what_is_new() {
+    honest(Load::IncrementalSync(GROUPS), 2).await;
+    dishonest(
+        Flaw::ForgetsInSyncs,
+        Load::IncrementalSync(GROUPS),
+        "a sync told [] instead of Some",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn first_syncs_tell_every_room() {
+    honest(Load::InitialSync(SMALL), 1).await;
+    dishonest(Flaw::ForgetsARoom, Load::InitialSync(SMALL), "a sync told 5 of 6 rooms").await;
+}
+
+#[tokio::test]
+async fn a_history_is_read_page_by_page() {
+    honest(Load::Messages(250), 1).await;
+    dishonest(Flaw::LosesAMessage, Load::Messages(250), "goes on with other messages").await;
+    dishonest(Flaw::DoublesAMessage, Load::Messages(250), "goes on with other messages").await;
+}
+
+#[tokio::test]
+async fn files_come_back_as_they_were() {
+    honest(Load::Media, 2).await;
+    dishonest(Flaw::SpoilsFiles, Load::Media, "came back with other bytes").await;
+}
+
+#[tokio::test]
+async fn every_member_of_a_room_is_told() {
+    honest(Load::Members(20), 1).await;
+    dishonest(Flaw::ForgetsAMember, Load::Members(20), "19 of 20 members were told").await;
+}
+
+#[tokio::test]
+async fn a_scenario_that_fails_leaves_the_others_their_figures() {
+    let ((_one, honest), (_other, forgetful)) =
+        (serve(Flaw::None).await, serve(Flaw::ForgetsAMember).await);
+    let plan = [step(Load::Members(5)), step(Load::Register)];
+    let targets = [honest, forgetful];
+    let report = measurement::run(&plan, &targets, &Registration::Open, |_| {}).await;
+    let figures: Vec<Vec<bool>> = report
+        .servers
+        .iter()
+        .map(|server| server.rows.iter().map(|row| row.figures.is_some()).collect())
+        .collect();
+    assert_eq!(figures, [[true, true], [false, true]]);
+    assert!(!report.is_complete());
+    assert_eq!(report.servers[0].name, "None");
 }

@@ -62,6 +62,26 @@ struct Uploaded {
     content_uri: String,
 }
 
+#[derive(Deserialize)]
+struct WhoAmI {
+    user_id: String,
+}
+
+#[derive(Deserialize)]
+struct JoinedRooms {
+    joined_rooms: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    chunk: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    state_key: String,
+}
+
 impl Registration {
     /// Registers `name`, logged in with a first device.
     pub async fn register(&self, client: &Client, name: &str, password: &str) -> Result<Account> {
@@ -226,9 +246,28 @@ impl Account {
         self.client.post::<Value>(&format!("{V3}/logout"), &json!({})).await.map(drop)
     }
 
+    /// The rooms that the user is in, in the server's order.
+    pub async fn joined_rooms(&self) -> Result<Vec<String>> {
+        let rooms: JoinedRooms = self.client.get(&format!("{V3}/joined_rooms"), &[]).await?;
+        Ok(rooms.joined_rooms)
+    }
+
+    /// The users who are in a room, as a client asks for those it was not told of: with their membership events.
+    pub async fn members(&self, room: &str) -> Result<Vec<String>> {
+        let path = format!("{V3}/rooms/{room}/members");
+        let members: Members = self.client.get(&path, &[("not_membership", "leave")]).await?;
+        Ok(members.chunk.into_iter().map(|member| member.state_key).collect())
+    }
+
+    /// Whose access token this is, in the server's words.
+    pub async fn who_am_i(&self) -> Result<String> {
+        let answer: WhoAmI = self.client.get(&format!("{V3}/account/whoami"), &[]).await?;
+        Ok(answer.user_id)
+    }
+
     /// True while the server takes this device's access token.
     pub async fn is_logged_in(&self) -> Result<bool> {
-        match self.client.get::<Value>(&format!("{V3}/account/whoami"), &[]).await {
+        match self.who_am_i().await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("M_UNKNOWN_TOKEN") => Ok(false),
             Err(error) => Err(error),

@@ -1,17 +1,19 @@
 //! Users and rooms in the numbers that a scenario needs, made as fast as the server lets us.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::api::{Account, Registration};
+use crate::api::{Account, Registration, log_in};
 use crate::client::{Client, Result};
 
 /// How many requests of the preparation are under way at once.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 /// Who makes users, at which server, by which way.
 #[derive(Clone, Debug)]
@@ -20,75 +22,98 @@ pub struct Recruiter {
     registration: Registration,
     /// Keeps the names of two programs at one server apart.
     tag: u32,
+    /// How many names were given.
+    names: Arc<AtomicU64>,
 }
+
+/// The password of all users.
+const PASSWORD: &str = "correct horse battery";
 
 impl Recruiter {
     /// Makes users at the client's server.
     pub fn new(client: Client, registration: Registration) -> Recruiter {
-        Recruiter { client, registration, tag: rand::random() }
+        Recruiter { client, registration, tag: rand::random(), names: Arc::default() }
     }
 
-    /// Registers `count` users; `group` goes into their names and must not be used twice.
-    pub async fn users(&self, group: &str, count: usize) -> anyhow::Result<Vec<Account>> {
-        let bar = progress(count as u64, "users");
-        let register = |number: usize| {
-            let bar = bar.clone();
-            async move {
-                let name = format!("bench-{:08x}-{group}-{number}", self.tag);
-                let account = patiently(|| {
-                    self.registration.register(&self.client, &name, "correct horse battery")
-                });
-                let account = account.await.with_context(|| format!("registering {name}"))?;
-                bar.inc(1);
-                anyhow::Ok(account)
-            }
-        };
-        let users = stream::iter(0..count).map(register).buffered(AT_ONCE).try_collect().await;
-        bar.finish_and_clear();
-        users
+    /// The server's client, as nobody.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
+
+    /// A name that nobody has.
+    pub fn name(&self) -> String {
+        format!("bench-{:08x}-{}", self.tag, self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Registers a user of this name.
+    pub async fn register(&self, name: &str) -> Result<Account> {
+        self.registration.register(&self.client, name, PASSWORD).await
+    }
+
+    /// Logs one of the users in once more, with a new device.
+    pub async fn log_in(&self, user: &str) -> Result<Account> {
+        log_in(&self.client, user, PASSWORD).await
+    }
+
+    /// Registers `count` users.
+    pub async fn users(&self, count: usize) -> anyhow::Result<Vec<Account>> {
+        let register = |_| async {
+            let name = self.name();
+            let account = patiently(|| self.register(&name)).await;
+            account.with_context(|| format!("registering {name}"))
+        };
+        many(count, "users", register).await
+    }
+
+    /// Logs the users in `count` times, each in turn, with new devices.
+    pub async fn log_ins(&self, users: &[Account], count: usize) -> anyhow::Result<Vec<Account>> {
+        let log_in = |number: usize| async move {
+            let user = &users[number % users.len()].user;
+            patiently(|| self.log_in(user)).await.with_context(|| format!("logging in {user}"))
+        };
+        many(count, "logins", log_in).await
+    }
+}
+
+/// Makes something `count` times, some at once; what was made stands in order.
+pub async fn many<T, F: Future<Output = anyhow::Result<T>>>(
+    count: usize,
+    what: &'static str,
+    make: impl Fn(usize) -> F,
+) -> anyhow::Result<Vec<T>> {
+    let bar = progress(count as u64, what);
+    let made = stream::iter(0..count).map(make).buffered(AT_ONCE).inspect(|_| bar.inc(1));
+    let made = made.try_collect().await;
+    bar.finish_and_clear();
+    made
 }
 
 /// Creates `count` rooms that all of `members` are in; the first of them creates.
 pub async fn rooms(members: &[Account], count: usize) -> anyhow::Result<Vec<String>> {
-    let bar = progress((count * members.len()) as u64, "memberships");
-    let create = |_| {
-        let bar = bar.clone();
-        async move {
-            let room = room(&members[0]).await?;
-            bar.inc(1);
-            for member in &members[1..] {
-                join(member, &room).await?;
-                bar.inc(1);
-            }
-            anyhow::Ok(room)
+    let create = |_| async {
+        let room = room(&members[0]).await?;
+        for member in &members[1..] {
+            join(member, &room).await?;
         }
+        anyhow::Ok(room)
     };
-    let rooms = stream::iter(0..count).map(create).buffered(AT_ONCE).try_collect().await;
-    bar.finish_and_clear();
-    rooms
+    many(count, "rooms", create).await
 }
 
 /// Creates one room for all of `members`, who join side by side.
 pub async fn large_room(members: &[Account]) -> anyhow::Result<String> {
-    let bar = progress(members.len() as u64, "joins");
-    let room = &room(&members[0]).await?;
-    let enter = |member| {
-        let bar = bar.clone();
-        async move {
-            join(member, room).await?;
-            bar.inc(1);
-            anyhow::Ok(())
-        }
-    };
-    stream::iter(&members[1..]).map(enter).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    bar.finish_and_clear();
-    Ok(room.clone())
+    let room = room(&members[0]).await?;
+    many(members.len() - 1, "joins", |number| join(&members[number + 1], &room)).await?;
+    Ok(room)
+}
+
+/// What a scenario asks for when it creates a room: anybody may join.
+pub fn open_room() -> Value {
+    json!({ "preset": "public_chat", "visibility": "private", "name": "A room to measure in" })
 }
 
 async fn room(creator: &Account) -> anyhow::Result<String> {
-    let body =
-        json!({ "preset": "public_chat", "visibility": "private", "name": "A room to measure in" });
+    let body = open_room();
     patiently(|| creator.create_room(&body)).await.context("creating a room")
 }
 
@@ -133,6 +158,37 @@ mod tests {
             message: String::new(),
             body,
         }
+    }
+
+    fn recruiter() -> Recruiter {
+        Recruiter::new(Client::new("http://127.0.0.1:1"), Registration::Open)
+    }
+
+    #[test]
+    fn nobody_is_given_a_name_twice() {
+        let (one, other) = (recruiter(), recruiter());
+        let names = [one.name(), one.clone().name(), one.name(), other.name()];
+        assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), 4, "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_made_stands_in_order() {
+        let make = |number: usize| async move {
+            for _ in number..40 {
+                tokio::task::yield_now().await;
+            }
+            anyhow::Ok(number)
+        };
+        assert_eq!(many(40, "numbers", make).await.unwrap(), Vec::from_iter(0..40));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_made_ends_the_making() {
+        let make = |number: usize| async move {
+            anyhow::ensure!(number != 3, "not {number}");
+            Ok(())
+        };
+        assert_eq!(many(40, "numbers", make).await.unwrap_err().to_string(), "not 3");
     }
 
     #[tokio::test]

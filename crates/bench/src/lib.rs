@@ -5,11 +5,17 @@
 
 pub mod api;
 pub mod client;
+pub mod compare;
 pub mod crowd;
+pub mod ledger;
+pub mod listener;
 pub mod measure;
+pub mod measurement;
+pub mod plan;
 pub mod process;
 pub mod report;
 pub mod scenario;
 pub mod server;
 pub mod shared_secret;
+pub mod target;
 pub mod timeline;

@@ -1,191 +1,96 @@
 //! `tertulia-bench`: load on any Matrix homeserver, and what it costs.
 #![allow(clippy::print_stdout, reason = "a program answers on its standard output")]
+#![allow(clippy::print_stderr, reason = "and tells on the other one how far it has come")]
+
+mod arguments;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
-use tertulia_bench::api::Registration;
-use tertulia_bench::client::Client;
-use tertulia_bench::crowd::Recruiter;
-use tertulia_bench::process::{Process, bytes_on_disk};
-use tertulia_bench::report::{Report, Row};
-use tertulia_bench::scenario::incremental_sync::{self, IncrementalSync, News};
-use tertulia_bench::scenario::initial_sync::{self, InitialSync};
-use tertulia_bench::scenario::send::{self, Send};
-use tertulia_bench::scenario::{Bench, Scenario};
+use arguments::{Arguments, Common, What};
+use clap::Parser;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use serde::Serialize;
+use tertulia_bench::compare;
+use tertulia_bench::measurement::{self, Progress};
+use tertulia_bench::plan::Step;
+use tertulia_bench::process::Process;
+use tertulia_bench::report::Report;
 use tertulia_bench::server::Server;
-
-/// Measures a Matrix homeserver by the standard client-server API.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(flatten)]
-    common: Common,
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Args)]
-struct Common {
-    /// The server's address
-    #[arg(long, global = true, default_value = "http://127.0.0.1:8008")]
-    url: String,
-    /// The server's process on this machine, for CPU time and memory
-    #[arg(long, global = true)]
-    pid: Option<u32>,
-    /// The server's data directory, for bytes on disk
-    #[arg(long, global = true, value_name = "DIRECTORY")]
-    data: Option<PathBuf>,
-    /// Operations in a run [default: 100000, initial-sync: 1000]
-    #[arg(long, global = true)]
-    operations: Option<u64>,
-    /// Runs; each figure is their median
-    #[arg(long, global = true, default_value_t = 3)]
-    runs: u32,
-    /// Register users by this shared secret instead of m.login.dummy
-    #[arg(long, global = true, env = "BENCH_SHARED_SECRET", hide_env_values = true)]
-    shared_secret: Option<String>,
-    /// Also write the figures to this file, as JSON
-    #[arg(long, global = true, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-#[derive(Subcommand)]
-enum What {
-    /// Messages of 100 characters
-    Send {
-        /// Users who send, one message at a time each
-        #[arg(long, default_value_t = 16)]
-        senders: usize,
-        /// Rooms [default: 50, with --members: 1]
-        #[arg(long)]
-        rooms: Option<usize>,
-        /// Joined users of each room [default: the senders]
-        #[arg(long)]
-        members: Option<usize>,
-        /// Members whose sync is open all the time
-        #[arg(long, default_value_t = 0)]
-        syncing: usize,
-    },
-    /// Syncs of users who are up to date: one event, then nothing new
-    IncrementalSync {
-        /// Groups of users who share rooms
-        #[arg(long, default_value_t = 8)]
-        groups: usize,
-        /// Users in a group
-        #[arg(long, default_value_t = 50)]
-        users: usize,
-        /// Rooms of a group
-        #[arg(long, default_value_t = 10)]
-        rooms: usize,
-    },
-    /// First syncs of users in many rooms
-    InitialSync {
-        /// Users who sync
-        #[arg(long, default_value_t = 4)]
-        users: usize,
-        /// Rooms of each
-        #[arg(long, default_value_t = 200)]
-        rooms: usize,
-        /// Members of each room
-        #[arg(long, default_value_t = 3)]
-        members: usize,
-        /// Messages in each room
-        #[arg(long, default_value_t = 10)]
-        messages: usize,
-    },
-    /// Starts a server: time to the first answer, memory at rest
-    Start {
-        /// Seconds after the start at which memory is read
-        #[arg(long, default_value_t = 60)]
-        rest: u64,
-        /// The server's program and its arguments
-        #[arg(last = true, required = true)]
-        command: Vec<String>,
-    },
-}
 
 /// One thread: so that the generator never takes more than one core from the server.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let Arguments { common, what } = Arguments::parse();
-    let client = Client::new(&common.url);
-    match what {
-        What::Start { rest, command } => {
-            start(&common.url, Duration::from_secs(rest), &command).await
+async fn main() -> anyhow::Result<ExitCode> {
+    let Arguments { compare, common, what } = Arguments::parse();
+    match (compare.as_slice(), what) {
+        ([first, second], _) => print_ratios(first, second)?,
+        (_, Some(What::Start { rest, command })) => {
+            start(&common.url, Duration::from_secs(rest), &command).await?;
         }
-        load => {
-            let mut report = Report::begin(&client, common.pid.map(Process::new)).await;
-            report.rows = measure(&common, client, load).await?;
-            print!("{report}");
-            let json = serde_json::to_string_pretty(&report).context("writing JSON")?;
-            common
-                .json
-                .as_ref()
-                .map_or(Ok(()), |file| fs::write(file, json))
-                .context("writing the JSON file")
+        (_, what) => {
+            let plan = what.map(|what| what.plan(&common)).unwrap_or_default();
+            return load(&common, &plan).await;
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fails if a scenario has no figures.
+async fn load(common: &Common, plan: &[Step]) -> anyhow::Result<ExitCode> {
+    allow_many_connections();
+    let report =
+        measurement::run(plan, &common.targets(), &common.registration(), tell_progress).await;
+    print!("{report}");
+    for ratios in compare::within(&report) {
+        print!("\n{ratios}");
+    }
+    common.keep(&report)?;
+    Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell_progress(progress: Progress<'_>) {
+    match progress {
+        Progress::Begins { number, of, step, server } => {
+            eprintln!("{number}/{of} {} at {server}", step.load);
+        }
+        Progress::Measured { row } => eprintln!("{row}"),
     }
 }
 
-async fn measure(common: &Common, client: Client, what: What) -> anyhow::Result<Vec<Row>> {
-    let recruiter = Recruiter::new(client, common.registration());
-    let process = common.pid.map(Process::new);
-    let bench = |operations| {
-        let operations = common.operations.unwrap_or(operations);
-        Bench { recruiter, process, operations, runs: common.runs.max(1) }
-    };
-    match what {
-        What::Send { senders, rooms, members, syncing } => {
-            let rooms = rooms.unwrap_or(if members.is_some() { 1 } else { 50 });
-            let shape =
-                send::Shape { senders, rooms, members: members.unwrap_or(senders), syncing };
-            let bench = bench(100_000);
-            Ok(vec![common.row(&bench, Send::prepare(&bench, shape).await?).await?])
-        }
-        What::IncrementalSync { groups, users, rooms } => {
-            let shape = incremental_sync::Shape { groups, users, rooms };
-            let (bench, mut rows) = (bench(100_000), Vec::new());
-            for news in [News::OneEvent, News::Nothing] {
-                let scenario = IncrementalSync::prepare(&bench, news, shape).await?;
-                rows.push(common.row(&bench, scenario).await?);
-            }
-            Ok(rows)
-        }
-        What::InitialSync { users, rooms, members, messages } => {
-            let shape = initial_sync::Shape { users, rooms, members, messages };
-            let bench = bench(1_000);
-            Ok(vec![common.row(&bench, InitialSync::prepare(&bench, shape).await?).await?])
-        }
-        What::Start { .. } => Ok(Vec::new()),
-    }
+/// Each open sync is a connection: as many as the kernel lets us have. If it refuses, fewer will do for most scenarios.
+fn allow_many_connections() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+fn print_ratios(first: &Path, second: &Path) -> anyhow::Result<()> {
+    let (a, b) = (read(first)?, read(second)?);
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (first, second) = (name(first), name(second));
+    let ratios = compare::reports((&first, &a), (&second, &b));
+    anyhow::ensure!(!ratios.is_empty(), "no server is in both reports");
+    let tables: Vec<_> = ratios.iter().map(ToString::to_string).collect();
+    print!("{}", tables.join("\n"));
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<Report> {
+    let json = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    serde_json::from_slice(&json).with_context(|| format!("{} is no report", file.display()))
 }
 
 impl Common {
-    fn registration(&self) -> Registration {
-        self.shared_secret.clone().map_or(Registration::Open, Registration::SharedSecret)
-    }
-
-    async fn row(&self, bench: &Bench, mut scenario: impl Scenario) -> anyhow::Result<Row> {
-        let before = self.disk()?;
-        let figures = bench.measure(&mut scenario).await?;
-        let done = (figures.operations * u64::from(bench.runs)) as f64;
-        let grown = before
-            .zip(self.disk()?)
-            .map(|(before, after)| after.saturating_sub(before) as f64 / done);
-        let peak_memory = bench.process.map(|process| process.peak_memory()).transpose()?;
-        Ok(Row { scenario: scenario.name(), runs: bench.runs, figures, peak_memory, disk: grown })
-    }
-
-    fn disk(&self) -> anyhow::Result<Option<u64>> {
-        self.data
-            .as_ref()
-            .map(|data| bytes_on_disk(data).context("reading the data directory"))
-            .transpose()
+    /// Writes what was found to the JSON file, if one is wanted.
+    fn keep(&self, found: &impl Serialize) -> anyhow::Result<()> {
+        let write = |file: &PathBuf| -> anyhow::Result<()> {
+            fs::write(file, serde_json::to_string_pretty(found)?)
+                .with_context(|| format!("writing {}", file.display()))
+        };
+        self.json.as_ref().map_or(Ok(()), write)
     }
 }
 
@@ -202,41 +107,4 @@ async fn start(url: &str, rest: Duration, command: &[String]) -> anyhow::Result<
     let (status, took) = server.stop(Duration::from_secs(30)).await?;
     println!("ended with {status} {:.3} s after SIGTERM", took.as_secs_f64());
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn options_may_stand_behind_the_scenario() {
-        let arguments =
-            Arguments::parse_from(["tertulia-bench", "send", "--members", "10", "--pid", "7"]);
-        assert_eq!(arguments.common.pid, Some(7));
-        assert!(matches!(
-            arguments.what,
-            What::Send { members: Some(10), rooms: None, senders: 16, .. }
-        ));
-    }
-
-    #[test]
-    fn a_server_to_start_is_given_with_its_own_options() {
-        let arguments = Arguments::parse_from([
-            "tertulia-bench",
-            "start",
-            "--",
-            "tertulia",
-            "serve",
-            "--config",
-            "c",
-        ]);
-        assert!(matches!(arguments.what, What::Start { command, rest: 60 } if command.len() == 4));
-    }
 }

@@ -28,6 +28,35 @@ pub struct Meter {
     bar: ProgressBar,
 }
 
+/// Some operations of a run failed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{errors} operations failed and {done} succeeded; the first failure")]
+pub struct Failed {
+    /// So many did.
+    pub errors: u64,
+    /// So many did not.
+    pub done: u64,
+}
+
+/// What an operation that succeeded says of the time it took.
+pub trait Took {
+    /// The time that counts, of the time that passed.
+    fn of(self, passed: Duration) -> Duration;
+}
+
+impl Took for () {
+    fn of(self, passed: Duration) -> Duration {
+        passed
+    }
+}
+
+/// The operation has looked at the clock itself.
+impl Took for Duration {
+    fn of(self, _: Duration) -> Duration {
+        self
+    }
+}
+
 /// What one run, or the median of several, has shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -87,13 +116,14 @@ impl Meter {
     }
 
     /// Does `operation` so often, always `workers` at once; it learns which worker it is and how many came before it.
-    pub async fn drive<F>(
+    pub async fn drive<F, T>(
         &self,
         workers: usize,
         operations: u64,
         operation: impl Fn(usize, u64) -> F,
     ) where
-        F: Future<Output = anyhow::Result<()>>,
+        F: Future<Output = anyhow::Result<T>>,
+        T: Took,
     {
         let (next, operation) = (Cell::new(0), &operation);
         let work = |worker| {
@@ -108,11 +138,12 @@ impl Meter {
         join_all((0..workers).map(work)).await;
     }
 
-    async fn time(&self, operation: impl Future<Output = anyhow::Result<()>>) {
+    async fn time(&self, operation: impl Future<Output = anyhow::Result<impl Took>>) {
         let started = Instant::now();
         match operation.await {
-            Ok(()) => {
-                self.latencies.borrow_mut().saturating_record(started.elapsed().as_micros() as u64)
+            Ok(took) => {
+                let took = took.of(started.elapsed());
+                self.latencies.borrow_mut().saturating_record(took.as_micros() as u64);
             }
             Err(error) => {
                 self.errors.set(self.errors.get() + 1);
@@ -128,9 +159,7 @@ impl Meter {
         let latencies = self.latencies.into_inner();
         if let Some(error) = self.first_error.into_inner() {
             let (errors, done) = (self.errors.get(), latencies.len());
-            return Err(error.context(format!(
-                "{errors} operations failed and {done} succeeded; the first failure"
-            )));
+            return Err(error.context(Failed { errors, done }));
         }
         let operations = latencies.len();
         let each = |time: Duration| time.as_secs_f64() * 1e6 / operations as f64;
@@ -168,7 +197,7 @@ fn middle(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::bail;
+    use anyhow::{bail, ensure};
 
     use super::*;
 
@@ -205,6 +234,28 @@ mod tests {
             format!("{error:#}"),
             "1 operations failed and 999 succeeded; the first failure: event lost"
         );
+    }
+
+    #[tokio::test]
+    async fn a_failed_run_tells_how_often_it_failed() {
+        let error = measured(|number| {
+            ensure!(number % 500 > 0, "lost");
+            Ok(())
+        })
+        .await
+        .unwrap_err();
+        let error = error.context("run 1 of 3");
+        assert_eq!(error.downcast_ref::<Failed>().map(|failed| failed.errors), Some(2));
+    }
+
+    #[tokio::test]
+    async fn an_operation_may_tell_itself_how_long_it_took() {
+        let mut meter = Meter::new(None, 10, "tests");
+        meter.start().unwrap();
+        meter.drive(2, 10, |_, _| std::future::ready(Ok(Duration::from_secs(1)))).await;
+        meter.stop().unwrap();
+        let figures = meter.figures().unwrap();
+        assert!((999_000..=1_001_000).contains(&figures.p50), "{figures:?}");
     }
 
     #[tokio::test]

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use anyhow::{Context, ensure};
 use futures_util::future::try_join_all;
 
-use super::send::message;
 use super::{Bench, Scenario};
 use crate::api::Account;
 use crate::crowd;
+use crate::ledger;
 use crate::measure::Meter;
 use crate::timeline::Update;
 
@@ -42,6 +42,7 @@ pub struct IncrementalSync {
     news: News,
     shape: Shape,
     groups: Vec<Group>,
+    run: u32,
     round: usize,
 }
 
@@ -58,32 +59,30 @@ struct Latest<'a> {
 }
 
 impl IncrementalSync {
-    /// Registers the groups, joins them to their rooms and brings everybody up to date.
-    pub async fn prepare(
-        bench: &Bench,
-        news: News,
-        shape: Shape,
-    ) -> anyhow::Result<IncrementalSync> {
+    /// Registers the groups, joins them to their rooms and brings everybody up to date. There will be one event to tell.
+    pub async fn prepare(bench: &Bench, shape: Shape) -> anyhow::Result<IncrementalSync> {
         ensure!(
             shape.groups > 0 && shape.users > 0 && shape.rooms > 0,
             "a group needs users and rooms"
         );
         let mut groups = Vec::new();
-        for number in 0..shape.groups {
-            let users = bench
-                .recruiter
-                .users(&format!("{news:?}-{number}").to_lowercase(), shape.users)
-                .await?;
+        for _ in 0..shape.groups {
+            let users = bench.recruiter.users(shape.users).await?;
             let rooms = crowd::rooms(&users, shape.rooms).await?;
             let syncs = try_join_all(users.iter().map(|user| user.sync(None, None, 0))).await?;
             let since = syncs.into_iter().map(|update| update.next_batch).collect();
             groups.push(Group { users, since: RefCell::new(since), rooms });
         }
-        Ok(IncrementalSync { news, shape, groups, round: 0 })
+        Ok(IncrementalSync { news: News::OneEvent, shape, groups, round: 0, run: 0 })
+    }
+
+    /// The same with other things to tell.
+    pub fn with(self, news: News) -> IncrementalSync {
+        IncrementalSync { news, ..self }
     }
 
     async fn speak(&self) -> anyhow::Result<Vec<Latest<'_>>> {
-        try_join_all(self.groups.iter().map(|group| group.speak(self.round))).await
+        try_join_all(self.groups.iter().map(|group| group.speak(self.run, self.round))).await
     }
 
     async fn sync_all(&self, meter: &Meter, operations: u64, latest: &[Latest<'_>]) {
@@ -105,6 +104,7 @@ impl Scenario for IncrementalSync {
     }
 
     async fn run(&mut self, meter: &mut Meter, operations: u64) -> anyhow::Result<()> {
+        self.run = ledger::fresh_run();
         let round = (self.shape.groups * self.shape.users) as u64;
         let mut left = operations;
         while left > 0 {
@@ -126,12 +126,11 @@ impl Scenario for IncrementalSync {
 
 impl Group {
     /// One of them says something in one of their rooms, each in turn.
-    async fn speak(&self, round: usize) -> anyhow::Result<Latest<'_>> {
+    async fn speak(&self, run: u32, round: usize) -> anyhow::Result<Latest<'_>> {
         let (speaker, room) =
             (&self.users[round % self.users.len()], &self.rooms[round % self.rooms.len()]);
-        let text = message(&format!("{:.<100}", format!("round {round} ")));
-        let event = speaker.send(room, "m.room.message", &format!("round-{round}"), &text).await;
-        Ok(Latest { room, event: event.context("sending what the syncs shall tell")? })
+        let sent = ledger::say(speaker, room, run, 0, round as u64).await;
+        Ok(Latest { room, event: sent.context("sending what the syncs shall tell")?.event })
     }
 
     async fn sync(&self, user: usize, latest: Option<&Latest<'_>>) -> anyhow::Result<()> {

@@ -3,19 +3,16 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::send::message;
 use super::{Bench, Scenario};
 use crate::api::Account;
-use crate::crowd;
+use crate::crowd::{self, Recruiter};
+use crate::ledger;
 use crate::measure::Meter;
 use crate::timeline::Update;
 
 /// How many syncs are under way at once.
 const AT_ONCE: usize = 4;
-/// How many rooms are filled at once.
-const ROOMS_AT_ONCE: usize = 16;
 
 /// The shape of the crowd.
 #[derive(Clone, Copy, Debug)]
@@ -30,16 +27,14 @@ pub struct Shape {
     pub messages: usize,
 }
 
-/// Users in many small rooms.
+/// Users in many small rooms. Each sync is the first of a device that has just logged in, which is not measured: a server
+/// may remember what it has told a device.
 pub struct InitialSync {
     shape: Shape,
-    users: Vec<Subject>,
-}
-
-struct Subject {
-    account: Account,
-    /// Each room with its newest message.
-    newest: HashMap<String, String>,
+    recruiter: Recruiter,
+    users: Vec<Account>,
+    /// Of each user, each room with its newest message.
+    newest: Vec<HashMap<String, String>>,
 }
 
 impl InitialSync {
@@ -49,30 +44,30 @@ impl InitialSync {
             shape.users > 0 && shape.members > 0 && shape.messages > 0,
             "rooms need members and messages"
         );
-        let mut users = Vec::new();
-        for number in 0..shape.users {
-            let members =
-                bench.recruiter.users(&format!("initial-{number}"), shape.members).await?;
-            let rooms = stream::iter(crowd::rooms(&members, shape.rooms).await?);
-            let fill = |room: String| async {
-                let newest =
-                    converse(&members, &room, shape.messages).await.context("filling a room")?;
-                anyhow::Ok((room, newest))
+        let recruiter = bench.recruiter.clone();
+        let (mut users, mut newest) = (Vec::new(), Vec::new());
+        for _ in 0..shape.users {
+            let members = recruiter.users(shape.members).await?;
+            let rooms = &crowd::rooms(&members, shape.rooms).await?;
+            let fill = |number: usize| {
+                let (members, room) = (&members, &rooms[number]);
+                async move { Ok((room.clone(), converse(members, room, shape.messages).await?)) }
             };
-            let newest = rooms.map(fill).buffer_unordered(ROOMS_AT_ONCE).try_collect().await?;
-            users.push(Subject { account: members[0].clone(), newest });
+            let filled = crowd::many(rooms.len(), "conversations", fill).await?;
+            newest.push(filled.into_iter().collect());
+            users.push(members[0].clone());
         }
-        Ok(InitialSync { shape, users })
+        Ok(InitialSync { shape, recruiter, users, newest })
     }
 }
 
 /// The members speak in turn; the answer is what was said last.
 async fn converse(members: &[Account], room: &str, messages: usize) -> anyhow::Result<String> {
-    let mut newest = String::new();
+    let (mut newest, run) = (String::new(), ledger::fresh_run());
     for number in 0..messages {
-        let text = message(&format!("{:.<100}", format!("message {number} ")));
-        let speaker = &members[number % members.len()];
-        newest = speaker.send(room, "m.room.message", &format!("{number}"), &text).await?;
+        let speaker = number % members.len();
+        let sent = ledger::say(&members[speaker], room, run, speaker, number as u64).await;
+        newest = sent.context("filling a room")?.event;
     }
     Ok(newest)
 }
@@ -84,18 +79,15 @@ impl Scenario for InitialSync {
     }
 
     async fn run(&mut self, meter: &mut Meter, operations: u64) -> anyhow::Result<()> {
-        let users = &self.users;
+        let devices = self.recruiter.log_ins(&self.users, operations as usize).await?;
+        let sync = |_, number: u64| {
+            let newest = &self.newest[number as usize % self.users.len()];
+            let device = &devices[number as usize];
+            async move { check(&device.sync(None, None, 0).await?, newest) }
+        };
         meter.start()?;
-        meter
-            .drive(AT_ONCE, operations, |_, number| users[number as usize % users.len()].sync())
-            .await;
+        meter.drive(AT_ONCE, operations, sync).await;
         meter.stop()
-    }
-}
-
-impl Subject {
-    async fn sync(&self) -> anyhow::Result<()> {
-        check(&self.account.sync(None, None, 0).await?, &self.newest)
     }
 }
 
