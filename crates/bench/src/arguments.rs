@@ -144,6 +144,15 @@ pub enum What {
         #[arg(long, default_value_t = 10_000)]
         members: usize,
     },
+    /// What this machine can do at best: HTTP, signatures, hashes, JSON, synced writes
+    Floors {
+        /// Where a file is written
+        #[arg(long, default_value = ".")]
+        directory: PathBuf,
+        /// Repetitions
+        #[arg(long, default_value_t = 20_000)]
+        times: u32,
+    },
     /// Starts a server: time to the first answer, memory at rest
     Start {
         /// Seconds after the start at which memory is read
@@ -189,7 +198,7 @@ impl What {
 
     fn load(self) -> Option<Step> {
         let (load, operations) = match self {
-            What::All { .. } | What::Start { .. } => return None,
+            What::All { .. } | What::Floors { .. } | What::Start { .. } => return None,
             What::Register => (Load::Register, 10_000),
             What::Login { users } => (Load::Login(users), 10_000),
             What::CreateAndJoin => (Load::CreateAndJoin, 1_000),
@@ -292,6 +301,6 @@ mod tests {
 
     #[test]
     fn what_is_no_load_has_no_plan() {
-        assert!(plan(&["start", "--", "x"]).is_empty());
+        assert!(plan(&["floors"]).is_empty());
     }
 }

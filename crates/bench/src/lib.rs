@@ -7,6 +7,7 @@ pub mod api;
 pub mod client;
 pub mod compare;
 pub mod crowd;
+pub mod floors;
 pub mod ledger;
 pub mod listener;
 pub mod measure;

@@ -15,6 +15,7 @@ use clap::Parser;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 use tertulia_bench::compare;
+use tertulia_bench::floors::Floors;
 use tertulia_bench::measurement::{self, Progress};
 use tertulia_bench::plan::Step;
 use tertulia_bench::process::Process;
@@ -29,6 +30,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         ([first, second], _) => print_ratios(first, second)?,
         (_, Some(What::Start { rest, command })) => {
             start(&common.url, Duration::from_secs(rest), &command).await?;
+        }
+        (_, Some(What::Floors { directory, times })) => {
+            let floors = Floors::find(&directory, times).await?;
+            print!("{floors}");
+            common.keep(&floors)?;
         }
         (_, what) => {
             let plan = what.map(|what| what.plan(&common)).unwrap_or_default();

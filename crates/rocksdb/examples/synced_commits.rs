@@ -1,4 +1,4 @@
-//! What a synced commit costs: `cargo run --release -p tertulia-rocksdb --example synced_commits -- DIRECTORY`.
+//! What a synced commit costs, one of the floors in docs/performance.md: `cargo run --release -p tertulia-rocksdb --example synced_commits -- DIRECTORY`.
 
 #![allow(clippy::print_stdout, reason = "a program tells its figures")]
 
@@ -6,13 +6,17 @@
 mod load;
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use tertulia_rocksdb::{Options, RocksEngine};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("say which directory to write to")?;
-    let engine = RocksEngine::open(&directory, Options::default())?;
+    let directory = PathBuf::from(directory);
+    let empty = RocksEngine::open(directory.join("one-by-one"), Options::default())?;
+    load::one_by_one(&empty, "rocksdb", 10_000).await?;
+    let engine = RocksEngine::open(directory.join("many"), Options::default())?;
     load::run(engine.clone(), "rocksdb", 100_000).await?;
     engine.compact()?;
     println!("{:?}", engine.figures()?);

@@ -1,10 +1,11 @@
-//! Many writers, each command a dozen rows: about what sending a message writes.
+//! Commits of a dozen rows, about what sending a message writes: by many writers at once, and one after the other.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 use tertulia_storage::{
-    Command, Engine, Error, Partition, Position, Result, Store, StoreOptions, Table, Tx,
+    Command, Commit, Engine, Error, Partition, Position, Result, Store, StoreOptions, Table, Tx,
+    Write,
 };
 
 const HEADS: Table<(String,), (u64,)> = Table::new(1, "heads");
@@ -36,6 +37,30 @@ impl Command for Send {
         }
         Ok(depth)
     }
+}
+
+/// Commits a dozen rows at a time to an empty engine, one synced after the other, and says what a commit cost.
+pub async fn one_by_one(engine: &impl Engine, name: &str, commits: u64) -> Result<()> {
+    let (begun, used) = (Instant::now(), cpu_micros());
+    for number in 0..commits {
+        let version = engine.begin().await?.version();
+        let writes = (0..12).map(|row| dozenth(number, row)).collect();
+        engine.commit(Commit { version, writes, ..Commit::default() }).await?;
+    }
+    let (took, used) = (begun.elapsed(), cpu_micros() - used);
+    println!(
+        "{name}, one after the other: {} µs of CPU and {} µs of time a commit",
+        used / commits,
+        took.as_micros() / u128::from(commits)
+    );
+    Ok(())
+}
+
+/// One of the rows of a commit.
+fn dozenth(commit: u64, row: u8) -> Write {
+    let address = [&[0, 1], &commit.to_be_bytes()[..], &[row]].concat();
+    let value = Some(Bytes::from(vec![b'x'; 100]));
+    Write { row: address, row_places: Vec::new(), value, value_places: Vec::new() }
 }
 
 /// Lets 16 writers send into 50 rooms, and says what a command cost.

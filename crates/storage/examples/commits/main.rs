@@ -8,5 +8,6 @@ use tertulia_storage::{MemoryEngine, Result};
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    load::one_by_one(&MemoryEngine::default(), "memory", 100_000).await?;
     load::run(MemoryEngine::default(), "memory", 100_000).await
 }
