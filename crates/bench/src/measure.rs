@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use crate::crowd::progress;
-use crate::process::Process;
+use crate::process::{CpuTime, Process};
 
 /// A run that has failed this often will not end well.
 const ENOUGH_ERRORS: u64 = 100;
@@ -22,7 +22,7 @@ pub struct Meter {
     latencies: RefCell<Histogram<u64>>,
     errors: Cell<u64>,
     first_error: RefCell<Option<anyhow::Error>>,
-    running: Option<(Instant, Duration)>,
+    running: Option<(Instant, CpuTime)>,
     wall: Duration,
     cpu: Duration,
     bar: ProgressBar,
@@ -102,16 +102,16 @@ impl Meter {
     pub fn stop(&mut self) -> anyhow::Result<()> {
         let (started, cpu) = self.running.take().context("the meter was not running")?;
         self.wall += started.elapsed();
-        self.cpu += self.cpu_now()?.saturating_sub(cpu);
+        self.cpu += self.cpu_now()?.since(&cpu);
         Ok(())
     }
 
-    fn cpu_now(&self) -> anyhow::Result<Duration> {
+    fn cpu_now(&self) -> anyhow::Result<CpuTime> {
         match &self.process {
             Some(process) => {
                 process.cpu().context("reading the server's CPU time: is --pid right?")
             }
-            None => Ok(Duration::ZERO),
+            None => Ok(CpuTime::default()),
         }
     }
 

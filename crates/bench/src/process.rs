@@ -1,5 +1,7 @@
 //! What the server's process has used, from `/proc`: the kernel's figures, all threads included.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
@@ -16,11 +18,22 @@ impl Process {
         Process { pid }
     }
 
-    /// User and system time of all its threads since it started, those that have ended included.
-    pub fn cpu(&self) -> io::Result<Duration> {
+    /// What it has used since it started, to be compared with what it has used later.
+    pub fn cpu(&self) -> io::Result<CpuTime> {
         let ticks = cpu_ticks(&self.read("stat")?).ok_or_else(|| unreadable("stat"))?;
-        let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_micros(ticks * 1_000_000 / per_second))
+        Ok(CpuTime { all: tick() * ticks, threads: self.threads()? })
+    }
+
+    /// What each of its threads has used. A thread that ends while we look is left out, as are all by a kernel that keeps no
+    /// account of them.
+    fn threads(&self) -> io::Result<HashMap<OsString, Duration>> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid))?;
+        let used = tasks.filter_map(|task| {
+            let task = task.ok()?;
+            let account = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            Some((task.file_name(), run_time(&account)?))
+        });
+        Ok(used.collect())
     }
 
     /// What the kernel calls it: the name of its program, or the beginning of it.
@@ -43,16 +56,52 @@ impl Process {
     }
 }
 
+/// User and system time of a process up to some moment.
+#[derive(Clone, Debug, Default)]
+pub struct CpuTime {
+    /// Of all its threads, those that have ended included, in whole ticks of the kernel's clock.
+    all: Duration,
+    /// Of each thread that has not ended, to the nanosecond.
+    threads: HashMap<OsString, Duration>,
+}
+
+impl CpuTime {
+    /// What was used since `earlier`: to the nanosecond, but for threads that have ended meanwhile, of which only ticks are
+    /// known. A hundred cheap operations take less than a tick.
+    pub fn since(&self, earlier: &CpuTime) -> Duration {
+        let ticks = self.all.saturating_sub(earlier.all);
+        if self.threads.is_empty() {
+            return ticks;
+        }
+        let thread = |(thread, used): (&OsString, &Duration)| {
+            used.saturating_sub(earlier.threads.get(thread).copied().unwrap_or_default())
+        };
+        let exact: Duration = self.threads.iter().map(thread).sum();
+        // User and system time are each cut to whole ticks.
+        exact.clamp(ticks.saturating_sub(2 * tick()), ticks + 2 * tick())
+    }
+}
+
+fn tick() -> Duration {
+    let per_second = u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
+    Duration::from_secs(1) / per_second
+}
+
+/// The first field: nanoseconds on a processor.
+fn run_time(schedstat: &str) -> Option<Duration> {
+    schedstat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
 fn unreadable(file: &str) -> io::Error {
     io::Error::other(format!("/proc/PID/{file} is not what Linux writes"))
 }
 
 /// Fields 14 and 15. The program's name before them is in parentheses and may hold anything, a parenthesis too.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+fn cpu_ticks(stat: &str) -> Option<u32> {
     let (_, behind_the_name) = stat.rsplit_once(')')?;
     let mut fields = behind_the_name.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
+    let user: u32 = fields.next()?.parse().ok()?;
+    let system: u32 = fields.next()?.parse().ok()?;
     Some(user + system)
 }
 
@@ -94,6 +143,35 @@ mod tests {
         assert_eq!(cpu_ticks("nonsense"), None);
     }
 
+    /// So many ticks of the whole process, and of each thread so many microseconds.
+    fn used(ticks: u32, threads: &[(&str, u64)]) -> CpuTime {
+        let thread = |&(thread, used): &(&str, u64)| (thread.into(), Duration::from_micros(used));
+        CpuTime { all: tick() * ticks, threads: threads.iter().map(thread).collect() }
+    }
+
+    #[test]
+    fn short_work_is_counted_by_the_threads_that_do_it() {
+        let since = |later: CpuTime, earlier| later.since(&earlier).as_micros();
+        assert_eq!(since(used(5, &[("1", 50_700)]), used(5, &[("1", 50_400)])), 300);
+        assert_eq!(since(used(5, &[("1", 7), ("2", 9)]), used(5, &[("1", 4)])), 12);
+    }
+
+    #[test]
+    fn threads_that_have_ended_count_by_the_tick() {
+        let (earlier, later) = (used(10, &[("1", 0), ("2", 100_000)]), used(60, &[("1", 1_000)]));
+        assert_eq!(later.since(&earlier), 48 * tick());
+        // The number may have gone to a new thread.
+        let again = used(60, &[("1", 1_000), ("2", 50)]);
+        assert_eq!(again.since(&earlier), 48 * tick());
+        assert_eq!(used(60, &[]).since(&earlier), 50 * tick());
+    }
+
+    #[test]
+    fn a_thread_s_account_begins_with_its_time() {
+        assert_eq!(run_time("1500 7 3\n"), Some(Duration::from_nanos(1500)));
+        assert_eq!(run_time(""), None);
+    }
+
     #[test]
     fn memory_is_told_in_bytes() {
         let status = "Name:\ttertulia\nVmHWM:\t   2048 kB\nVmRSS:\t     1 kB\n";
@@ -107,7 +185,13 @@ mod tests {
         let myself = Process::new(std::process::id());
         assert!(myself.memory().unwrap() > 0);
         assert!(myself.peak_memory().unwrap() >= myself.memory().unwrap());
-        assert!(myself.cpu().is_ok());
+        let before = myself.cpu().unwrap();
+        let mut sum = 0_u64;
+        while myself.cpu().unwrap().since(&before).is_zero() {
+            sum += 1;
+        }
+        assert!(sum < 1_000_000);
+        assert!(Process::new(0).cpu().is_err());
     }
 
     #[test]
