@@ -274,3 +274,7 @@ impl Account {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

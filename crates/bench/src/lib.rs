@@ -19,4 +19,6 @@ pub mod scenario;
 pub mod server;
 pub mod shared_secret;
 pub mod target;
+#[cfg(test)]
+mod testing;
 pub mod timeline;

@@ -1,5 +1,6 @@
 //! Users whose sync is open all the time.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -46,16 +47,15 @@ impl Listener {
     pub async fn open(account: Account) -> anyhow::Result<Listener> {
         let since = up_to_date(&account).await?;
         let (answer, answers) = mpsc::channel(UNREAD);
-        let task = tokio::spawn(listen(account, since, answer)).abort_handle();
+        let task = tokio::spawn(listen(account.clone(), since, answer)).abort_handle();
+        settle(&account).await?;
         Ok(Listener { answers: Mutex::new(answers), task })
     }
 
     /// Opens the syncs of all these accounts.
     pub async fn open_all(accounts: &[Account]) -> anyhow::Result<Vec<Listener>> {
         let opened = stream::iter(accounts.to_vec()).map(Listener::open).buffered(AT_ONCE);
-        let listeners = opened.try_collect().await?;
-        settle(accounts).await?;
-        Ok(listeners)
+        opened.try_collect().await
     }
 
     /// The next answer.
@@ -91,16 +91,18 @@ pub struct Idlers(JoinSet<anyhow::Error>);
 impl Idlers {
     /// Opens the syncs of all these accounts.
     pub async fn open(accounts: &[Account]) -> anyhow::Result<Idlers> {
-        let arrivals = stream::iter(accounts.to_vec()).map(|account| async {
-            let since = up_to_date(&account).await?;
-            anyhow::Ok((account, since))
-        });
-        let mut idlers = JoinSet::new();
-        for (account, since) in arrivals.buffered(AT_ONCE).try_collect::<Vec<_>>().await? {
-            idlers.spawn(idle(account, since));
-        }
-        settle(accounts).await?;
-        Ok(Idlers(idlers))
+        let idlers = RefCell::new(JoinSet::new());
+        let open = |account: Account| {
+            let idlers = &idlers;
+            async move {
+                let since = up_to_date(&account).await?;
+                idlers.borrow_mut().spawn(idle(account.clone(), since));
+                settle(&account).await
+            }
+        };
+        let opened = stream::iter(accounts.to_vec()).map(open).buffered(AT_ONCE);
+        opened.try_collect::<()>().await?;
+        Ok(Idlers(idlers.into_inner()))
     }
 
     /// None of them has been told anything, and all their syncs are open.
@@ -113,10 +115,9 @@ impl Idlers {
 }
 
 /// Takes one round trip. Syncs that were sent before it are open by then, as far as one can know from outside.
-pub async fn settle(accounts: &[Account]) -> anyhow::Result<()> {
-    if let Some(account) = accounts.first() {
-        account.client.get_bytes("/_matrix/client/versions").await?;
-    }
+pub async fn settle(account: &Account) -> anyhow::Result<()> {
+    tokio::task::yield_now().await;
+    account.client.get_bytes("/_matrix/client/versions").await?;
     Ok(())
 }
 
@@ -169,6 +170,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::Stub;
 
     const TEXT: &str = "hello";
 
@@ -223,6 +225,76 @@ mod tests {
     #[test]
     fn a_timeline_that_was_cut_has_lost_messages() {
         assert!(told(&update(json!({ "limited": true })), Instant::now()).is_err());
+    }
+
+    /// The token after the one that a sync goes on from, and the message that comes with it.
+    fn numbered(request: &str) -> (u16, Value) {
+        let since = request.split(['&', '?']).find_map(|part| part.strip_prefix("since=s"));
+        let next = since.map_or(0, |since| since.parse::<u32>().unwrap() + 1);
+        let event = json!({ "event_id": format!("${next}"), "sender": "@a:x", "type": "m.room.message", "content": { "body": TEXT } });
+        let rooms = json!({ "join": { "!r": { "timeline": { "events": [event] } } } });
+        (200, json!({ "next_batch": format!("s{next}"), "rooms": rooms }))
+    }
+
+    #[tokio::test]
+    async fn each_sync_goes_on_where_the_last_one_ended() {
+        let stub = Stub::serve(numbered).await;
+        let listener = Listener::open(stub.account()).await.unwrap();
+        for expected in ["$1", "$2", "$3"] {
+            let told = listener.next().await.unwrap();
+            assert_eq!(told.messages[0].1.event, expected);
+            assert!(told.asked <= told.at);
+        }
+        let asked = stub.asked();
+        assert!(asked[0].contains("timeout=0") && !asked[0].contains("since="), "{asked:?}");
+        assert!(asked[1].contains("timeout=30000&since=s0"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_nobody_hears_stops_asking() {
+        let stub = Stub::serve(numbered).await;
+        let listener = Listener::open(stub.account()).await.unwrap();
+        listener.next().await.unwrap();
+        for _ in 0..100 {
+            settle(&stub.account()).await.unwrap();
+        }
+        let syncs = stub.asked().iter().filter(|line| line.contains("/sync")).count();
+        assert!(syncs <= UNREAD + 4, "{syncs} syncs");
+    }
+
+    #[tokio::test]
+    async fn a_sync_that_fails_is_told_and_is_the_last() {
+        let answer = |request: &str| {
+            let first = !request.contains("since=");
+            if first { (200, json!({ "next_batch": "s" })) } else { (500, json!({})) }
+        };
+        let stub = Stub::serve(answer).await;
+        let listener = Listener::open(stub.account()).await.unwrap();
+        assert!(listener.next().await.unwrap_err().to_string().contains("refused with 500"));
+        assert_eq!(listener.next().await.unwrap_err().to_string(), "a listener ended");
+    }
+
+    /// What an idle sync ends with, at a server that answers so.
+    async fn idled(answer: (u16, Value)) -> String {
+        let stub = Stub::serve(move |_| answer.clone()).await;
+        idle(stub.account(), "s".into()).await.to_string()
+    }
+
+    #[tokio::test]
+    async fn whoever_has_nothing_to_hear_must_not_be_woken() {
+        let nothing = (200, json!({ "next_batch": "s" }));
+        assert_eq!(idled(nothing).await, "it comes back at once, with nothing");
+        let news = (200, json!({ "next_batch": "s", "rooms": { "join": { "!r": {} } } }));
+        assert_eq!(idled(news).await, "it was told of rooms");
+        assert!(idled((500, json!({}))).await.contains("refused with 500"));
+    }
+
+    #[tokio::test]
+    async fn listeners_that_cannot_begin_are_not_opened() {
+        let stub = Stub::serve(|_| (403, json!({}))).await;
+        assert!(Listener::open_all(&[stub.account()]).await.is_err());
+        assert!(Idlers::open(&[stub.account()]).await.is_err());
+        assert!(Listener::open_all(&[]).await.unwrap().is_empty());
     }
 
     #[tokio::test]

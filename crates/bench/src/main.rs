@@ -114,3 +114,43 @@ async fn start(url: &str, rest: Duration, command: &[String]) -> anyhow::Result<
     println!("ended with {status} {:.3} s after SIGTERM", took.as_secs_f64());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_that_cannot_be_read_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (missing, broken) =
+            (directory.path().join("missing.json"), directory.path().join("broken.json"));
+        fs::write(&broken, "{}").unwrap();
+        let check = |file: &Path, words: &str| {
+            let error = format!("{:#}", read(file).unwrap_err());
+            assert!(error.contains(words), "{error}");
+        };
+        check(&missing, "missing.json");
+        check(&broken, "broken.json is no report");
+    }
+
+    #[test]
+    fn reports_without_a_common_server_have_no_ratios() {
+        let directory = tempfile::tempdir().unwrap();
+        let empty = directory.path().join("empty.json");
+        fs::write(&empty, serde_json::to_string(&Report::begin()).unwrap()).unwrap();
+        assert!(read(&empty).unwrap().servers.is_empty());
+        assert!(print_ratios(&empty, &empty).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_plan_that_fails_is_a_failure_of_the_program_and_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let json = directory.path().join("report.json");
+        let file = json.display().to_string();
+        let words = ["tertulia-bench", "--url", "http://127.0.0.1:1", "--json", &file, "register"];
+        let Arguments { common, what, .. } = Arguments::parse_from(words);
+        let plan = what.unwrap().plan(&common);
+        assert_eq!(load(&common, &plan).await.unwrap(), ExitCode::FAILURE);
+        assert!(!read(&json).unwrap().is_complete());
+    }
+}

@@ -81,3 +81,120 @@ impl Bench {
         bytes.transpose().context("reading the data directory")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use anyhow::{bail, ensure};
+
+    use super::*;
+    use crate::api::Registration;
+    use crate::target::Target;
+
+    /// Writes a hundred bytes an operation, and is wrong as it is told to be.
+    struct Fake {
+        directory: PathBuf,
+        runs: u64,
+        failing_operation: Option<u64>,
+        failing_check: Option<u64>,
+    }
+
+    impl Fake {
+        fn new(bench: &Bench) -> Fake {
+            let directory = bench.data.clone().unwrap();
+            Fake { directory, runs: 0, failing_operation: None, failing_check: None }
+        }
+    }
+
+    impl Scenario for Fake {
+        fn name(&self) -> String {
+            "fake".to_owned()
+        }
+
+        async fn run(&mut self, meter: &mut Meter, operations: u64) -> anyhow::Result<()> {
+            self.runs += 1;
+            let operate = |_, number| {
+                let file = self.directory.join(format!("{}-{number}", self.runs));
+                std::future::ready((|| {
+                    ensure!(self.failing_operation != Some(number), "operation {number} failed");
+                    Ok(fs::write(file, [0; 100])?)
+                })())
+            };
+            meter.start()?;
+            meter.drive(2, operations, operate).await;
+            meter.stop()?;
+            if self.failing_check == Some(self.runs) {
+                bail!("a message is lost");
+            }
+            Ok(())
+        }
+    }
+
+    fn bench(directory: &tempfile::TempDir) -> Bench {
+        let described =
+            format!("a=http://127.0.0.1:1,{},{}", std::process::id(), directory.path().display());
+        let target: Target = described.parse().unwrap();
+        Bench { operations: 10, runs: 3, ..target.bench(Registration::Open) }
+    }
+
+    #[tokio::test]
+    async fn a_row_tells_what_the_server_used_and_wrote() {
+        let directory = tempfile::tempdir().unwrap();
+        let bench = bench(&directory);
+        let row = bench.row(&mut Fake::new(&bench)).await.unwrap();
+        assert_eq!(row.figures.as_ref().unwrap().operations, 10);
+        assert_eq!(row.disk, Some(100.0));
+        assert!(row.peak_memory > Some(0) && row.figures.unwrap().cpu.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_on_this_machine_is_not_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let bench = bench(&directory);
+        let mut fake = Fake::new(&bench);
+        let far = Bench { process: None, data: None, ..bench };
+        let row = far.row(&mut fake).await.unwrap();
+        assert_eq!((row.disk, row.peak_memory, row.figures.unwrap().cpu), (None, None, None));
+    }
+
+    #[tokio::test]
+    async fn one_run_that_fails_its_check_takes_all_figures_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let bench = bench(&directory);
+        let mut fake = Fake { failing_check: Some(2), ..Fake::new(&bench) };
+        let error = bench.row(&mut fake).await.unwrap_err();
+        assert_eq!(format!("{error:#}"), "run 2 of fake: a message is lost");
+        assert_eq!(fake.runs, 2);
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_failed_explains_a_check_that_failed() {
+        let directory = tempfile::tempdir().unwrap();
+        let bench = bench(&directory);
+        let fake = Fake::new(&bench);
+        let mut fake = Fake { failing_operation: Some(3), failing_check: Some(1), ..fake };
+        let error = format!("{:#}", bench.row(&mut fake).await.unwrap_err());
+        assert!(error.ends_with("the first failure: operation 3 failed"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_data_directory_that_is_not_there_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let bench = bench(&directory);
+        let mut fake = Fake::new(&bench);
+        let nowhere = Bench { data: Some("/nowhere/at/all".into()), ..bench };
+        let error = nowhere.row(&mut fake).await.unwrap_err();
+        assert_eq!(error.to_string(), "reading the data directory");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_not_there_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let bench = bench(&directory);
+        let mut fake = Fake::new(&bench);
+        let gone = Bench { process: Some(Process::new(0)), ..bench };
+        let error = format!("{:#}", gone.row(&mut fake).await.unwrap_err());
+        assert!(error.contains("is --pid right?"), "{error}");
+    }
+}

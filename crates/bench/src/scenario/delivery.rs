@@ -9,7 +9,7 @@ use super::{Bench, Scenario};
 use crate::api::Account;
 use crate::crowd;
 use crate::ledger::{self, Sent, compare};
-use crate::listener::{Idlers, Listener, settle};
+use crate::listener::{Idlers, Listener};
 use crate::measure::Meter;
 
 /// Pairs of users who take turns. While the others have theirs, the sync of a pair opens again: it is open when its turn comes.
@@ -35,7 +35,6 @@ impl Delivery {
         let users = bench.recruiter.users(2 * PAIRS).await?;
         let pairs = try_join_all(users.chunks(2).map(Pair::meet)).await?;
         let idlers = Idlers::open(&bench.recruiter.users(idle).await?).await?;
-        settle(&users).await?;
         Ok(Delivery { pairs, idle, idlers })
     }
 }

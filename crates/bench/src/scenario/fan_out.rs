@@ -55,7 +55,7 @@ impl Scenario for FanOut {
                 let (message, took) = this.tell(run, number).await?;
                 sent.borrow_mut().push(message);
                 // The next message shall find their syncs open again.
-                settle(std::slice::from_ref(&this.sender)).await?;
+                settle(&this.sender).await?;
                 Ok(took)
             }
         };
