@@ -117,6 +117,7 @@ fn appending(criterion: &mut Criterion) {
     let room = Room::new().expect("the room allows it");
     let (draft, signer) = (text(), signer());
     let state = room.auth_state(&draft).expect("a message cites little");
+    room.build(draft.clone(), &state, &signer).expect("members speak");
     criterion.bench_function("append: a message of 100 characters", |bencher| {
         bencher.iter(|| room.build(black_box(draft.clone()), &state, &signer));
     });
@@ -127,6 +128,7 @@ fn authorising(criterion: &mut Criterion) {
     let event = room.say(text()).expect("members speak");
     let state = room.auth_state(&text()).expect("a message cites little");
     let known: Known = room.events.iter().cloned().collect();
+    assert_eq!(authorize(&room.rules, &event, &state, &known), Ok(Ok(())));
     criterion.bench_function("authorise: a message", |bencher| {
         bencher.iter(|| authorize(&room.rules, black_box(&event), &state, &known));
     });
@@ -137,6 +139,8 @@ fn resolving(criterion: &mut Criterion) {
     let [one, other] = ["one", "other"].map(|name| room.branch(name).expect("the creator may"));
     let forks = [one.state_ids(), other.state_ids()];
     let known: Known = one.events.into_iter().chain(other.events).collect();
+    let resolved = resolve(&room.rules, &forks, &known).expect("everything is known");
+    assert_eq!(resolved.len(), room.state.len() + 1, "the topic is new");
     let name = format!("resolve: two branches of {} changes, {MEMBERS} members", 2 * CHANGES);
     criterion.bench_function(&name, |bencher| {
         bencher.iter(|| resolve(&room.rules, black_box(&forks), &known));
