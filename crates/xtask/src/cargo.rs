@@ -20,10 +20,13 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// The project's folder.
-pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).expect("this package lies two folders below the project's")
+/// The project's folder: that of the checkout which cargo runs this program for. It may have been built for another one
+/// that shares the folder of products.
+pub(crate) fn root() -> PathBuf {
+    let here =
+        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let project = Path::new(&here).ancestors().nth(2);
+    project.expect("this package lies two folders below the project's").to_owned()
 }
 
 /// Where the development profile's products lie: beside this program.
@@ -60,7 +63,7 @@ mod tests {
     #[test]
     fn cargo_is_called_in_the_project_s_folder() {
         let command = cargo(&["build"]);
-        assert_eq!(command.get_current_dir(), Some(root()));
+        assert_eq!(command.get_current_dir(), Some(root().as_path()));
         assert_eq!(command.get_args().collect::<Vec<_>>(), ["build"]);
     }
 }
