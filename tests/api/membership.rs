@@ -40,6 +40,24 @@ async fn anybody_may_join_a_public_room_by_its_id() {
 }
 
 #[tokio::test]
+async fn members_of_an_allowed_room_come_in_without_invitation() {
+    let (alice, bob, carol) = three().await;
+    let club = alice.create_public_room().await;
+    let allow = json!([{ "type": "m.room_membership", "room_id": club }]);
+    let rules = json!({ "join_rule": "restricted", "allow": allow });
+    let rules = json!([{ "type": "m.room.join_rules", "content": rules }]);
+    let room = alice.create_room(json!({ "initial_state": rules })).await;
+    bob.join(&club).await;
+    bob.join(&room).await;
+    let event = membership(&alice, &room, &bob).await;
+    assert_eq!(event["join_authorised_via_users_server"], alice.id());
+    carol.post(["join", &room]).await.refused(403, "M_FORBIDDEN");
+    let path = ["rooms", &room, "state", "m.room.member", carol.id()];
+    let claim = json!({ "membership": "join", "join_authorised_via_users_server": alice.id() });
+    carol.put(path).json(claim).await.refused(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
 async fn joining_twice_is_joining_once() {
     let (alice, bob, _) = three().await;
     let room = alice.create_public_room().await;

@@ -19,6 +19,7 @@ mod members;
 mod place;
 mod redact;
 mod replaced;
+mod restricted;
 mod roster;
 mod sight;
 mod slots;

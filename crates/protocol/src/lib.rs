@@ -11,6 +11,7 @@
 //! | What becomes of an event from elsewhere? | [`verify`] → [`Verified`], [`admit`] → [`Verdict`] |
 //! | Which state do several branches lead to? | [`resolve`], [`resolve_contended`] |
 //! | How does a room begin? | [`NewRoom`] → [`create`] |
+//! | Who may join without an invitation? | [`restriction`], [`Power::inviters`], [`with_authoriser`] |
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
 //! | What must a sync tell? | [`sync`] |
@@ -59,6 +60,7 @@ mod pdu;
 mod power;
 mod redact;
 mod resolve;
+mod restricted;
 mod signer;
 pub mod sync;
 #[cfg(test)]
@@ -82,5 +84,6 @@ pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;
 pub use redact::{may_redact, redact};
 pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended};
+pub use restricted::{Restriction, restriction, with_authoriser, without_authoriser};
 pub use signer::{InvalidKey, Signer};
 pub use verify::{Dropped, Verified, verify};

@@ -1,6 +1,9 @@
 //! Who may do what in a room.
 
-use std::collections::HashSet;
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, HashSet},
+};
 
 use ruma::{
     Int, OwnedUserId, UserId,
@@ -85,6 +88,26 @@ impl Power {
     /// Whether `user` has the power to invite.
     pub fn may_invite(&self, user: &UserId) -> bool {
         self.of(user) >= self.required(Field::Invite)
+    }
+
+    /// Those named by the power levels or as creators who have the power to invite, the most powerful first.
+    pub fn inviters(&self) -> Vec<OwnedUserId> {
+        let levels = self.levels.as_ref();
+        let named = levels.and_then(|levels| levels.users(&self.rules).ok().flatten());
+        let named = named.into_iter().flat_map(|users| users.keys().cloned());
+        // Where there are power levels, creators of old versions have no power that they do not name.
+        let creators = self.creators.iter().cloned();
+        let all: BTreeSet<_> = named.chain(creators).filter(|user| self.may_invite(user)).collect();
+        let mut inviters: Vec<_> = all.into_iter().collect();
+        inviters.sort_by(|one, other| {
+            self.of(other).partial_cmp(&self.of(one)).unwrap_or(Ordering::Equal)
+        });
+        inviters
+    }
+
+    /// Whether those of whom the power levels say nothing have the power to invite.
+    pub fn everyone_may_invite(&self) -> bool {
+        self.required(Field::UsersDefault) >= self.required(Field::Invite)
     }
 
     /// Whether `user` has the power to kick `target`.

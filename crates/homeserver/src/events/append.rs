@@ -4,12 +4,13 @@ use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedEventId, OwnedTransactionId,
     room_version_rules::EventsReferenceFormatVersion,
 };
-use tertulia_protocol::{AuthState, Draft, Known, Pdu, Tip, auth_slots};
+use tertulia_protocol::{AuthState, Draft, Known, Pdu, Tip, auth_slots, without_authoriser};
 use tertulia_storage::Tx;
 
 use super::{
     EventCache, Head, current_slots,
     place::{Accepted, place},
+    restricted,
 };
 use crate::{
     Result,
@@ -29,8 +30,10 @@ pub(crate) async fn append(
     now: MilliSecondsSinceUnixEpoch,
     sent_by: SentBy,
 ) -> Result<Pdu> {
+    let draft = without_authoriser(&head.rules, draft);
     let slots = auth_slots(&head.rules, &draft).map_err(tertulia_protocol::AppendError::from)?;
-    let state = current_slots(tx, core, head, &slots).await?;
+    let mut state = current_slots(tx, core, head, &slots).await?;
+    let draft = restricted::answered_for(tx, core, head, draft, &mut state).await?;
     let known = cited_events(tx, core, head).await?;
     let pdu = build(core, head, draft, now, &state, &known)?;
     let accepted = at_the_end(tx, head, pdu.clone(), sent_by).await?;
