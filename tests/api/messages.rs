@@ -205,3 +205,30 @@ async fn a_context_of_nothing_is_the_event_alone() {
     bob.get(["rooms", &room, "context", "$none"]).await.refused(404, "M_NOT_FOUND");
     bob.get(path).query("limit", "x").await.refused(400, "M_INVALID_PARAM");
 }
+
+#[tokio::test]
+async fn pages_leave_out_what_the_ignored_say_but_not_what_they_change() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let room = alice.create_room_with(&[&bob]).await;
+    alice.send(&room, "hello").await;
+    bob.send(&room, "noise").await;
+    bob.leave(&room).await;
+    let list = json!({ "ignored_users": { bob.id(): {} } });
+    let path = ["user", alice.id(), "account_data", "m.ignored_user_list"];
+    alice.put(path).json(list).await.ok();
+    for (client, expected) in [(&alice, vec!["leave", "hello"]), (&bob, vec!["leave", "noise"])] {
+        let limit = expected.len().to_string();
+        let page = client.get(["rooms", &room, "messages"]).query("dir", "b");
+        let page = page.query("limit", &limit).await.ok();
+        let told: Vec<_> = page["chunk"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| &event["content"])
+            .map(|content| content["body"].as_str().or(content["membership"].as_str()))
+            .collect();
+        let expected: Vec<_> = expected.into_iter().map(Some).collect();
+        assert_eq!(told, expected, "{}", client.id());
+    }
+}

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use ruma::{EventId, OwnedUserId, api::Direction as Towards, events::StateEventType};
+use tertulia_protocol::Pdu;
 use tertulia_storage::{Direction, Position};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     Result,
-    events::{ClientEvent, EventCache, Sight, TimelineToken, base_at, state_at},
+    events::{ClientEvent, EventCache, Ignored, Sight, TimelineToken, base_at, state_at},
     schema::{Ordinal, TIMELINE, TimelineRow},
 };
 
@@ -80,7 +81,9 @@ impl Room {
             Some(from) => from.in_stretch(open.stretch),
             None => first_token(&open, query.towards),
         };
-        let mut reading = Reading { open: &open, sight: &sight, query, at: start, left: ROWS_MOST };
+        let ignored = Ignored::by(&open.view, self.me()).await?;
+        let (open, sight, ignored, left) = (&open, &sight, &ignored, ROWS_MOST);
+        let mut reading = Reading { open, sight, ignored, query, at: start, left };
         let limit = query.limit.min(PAGE_MOST);
         let mut events = Vec::new();
         let mut more = true;
@@ -90,7 +93,7 @@ impl Room {
             events.extend(self.show(&reading, rows).await?);
         }
         let end = more.then_some(reading.at);
-        let state = self.senders(&open, query, &events).await?;
+        let state = self.senders(open, query, &events).await?;
         Ok(Page { start, end, events, state })
     }
 
@@ -137,7 +140,7 @@ impl Room {
         let Open { view, head, .. } = reading.open;
         let pdus = self.core().local::<EventCache>().load_many(view, &head.rules, &ids).await?;
         let wanted = rows.into_iter().zip(pdus).filter_map(|((place, row), pdu)| {
-            let pdu = pdu.filter(|pdu| reading.query.filter.passes(pdu))?;
+            let pdu = pdu.filter(|pdu| reading.tells(pdu))?;
             Some(Placed { place, row, pdu })
         });
         self.tell(reading.open, reading.sight, wanted.collect()).await
@@ -195,6 +198,8 @@ impl Room {
 struct Reading<'a> {
     open: &'a Open,
     sight: &'a Sight,
+    /// Whom the reader ignores.
+    ignored: &'a Ignored,
     query: &'a MessagesQuery,
     at: TimelineToken,
     /// How many rows may still be looked at.
@@ -202,6 +207,10 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    fn tells(&self, pdu: &Pdu) -> bool {
+        self.query.filter.passes(pdu) && !self.ignored.hides(pdu)
+    }
+
     /// The next rows that a member at that time could see; none at the end of the walk.
     async fn next_rows(&mut self, wanted: usize) -> Result<Vec<(Ordinal, TimelineRow)>> {
         let limit = wanted.min(self.left);

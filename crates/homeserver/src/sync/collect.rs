@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Result,
-    events::{Head, TimelineToken},
+    events::{EventCache, Head, TimelineToken},
     schema::{HEADS, MEMBERSHIPS, Membership, MembershipKind, Ordinal},
 };
 
@@ -129,6 +129,7 @@ impl Telling<'_> {
                     rooms.join.insert(id, room);
                 }
             }
+            Section::Invited if self.invited_by_ignored().await? => {}
             Section::Invited => {
                 let invite_state = self.stripped().await?;
                 rooms.invite.insert(id, InvitedRoom { invite_state });
@@ -197,6 +198,17 @@ impl Telling<'_> {
     async fn stripped(&self) -> Result<Events<Box<RawValue>>> {
         let events = stripped::state(self.reading, self.head, self.me).await?;
         Ok(Events { events })
+    }
+
+    async fn invited_by_ignored(&self) -> Result<bool> {
+        let ignored = self.reading.ignored().await?;
+        if ignored.is_empty() {
+            return Ok(false);
+        }
+        let Reading { view, .. } = self.reading;
+        let cache = self.reading.core().local::<EventCache>();
+        let invite = cache.load(view, &self.head.rules, &self.me.event).await?;
+        Ok(ignored.contains(invite.sender()))
     }
 
     async fn account_data(

@@ -1,7 +1,9 @@
 //! One answer in the making: who asks, what for, and what is there.
 
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, UserId};
+use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, View};
+use tokio::sync::OnceCell;
 
 use super::{
     SyncToken,
@@ -9,9 +11,10 @@ use super::{
     section::{Asked, Span},
 };
 use crate::{
+    Result,
     core::Core,
     devices::Session,
-    events::Head,
+    events::{Head, Ignored},
     schema::{Membership, Ordinal},
     typing::TypingVersion,
 };
@@ -44,9 +47,22 @@ pub(crate) struct Reading<'a> {
     /// Up to where it will have been told.
     pub(crate) next: SyncToken,
     pub(crate) now: MilliSecondsSinceUnixEpoch,
+    /// Whom the user ignores, once that was asked.
+    pub(crate) ignored: OnceCell<Ignored>,
 }
 
 impl Reading<'_> {
+    /// Whom the user ignores. It is read once for an answer, and only if others spoke.
+    pub(crate) async fn ignored(&self) -> Result<&Ignored> {
+        self.ignored.get_or_try_init(|| Ignored::by(&self.view, self.me())).await
+    }
+
+    /// Whether the user is spared an event because of who sent it.
+    pub(crate) async fn ignores(&self, event: &Pdu) -> Result<bool> {
+        let may = event.state_key().is_none() && event.sender() != self.me();
+        Ok(may && self.ignored().await?.hides(event))
+    }
+
     pub(crate) fn core(&self) -> &Core {
         &self.session.core
     }

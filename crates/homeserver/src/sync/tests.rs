@@ -2,6 +2,7 @@
 
 mod forms;
 mod generations;
+mod ignoring;
 mod rooms;
 mod state;
 mod waiting;

@@ -26,7 +26,7 @@ pub(super) struct Window {
     /// Whether there are events before these that the client does not know.
     pub(super) limited: bool,
     /// Whether a redaction is or may be among the events that the client does not know, those
-    /// held back by the filter included.
+    /// held back by the filter or because of who sent them included.
     pub(super) may_redact: bool,
     /// What the user may see of the room, if that had to be asked.
     pub(super) sight: Option<Sight>,
@@ -113,7 +113,7 @@ impl Walk<'_> {
         for ((place, row), pdu) in new.into_iter().zip(pdus) {
             let Some(pdu) = pdu else { continue };
             self.window.may_redact |= *pdu.kind() == TimelineEventType::RoomRedaction;
-            if !filter.timeline.passes(&pdu) {
+            if !filter.timeline.passes(&pdu) || self.reading.ignores(&pdu).await? {
                 continue;
             }
             if self.window.events.len() == filter.limit || !self.sees(place).await? {

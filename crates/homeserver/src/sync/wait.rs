@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
 use tertulia_storage::Watch;
+use tokio::sync::OnceCell;
 
 use super::{
     SyncToken, Update, collect,
@@ -78,7 +79,8 @@ async fn reading<'a>(
     // A token from beyond the end is from before a backup was restored.
     let since = since.filter(|since| since.at <= at);
     let next = SyncToken { at, to_device, fleeting };
-    Ok(Reading { view, session, query, since, next, now: session.core.now() })
+    let (now, ignored) = (session.core.now(), OnceCell::new());
+    Ok(Reading { view, session, query, since, next, now, ignored })
 }
 
 /// A place where the bells of some rooms are heard, and of the user and device whose it is.

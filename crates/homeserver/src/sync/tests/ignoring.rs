@@ -1,0 +1,108 @@
+//! Whom a user ignores is not heard, but what they change is seen.
+
+use super::*;
+use crate::testing::raw;
+
+/// Makes `client` ignore `others`, and nobody else.
+async fn ignore(client: &Client, others: &[&Client]) {
+    let users: serde_json::Map<_, _> =
+        others.iter().map(|other| (other.id().to_owned(), json!({}))).collect();
+    let content = raw(&json!({ "ignored_users": users }));
+    client.session.set_account_data(None, "m.ignored_user_list", content).await.unwrap();
+}
+
+/// Alice and Bob in a room of Alice's; Alice has synced and ignores Bob.
+async fn alice_ignores_bob() -> (Client, Client, Room) {
+    let (mut alice, bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    ignore(&alice, &[&bob]).await;
+    alice.sync().await;
+    (alice, bob, room)
+}
+
+async fn say(client: &Client, room: &Room, body: &str) {
+    client.room(room).send_text(body).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_ignored_say_is_not_told() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    say(&bob, &room, "noise").await;
+    say(&alice, &room, "peace").await;
+    let mut modern = alice.modern();
+    modern.request.since = alice.request.since;
+    for client in [&mut alice, &mut modern] {
+        let update = client.sync().await;
+        assert_eq!(timeline(&update, &room), ["peace"]);
+        assert_eq!(section(&update, "join", room.id())["timeline"]["limited"], false);
+    }
+    let all =
+        short(&section(&alice.filtered(json!({})).sync().await, "join", room.id())["timeline"]);
+    assert!(all.contains(&"peace".to_owned()) && !all.contains(&"noise".to_owned()), "{all:?}");
+}
+
+#[tokio::test]
+async fn what_they_alone_say_is_no_news() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    say(&bob, &room, "noise").await;
+    assert_eq!(section(&alice.sync().await, "join", room.id()), &Value::Null);
+}
+
+#[tokio::test]
+async fn what_they_change_is_told() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    bob.room(&room).leave(None).await.unwrap();
+    assert_eq!(timeline(&alice.sync().await, &room), ["m.room.member @bob:x"]);
+}
+
+#[tokio::test]
+async fn what_was_said_before_much_noise_is_found() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    say(&alice, &room, "peace").await;
+    for _ in 0..30 {
+        say(&bob, &room, "noise").await;
+    }
+    assert_eq!(timeline(&alice.sync().await, &room), ["peace"]);
+}
+
+#[tokio::test]
+async fn their_invites_are_not_told_while_those_of_others_are() {
+    let (_, bob, _) = alice_ignores_bob().await;
+    let mut carol = Client::new(&bob.server(), "carol").await;
+    let dave = Client::new(&bob.server(), "dave").await;
+    ignore(&carol, &[&bob]).await;
+    carol.sync().await;
+    let (noisy, quiet) =
+        (bob.create_room(Preset::PrivateChat).await, dave.create_room(Preset::PrivateChat).await);
+    for room in [&noisy, &quiet] {
+        room.invite(carol.session.id(), None, false).await.unwrap();
+    }
+    let mut fresh = carol.filtered(json!({}));
+    for client in [&mut carol, &mut fresh] {
+        let update = client.sync().await;
+        assert_eq!(section(&update, "invite", noisy.id()), &Value::Null);
+        assert_ne!(section(&update, "invite", quiet.id()), &Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn who_is_heard_again_is_told_from_then_on() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    say(&bob, &room, "noise").await;
+    alice.sync().await;
+    ignore(&alice, &[]).await;
+    say(&bob, &room, "sorry").await;
+    assert_eq!(timeline(&alice.sync().await, &room), ["sorry"]);
+    let all =
+        short(&section(&alice.filtered(json!({})).sync().await, "join", room.id())["timeline"]);
+    assert!(all.contains(&"noise".to_owned()), "a new client is told all of it: {all:?}");
+}
+
+#[tokio::test]
+async fn nobody_ignores_themselves() {
+    let (mut alice, _, room) = alice_bob_room().await;
+    alice.sync().await;
+    ignore(&alice, &[&alice]).await;
+    say(&alice, &room, "still here").await;
+    assert_eq!(timeline(&alice.sync().await, &room), ["still here"]);
+}
