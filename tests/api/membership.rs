@@ -40,6 +40,33 @@ async fn anybody_may_join_a_public_room_by_its_id() {
 }
 
 #[tokio::test]
+async fn what_one_who_joins_says_becomes_part_of_the_event() {
+    let (alice, bob, carol) = three().await;
+    let room = alice.create_public_room().await;
+    let words = json!({
+        "reason": "curious", "org.example": { "a": [1] }, "displayname": "Guest",
+        "membership": "ban", "third_party_signed": {},
+    });
+    let said = json!({
+        "reason": "curious", "org.example": { "a": [1] }, "displayname": "Guest",
+        "membership": "join",
+    });
+    bob.post(["rooms", &room, "join"]).json(words.clone()).await.ok();
+    carol.post(["join", &room]).json(words).await.ok();
+    assert_eq!(membership(&alice, &room, &bob).await, said);
+    assert_eq!(membership(&alice, &room, &carol).await, said);
+}
+
+#[tokio::test]
+async fn a_reason_for_joining_is_a_text() {
+    let (alice, bob, _) = three().await;
+    let room = alice.create_public_room().await;
+    let body = json!({ "reason": 1 });
+    bob.post(["rooms", &room, "join"]).json(body.clone()).await.refused(400, "M_BAD_JSON");
+    bob.post(["join", &room]).json(body).await.refused(400, "M_BAD_JSON");
+}
+
+#[tokio::test]
 async fn members_of_an_allowed_room_come_in_without_invitation() {
     let (alice, bob, carol) = three().await;
     let club = alice.create_public_room().await;

@@ -5,7 +5,7 @@ use ruma::{
     events::{StateEventType, room::member::MembershipState},
 };
 use serde_json::{Map, Value, json, value::to_raw_value};
-use tertulia_protocol::Draft;
+use tertulia_protocol::{Draft, JsonObject};
 
 use super::{Face, Room};
 use crate::{
@@ -22,11 +22,23 @@ impl Room {
     /// [`Error::Refused`] if the room's rules forbid it, [`Error::NotFound`] if there is no such
     /// room.
     pub async fn join(&self, reason: Option<String>) -> Result<()> {
+        let reason = reason.map(|reason| ("reason".to_owned(), reason.into()));
+        self.join_saying(reason.into_iter().collect()).await
+    }
+
+    /// Joins the room as [`Room::join`] does. `words` become part of the member event; they go
+    /// before the user's profile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::join`].
+    pub async fn join_saying(&self, words: JsonObject) -> Result<()> {
         if self.membership_of(self.me()).await? == Some(MembershipKind::Join) {
             return Ok(());
         }
-        let face = self.user.face().await?;
-        let content = member_content(MembershipState::Join, reason, Some(face));
+        let mut content = self.user.face().await?.into_content();
+        content.extend(words);
+        content.insert("membership".to_owned(), json!(MembershipState::Join));
         self.set_membership(self.me().to_owned(), content).await
     }
 

@@ -1,14 +1,18 @@
 //! Aliases of rooms, and joining and knocking by them.
 
 use axum::Router;
-use ruma::api::client::{
-    alias::{create_alias, delete_alias, get_alias},
-    knock::knock_room,
-    membership::join_room_by_id_or_alias,
-    room::aliases,
+use ruma::{
+    RoomOrAliasId,
+    api::client::{
+        alias::{create_alias, delete_alias, get_alias},
+        knock::knock_room,
+        membership::join_room_by_id_or_alias,
+        room::aliases,
+    },
 };
 use tertulia::Homeserver;
 
+use super::{lenient::Lenient, membership::Joining};
 use crate::{Action, ApiError, Endpoints as _, Matrix, Terms};
 
 /// Clients that took part in trying knocking out under the old prefix.
@@ -59,11 +63,13 @@ async fn list(
 
 async fn join(
     _: Homeserver,
-    call: Matrix<join_room_by_id_or_alias::v3::Request>,
+    call: Matrix<Lenient<join_room_by_id_or_alias::v3::Request, Joining>>,
 ) -> Result<join_room_by_id_or_alias::v3::Response, ApiError> {
     let Matrix { request, from } = call;
-    let room = from.join(&request.room_id_or_alias, request.reason).await?;
-    Ok(join_room_by_id_or_alias::v3::Response::new(room.id().to_owned()))
+    let named = RoomOrAliasId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
+    let room = from.room_id(&named).await?;
+    from.room(&room).join_saying(request.body.words()).await?;
+    Ok(join_room_by_id_or_alias::v3::Response::new(room))
 }
 
 async fn knock(

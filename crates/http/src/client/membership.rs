@@ -1,13 +1,19 @@
 //! Joining, inviting, leaving and removing ("Room membership").
 
 use axum::Router;
-use ruma::api::client::membership::{
-    ban_user, forget_room,
-    invite_user::{self, v3::InvitationRecipient},
-    join_room_by_id, joined_rooms, kick_user, leave_room, unban_user,
+use ruma::{
+    RoomId,
+    api::client::membership::{
+        ban_user, forget_room,
+        invite_user::{self, v3::InvitationRecipient},
+        join_room_by_id, joined_rooms, kick_user, leave_room, unban_user,
+    },
+    serde::JsonObject,
 };
+use serde::{Deserialize, de::IgnoredAny};
 use tertulia::Homeserver;
 
+use super::lenient::Lenient;
 use crate::{Action, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
@@ -24,10 +30,31 @@ pub(crate) fn routes() -> Router<Homeserver> {
 
 async fn join(
     _: Homeserver,
-    Matrix { request, from }: Matrix<join_room_by_id::v3::Request>,
+    Matrix { request, from }: Matrix<Lenient<join_room_by_id::v3::Request, Joining>>,
 ) -> Result<join_room_by_id::v3::Response, ApiError> {
-    from.room(&request.room_id).join(request.reason).await?;
-    Ok(join_room_by_id::v3::Response::new(request.room_id))
+    let room = RoomId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
+    from.room(&room).join_saying(request.body.words()).await?;
+    Ok(join_room_by_id::v3::Response::new(room))
+}
+
+/// What one who joins says. The specification knows of a reason; as with other servers, whatever
+/// else the client adds becomes part of the member event, too.
+#[derive(Deserialize)]
+pub(super) struct Joining {
+    reason: Option<String>,
+    /// Invitations by third parties are not there yet.
+    #[serde(rename = "third_party_signed")]
+    _third_party: Option<IgnoredAny>,
+    #[serde(flatten)]
+    words: JsonObject,
+}
+
+impl Joining {
+    /// All of it that the member event shows.
+    pub(super) fn words(self) -> JsonObject {
+        let reason = self.reason.map(|reason| ("reason".to_owned(), reason.into()));
+        self.words.into_iter().chain(reason).collect()
+    }
 }
 
 async fn invite(
