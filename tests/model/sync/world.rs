@@ -76,6 +76,17 @@ impl World {
         Ok(())
     }
 
+    /// Some users ignore another for good, of whom they are told less.
+    pub async fn ignore_some(&self, dice: &mut Dice) -> Result<(), Stopped> {
+        for session in &self.sessions {
+            let other = self.sessions[dice.roll(NAMES.len())].id();
+            let users = if dice.once_in(3) { json!({ other.as_str(): {} }) } else { json!({}) };
+            let list = raw(&json!({ "ignored_users": users }));
+            allow(session.set_account_data(None, "m.ignored_user_list", list).await)?;
+        }
+        Ok(())
+    }
+
     /// Whether the state of a room was ever told anew.
     pub fn was_renewed(&self, room: &str) -> bool {
         self.renewed.contains(room)

@@ -8,8 +8,10 @@ use serde::{Deserialize, de::IgnoredAny};
 use tertulia_protocol::Pdu;
 use tertulia_storage::View;
 
+use super::{EventCache, Head};
 use crate::{
     Result,
+    core::Core,
     schema::{ACCOUNT_DATA, Scope},
 };
 
@@ -52,8 +54,27 @@ impl Ignored {
         self.users.contains(user.as_str())
     }
 
-    /// Whether `event` is not told: what changes the state of the room is always told.
-    pub(crate) fn hides(&self, event: &Pdu) -> bool {
+    /// Whether `event` is not told. What changes the state of the room is always told, and so is
+    /// what redacts an event that is told: otherwise it would depend on when a client was told of
+    /// it what is left of it.
+    pub(crate) async fn hides(
+        &self,
+        view: &View,
+        core: &Core,
+        head: &Head,
+        event: &Pdu,
+    ) -> Result<bool> {
+        if !self.silences(event) {
+            return Ok(false);
+        }
+        let Some(target) = event.redacts() else { return Ok(true) };
+        let targets = std::slice::from_ref(target);
+        let targets = core.local::<EventCache>().load_many(view, &head.rules, targets).await?;
+        Ok(targets.into_iter().flatten().all(|target| self.silences(&target)))
+    }
+
+    /// Whether `event` is a word of one who is ignored.
+    fn silences(&self, event: &Pdu) -> bool {
         !self.is_empty() && event.state_key().is_none() && self.contains(event.sender())
     }
 }
@@ -81,9 +102,9 @@ mod tests {
     fn check(list: &Value, hidden: &[&str]) {
         let ignored = Ignored::read(&list.to_string(), user_id!("@me:x"));
         for sender in ["@me:x", "@bob:x", "@carol:x"] {
-            let is_hidden = ignored.hides(&event(sender, None));
+            let is_hidden = ignored.silences(&event(sender, None));
             assert_eq!(is_hidden, hidden.contains(&sender), "{list} {sender}");
-            assert!(!ignored.hides(&event(sender, Some(""))), "{list} {sender}");
+            assert!(!ignored.silences(&event(sender, Some(""))), "{list} {sender}");
         }
         assert_eq!(ignored.is_empty(), hidden.is_empty(), "{list}");
     }

@@ -3,7 +3,6 @@
 use std::ops::Bound;
 
 use ruma::{EventId, OwnedUserId, api::Direction as Towards, events::StateEventType};
-use tertulia_protocol::Pdu;
 use tertulia_storage::{Direction, Position};
 
 use super::{
@@ -139,11 +138,14 @@ impl Room {
         let ids: Vec<_> = rows.iter().map(|(_, row)| row.event.clone()).collect();
         let Open { view, head, .. } = reading.open;
         let pdus = self.core().local::<EventCache>().load_many(view, &head.rules, &ids).await?;
-        let wanted = rows.into_iter().zip(pdus).filter_map(|((place, row), pdu)| {
-            let pdu = pdu.filter(|pdu| reading.tells(pdu))?;
-            Some(Placed { place, row, pdu })
-        });
-        self.tell(reading.open, reading.sight, wanted.collect()).await
+        let mut wanted = Vec::with_capacity(rows.len());
+        for ((place, row), pdu) in rows.into_iter().zip(pdus) {
+            let Some(pdu) = pdu.filter(|pdu| reading.query.filter.passes(pdu)) else { continue };
+            if !reading.ignored.hides(view, self.core(), head, &pdu).await? {
+                wanted.push(Placed { place, row, pdu });
+            }
+        }
+        self.tell(reading.open, reading.sight, wanted).await
     }
 
     /// The member events of those who sent `events`, where members are loaded lazily.
@@ -207,10 +209,6 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn tells(&self, pdu: &Pdu) -> bool {
-        self.query.filter.passes(pdu) && !self.ignored.hides(pdu)
-    }
-
     /// The next rows that a member at that time could see; none at the end of the walk.
     async fn next_rows(&mut self, wanted: usize) -> Result<Vec<(Ordinal, TimelineRow)>> {
         let limit = wanted.min(self.left);

@@ -13,7 +13,7 @@ use super::{
     reading::{Part, Reading},
     renewal::renewed,
     room::{self, Delta},
-    section::{Section, Span, section},
+    section::{Section, Span, section, unheard},
     stripped,
 };
 use crate::{
@@ -34,6 +34,7 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
     let mut rooms = to_tell(reading, news.rooms);
     for (room, head) in heads(reading, &rooms).await? {
         let Some(touched) = rooms.remove(&room) else { continue };
+        let Some(touched) = heard(reading, &head, touched).await? else { continue };
         let (head, section) = renewed(reading, head, touched.section).await?;
         let telling = Telling { reading, head: &head, me: &touched.me, touch: touched.touch };
         telling.tell(section, &mut data, &mut update.rooms).await?;
@@ -91,6 +92,20 @@ fn to_tell(
     rooms.into_iter().filter_map(touched).collect()
 }
 
+/// A room as its user may be told of it: without an invite of one whom the user ignores.
+async fn heard(reading: &Reading<'_>, head: &Head, touched: Touched) -> Result<Option<Touched>> {
+    if touched.section != Section::Invited || reading.ignored().await?.is_empty() {
+        return Ok(Some(touched));
+    }
+    let cache = reading.core().local::<EventCache>();
+    let invite = cache.load(&reading.view, &head.rules, &touched.me.event).await?;
+    if !reading.ignored().await?.contains(invite.sender()) {
+        return Ok(Some(touched));
+    }
+    let section = unheard(&touched.me, reading.asked());
+    Ok(section.map(|section| Touched { section, ..touched }))
+}
+
 /// The heads of rooms that the server knows.
 async fn heads(
     reading: &Reading<'_>,
@@ -129,7 +144,6 @@ impl Telling<'_> {
                     rooms.join.insert(id, room);
                 }
             }
-            Section::Invited if self.invited_by_ignored().await? => {}
             Section::Invited => {
                 let invite_state = self.stripped().await?;
                 rooms.invite.insert(id, InvitedRoom { invite_state });
@@ -143,6 +157,9 @@ impl Telling<'_> {
             }
             Section::Declined => {
                 rooms.leave.insert(id, self.declined(data).await?);
+            }
+            Section::Gone => {
+                rooms.leave.insert(id, self.gone());
             }
         }
         Ok(())
@@ -173,7 +190,8 @@ impl Telling<'_> {
     async fn left(&self, span: Span, data: &mut AccountData) -> Result<LeftRoom> {
         let part = self.reading.part(self.head, self.me, span);
         let mut delta = room::delta(self.reading, &part).await?;
-        if self.me.at > part.end {
+        // Whoever is told so of a room they are invited to does not hear of the invite.
+        if self.me.at > part.end && self.me.kind != MembershipKind::Invite {
             delta.add_membership(self.reading, &part, self.me).await?;
         }
         let account_data = self.account_data(span.timeline_after.is_none(), data).await?;
@@ -188,6 +206,11 @@ impl Telling<'_> {
         Ok(LeftRoom { timeline: delta.timeline, state: delta.state, account_data })
     }
 
+    fn gone(&self) -> LeftRoom {
+        let Delta { timeline, state, .. } = Delta::empty(self.reading, &self.outside());
+        LeftRoom { timeline, state, account_data: Events::default() }
+    }
+
     /// The part of a room that its guests see: nothing but themselves.
     fn outside(&self) -> Part<'_> {
         let (at, known) = (self.me.at, Some(self.me.at));
@@ -198,17 +221,6 @@ impl Telling<'_> {
     async fn stripped(&self) -> Result<Events<Box<RawValue>>> {
         let events = stripped::state(self.reading, self.head, self.me).await?;
         Ok(Events { events })
-    }
-
-    async fn invited_by_ignored(&self) -> Result<bool> {
-        let ignored = self.reading.ignored().await?;
-        if ignored.is_empty() {
-            return Ok(false);
-        }
-        let Reading { view, .. } = self.reading;
-        let cache = self.reading.core().local::<EventCache>();
-        let invite = cache.load(view, &self.head.rules, &self.me.event).await?;
-        Ok(ignored.contains(invite.sender()))
     }
 
     async fn account_data(

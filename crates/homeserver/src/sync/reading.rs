@@ -57,10 +57,12 @@ impl Reading<'_> {
         self.ignored.get_or_try_init(|| Ignored::by(&self.view, self.me())).await
     }
 
-    /// Whether the user is spared an event because of who sent it.
-    pub(crate) async fn ignores(&self, event: &Pdu) -> Result<bool> {
-        let may = event.state_key().is_none() && event.sender() != self.me();
-        Ok(may && self.ignored().await?.hides(event))
+    /// Whether the user is spared an event of a room because of who sent it.
+    pub(crate) async fn ignores(&self, head: &Head, event: &Pdu) -> Result<bool> {
+        if event.state_key().is_some() || event.sender() == self.me() {
+            return Ok(false);
+        }
+        self.ignored().await?.hides(&self.view, self.core(), head, event).await
     }
 
     pub(crate) fn core(&self) -> &Core {

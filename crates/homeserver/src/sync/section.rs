@@ -28,6 +28,8 @@ pub(crate) enum Section {
     Left(Span),
     /// As one the user was never in, or has forgotten: only how it ended.
     Declined,
+    /// As one the user is not in, and of which there is nothing more to tell.
+    Gone,
 }
 
 /// The part of a room to tell.
@@ -64,6 +66,17 @@ pub(crate) fn section(membership: &Membership, asked: Asked) -> Option<Section> 
             (new && told).then(|| left(membership, asked))
         }
     }
+}
+
+/// How to tell a room whose invite the user does not hear of: a client that may know the room as
+/// it was before must not keep it as that.
+pub(crate) fn unheard(invite: &Membership, asked: Asked) -> Option<Section> {
+    let since = asked.since?;
+    invite.before?;
+    Some(match invite.joined {
+        Some((joined, Some(end))) if since < end => Section::Left(span(joined, Some(end), asked)),
+        _ => Section::Gone,
+    })
 }
 
 fn left(membership: &Membership, asked: Asked) -> Section {
@@ -123,6 +136,7 @@ mod tests {
             Some(Section::Invited) => ("invite", None, None),
             Some(Section::Knocked) => ("knock", None, None),
             Some(Section::Declined) => ("declined", None, None),
+            Some(Section::Gone) => ("gone", None, None),
             Some(Section::Joined(part)) => ("join", span(part).0, span(part).1),
             Some(Section::Left(part)) => ("leave", span(part).0, span(part).1),
         }
@@ -199,5 +213,28 @@ mod tests {
         let asked = Asked { full_state: true, ..since(15) };
         let Some(Section::Joined(span)) = section(&joined, asked) else { panic!("it is joined") };
         assert_eq!((span.timeline_after, span.state_after), (Some(at(15)), None));
+    }
+
+    #[test]
+    fn an_invite_that_is_not_heard_leaves_what_was_before() {
+        let invite = |before, joined| {
+            let invite = membership(MembershipKind::Invite, 30, joined);
+            Membership { before, ..invite }
+        };
+        let check = |invite: &Membership, asked, expected| {
+            assert_eq!(short(unheard(invite, asked)), expected, "{invite:?}");
+        };
+        let nothing = ("", None, None);
+        let first = invite(None, None);
+        let again = invite(Some(MembershipKind::Leave), None);
+        let member = invite(Some(MembershipKind::Leave), Some((10, Some(20))));
+        for invite in [&first, &again, &member] {
+            check(invite, INITIAL, nothing);
+        }
+        check(&first, since(5), nothing);
+        check(&again, since(5), ("gone", None, None));
+        check(&member, since(15), ("leave", Some(15), Some(20)));
+        check(&member, since(5), ("leave", None, Some(20)));
+        check(&member, since(20), ("gone", None, None));
     }
 }

@@ -86,6 +86,50 @@ async fn their_invites_are_not_told_while_those_of_others_are() {
 }
 
 #[tokio::test]
+async fn a_room_does_not_stay_what_it_was_before_an_invite_that_is_not_heard() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    let mut carol = Client::new(&bob.server(), "carol").await;
+    ignore(&carol, &[&bob]).await;
+    alice.room(&room).invite(carol.session.id(), None, false).await.unwrap();
+    assert_ne!(section(&carol.sync().await, "invite", room.id()), &Value::Null);
+    let levels = json!({ "users": { alice.id(): 50, bob.id(): 100 } });
+    room.set_state("m.room.power_levels".into(), "", raw(&levels)).await.unwrap();
+    let theirs = bob.room(&room);
+    for client in [&carol, &alice] {
+        theirs.kick(client.session.id(), None).await.unwrap();
+        theirs.invite(client.session.id(), None, false).await.unwrap();
+    }
+    let update = carol.sync().await;
+    assert_eq!(section(&update, "invite", room.id()), &Value::Null);
+    assert_eq!(short(&section(&update, "leave", room.id())["timeline"]), [""; 0]);
+    let update = alice.sync().await;
+    let told = short(&section(&update, "leave", room.id())["timeline"]);
+    assert_eq!(told.last().unwrap(), "m.room.member @alice:x", "the kick: {told:?}");
+    assert_eq!(told.iter().filter(|event| event.ends_with("@alice:x")).count(), 1);
+    for client in [alice, carol] {
+        let update = client.filtered(json!({ "room": { "include_leave": true } })).sync().await;
+        assert_eq!(section(&update, "invite", room.id()), &Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn what_they_redact_of_others_is_told() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    let levels = json!({ "users": { alice.id(): 100, bob.id(): 100 } });
+    room.set_state("m.room.power_levels".into(), "", raw(&levels)).await.unwrap();
+    let of_alice = room.send_text("oops").await.unwrap();
+    let of_bob = bob.room(&room).send_text("noise").await.unwrap();
+    alice.sync().await;
+    for event in [&of_bob, &of_alice] {
+        bob.room(&room).redact(event, None, None).await.unwrap();
+    }
+    let update = alice.sync().await;
+    let events = &section(&update, "join", room.id())["timeline"]["events"];
+    let told: Vec<_> = events.as_array().unwrap().iter().map(|event| &event["redacts"]).collect();
+    assert_eq!(told, [of_alice.as_str()]);
+}
+
+#[tokio::test]
 async fn who_is_heard_again_is_told_from_then_on() {
     let (mut alice, bob, room) = alice_ignores_bob().await;
     say(&bob, &room, "noise").await;
