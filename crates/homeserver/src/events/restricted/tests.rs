@@ -138,14 +138,15 @@ async fn where_everyone_may_invite_the_first_who_is_there_answers() {
 async fn a_member_event_sent_as_state_follows_the_same_rules() {
     let scene = Scene::new("11", "restricted").await;
     let (bob, carol) = (scene.member("bob").await, scene.user("carol"));
-    let claim = json!({ "membership": "join", "join_authorised_via_users_server": "@alice:x" });
-    let send = async |user: &User| {
+    let send = async |user: &User, name: &str| {
+        let claim = json!({ "membership": "join", "join_authorised_via_users_server": "@alice:x",
+            "displayname": name });
         let room = user.room(scene.room.id());
         room.set_state(StateEventType::RoomMember, user.id().as_str(), raw(&claim)).await
     };
-    assert!(matches!(send(&carol).await, Err(Error::Forbidden(_))));
-    send(&bob).await.unwrap();
+    assert!(matches!(send(&carol, "c").await, Err(Error::Forbidden(_))));
+    send(&bob, "b").await.unwrap();
     assert_eq!(authoriser(&bob, &scene.room).await, "@alice:x");
-    send(&bob).await.unwrap();
+    send(&bob, "bobby").await.unwrap();
     assert_eq!(authoriser(&bob, &scene.room).await, Value::Null, "who is in needs nobody");
 }
