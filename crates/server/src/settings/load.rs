@@ -29,14 +29,16 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Where a setting was made, or `None` for a default.
-    pub(super) fn place(&self, mut name: &str) -> Option<&str> {
-        loop {
-            if let Some(place) = self.places.get(name) {
-                return Some(place);
-            }
-            name = name.rsplit_once('.')?.0;
-        }
+    /// Where the setting of this path, such as `listeners.1.address`, was made, or `None` for a default.
+    pub(super) fn place(&self, path: &str) -> Option<&str> {
+        self.places.get(path).map(String::as_str)
+    }
+
+    /// Whether a setting of this name, such as `listeners.address`, was made.
+    #[cfg(test)]
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        let parts = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<_>>();
+        self.places.keys().any(|path| names::name(&parts(path)) == name)
     }
 }
 
@@ -51,7 +53,8 @@ pub(crate) fn load(
     for source in file.into_iter().chain([read_variables(variables)?]) {
         source.refuse_unknown_names()?;
         // A list is replaced as a whole, and a value by the later one.
-        places.retain(|name, _| !source.places.contains_key(name));
+        let replaces = |path: &str| source.places.keys().any(|new| names::leads_to(path, new));
+        places.retain(|path, _| !replaces(path));
         places.extend(source.places.clone());
         figment = figment.merge(source);
     }
@@ -115,20 +118,31 @@ fn read_variables(variables: impl IntoIterator<Item = (String, String)>) -> anyh
             continue;
         };
         let path: Vec<_> = rest.to_ascii_lowercase().split("__").map(str::to_owned).collect();
-        let value = read_variable(&text)
-            .with_context(|| format!("the environment variable {variable} is no list"))?;
-        source.places.insert(path.join("."), format!("environment variable {variable}"));
+        let name = path.join(".");
+        let value = match names::is_list(&name) {
+            true => read_list(&text, &variable)?,
+            false => Value::from(text),
+        };
+        let place = format!("environment variable {variable}");
+        for (within, _) in names::leaves(&value) {
+            source.places.insert([path.clone(), within].concat().join("."), place.clone());
+        }
+        source.places.insert(name, place);
         insert(&mut source.values, &path, value);
     }
     Ok(source)
 }
 
-/// A list or table is written as in TOML; anything else is a text, which becomes what its setting needs.
-fn read_variable(text: &str) -> anyhow::Result<Value> {
-    if !text.starts_with(['[', '{']) {
-        return Ok(Value::from(text));
-    }
-    let table: toml::Table = toml::from_str(&format!("value = {text}"))?;
+/// A list is written as in TOML. Anything else is a text as it stands, which becomes what its setting needs. The error quotes
+/// nothing of the text.
+fn read_list(text: &str, variable: &str) -> anyhow::Result<Value> {
+    let explain = |error: toml::de::Error| {
+        anyhow!(
+            "environment variable {variable}: this is no list as TOML has them: {}",
+            error.message()
+        )
+    };
+    let table: toml::Table = toml::from_str(&format!("value = {text}")).map_err(explain)?;
     Ok(Value::serialize(&table["value"])?)
 }
 
@@ -149,7 +163,9 @@ fn insert(values: &mut Dict, path: &[String], value: Value) {
 /// Says of a value that does not fit where it stands.
 fn explain(error: figment::Error, places: &Places) -> anyhow::Error {
     let name = names::name(&error.path);
-    match places.get(&name) {
+    // The item of a list that has no line of its own stands where the list does.
+    let mut paths = (0..=error.path.len()).rev().map(|parts| error.path[..parts].join("."));
+    match paths.find_map(|path| places.get(&path)) {
         Some(place) => anyhow!("{place}: `{name}`: {}", error.kind),
         None => anyhow!("`{name}`: {}", error.kind),
     }
@@ -216,6 +232,36 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_may_begin_like_a_list_and_is_never_quoted() {
+        for secret in ["[SECRET]", "{tok", "[1]", "{ file = \"x\" }"] {
+            let settings =
+                loaded("", &[("TERTULIA_REGISTRATION__TOKEN", secret)]).unwrap().settings;
+            assert_eq!(settings.registration.token, Some(Secret::Text(secret.to_owned())));
+        }
+        let broken = loaded("", &[("TERTULIA_LISTENERS", "[SECRET")]).unwrap_err();
+        let broken = format!("{broken:#}");
+        assert!(broken.contains("TERTULIA_LISTENERS") && !broken.contains("SECRET"), "{broken}");
+    }
+
+    #[test]
+    fn each_of_several_listeners_has_its_own_line() {
+        let toml = "[[listeners]]\naddress = \"127.0.0.1:1\"\n[[listeners]]\n\naddress = \"127.0.0.1:2\"\n[logs]\nlevel = \"warn\"\n";
+        let all = loaded(toml, &[]).unwrap();
+        let line = |path: &str| all.place(path).and_then(|place| place.rsplit(' ').next());
+        assert_eq!(line("listeners.0.address"), Some("2"));
+        assert_eq!(line("listeners.1.address"), Some("5"));
+        assert_eq!(line("listeners.1.certificate"), None, "nobody has set it");
+        assert_eq!(line("logs.format"), None, "its section is no place");
+        let listeners = [("TERTULIA_LISTENERS", "[{ address = \"127.0.0.1:3\" }]")];
+        let all = loaded(toml, &listeners).unwrap();
+        assert_eq!(
+            all.place("listeners.0.address"),
+            Some("environment variable TERTULIA_LISTENERS")
+        );
+        assert_eq!(all.place("listeners.1.address"), None, "a list is replaced as a whole");
+    }
+
+    #[test]
     fn an_unknown_setting_is_named_with_its_line_and_the_nearest_one() {
         let nearest =
             "tertulia.toml, line 2: there is no setting `sever_name`; did you mean `server_name`?";
@@ -249,8 +295,10 @@ mod tests {
             error.contains("line 2: `registration.mode`") && error.contains("`open`"),
             "{error}"
         );
-        let error = loaded("[[listeners]]\naddress = \"here\"", &[]).unwrap_err().to_string();
-        assert!(error.contains("line 2: `listeners.address`"), "{error}");
+        let good = "[[listeners]]\naddress = \"127.0.0.1:1\"\n";
+        let bad = format!("{good}[[listeners]]\naddress = \"here\"");
+        let error = loaded(&bad, &[]).unwrap_err().to_string();
+        assert!(error.contains("line 4: `listeners.address`"), "{error}");
     }
 
     #[test]

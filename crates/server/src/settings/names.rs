@@ -10,10 +10,13 @@ use toml::{
 
 use super::Settings;
 
+/// Settings in which everything is set, as values.
+static SAMPLE: LazyLock<Value> =
+    LazyLock::new(|| Value::serialize(Settings::sample()).expect("settings are plain data"));
+
 /// The name of every setting, such as `registration.mode`.
 static KNOWN: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let sample = Value::serialize(Settings::sample()).expect("settings are plain data");
-    let mut names: Vec<_> = leaves(&sample).into_iter().map(|(path, _)| name(&path)).collect();
+    let mut names: Vec<_> = leaves(&SAMPLE).into_iter().map(|(path, _)| name(&path)).collect();
     names.sort();
     names
 });
@@ -24,11 +27,22 @@ pub(super) fn known() -> &'static [String] {
     &KNOWN
 }
 
-/// The places where settings were mentioned: name → line of a file, or environment variable.
+/// The places where settings were mentioned: path, such as `listeners.1.address` → line of a file, or environment variable.
 pub(super) type Places = BTreeMap<String, String>;
 
-/// What is wrong with `name`, if no setting is called so.
-pub(super) fn unknown(name: &str) -> Option<String> {
+/// Whether a setting, or one in it, is what `path` leads to.
+pub(super) fn leads_to(path: &str, setting: &str) -> bool {
+    path == setting || is_within(path, setting)
+}
+
+/// Whether the setting is a list.
+pub(super) fn is_list(path: &str) -> bool {
+    SAMPLE.find_ref(path).is_some_and(|value| value.as_array().is_some())
+}
+
+/// What is wrong with the name of `path`, if no setting is called so.
+pub(super) fn unknown(path: &str) -> Option<String> {
+    let name = &name(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
     let is_known = KNOWN.iter().any(|known| known == name || is_within(known, name));
     (!is_known).then(|| match nearest(name) {
         Some(meant) => format!("there is no setting `{name}`; did you mean `{meant}`?"),
@@ -105,7 +119,11 @@ fn note_table(table: &DeTable<'_>, section: &str, note: &mut impl FnMut(String, 
 fn note_value(value: &Spanned<DeValue<'_>>, name: &str, note: &mut impl FnMut(String, usize)) {
     match value.get_ref() {
         DeValue::Table(table) => note_table(table, name, note),
-        DeValue::Array(items) => items.iter().for_each(|item| note_value(item, name, note)),
+        DeValue::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                note_value(item, &format!("{name}.{index}"), note);
+            }
+        }
         _ => {}
     }
 }
@@ -158,8 +176,18 @@ mod tests {
         let text = "a = 1\n\n[b]\nc = 2\n\n[[d]]\ne = 3\n[[d]]\nf = { g = 4 }\n";
         let table = DeTable::parse(text).unwrap();
         let places = lines(text, "x.toml", table.get_ref());
-        for (name, line) in [("a", 1), ("b", 3), ("b.c", 4), ("d.e", 7), ("d.f", 9), ("d.f.g", 9)] {
+        for (name, line) in
+            [("a", 1), ("b", 3), ("b.c", 4), ("d.0.e", 7), ("d.1.f", 9), ("d.1.f.g", 9)]
+        {
             assert_eq!(places[name], format!("x.toml, line {line}"), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_listeners_are_the_list() {
+        assert!(is_list("listeners"));
+        for name in ["server_name", "registration", "registration.token", "nothing"] {
+            assert!(!is_list(name), "{name}");
         }
     }
 }

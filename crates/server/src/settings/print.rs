@@ -11,11 +11,12 @@ pub(crate) fn print(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
     let values = Value::serialize(&loaded.settings).map_err(io::Error::other)?;
     let lines: Vec<_> = names::leaves(&values)
         .into_iter()
-        .map(|(path, value)| (format!("{} = {}", path.join("."), show(value)), names::name(&path)))
+        .map(|(path, value)| (path.join("."), show(value)))
+        .map(|(path, value)| (format!("{path} = {value}"), path))
         .collect();
     let width = lines.iter().map(|(line, _)| line.len()).max().unwrap_or_default();
-    for (line, name) in lines {
-        writeln!(out, "{line:width$}  # {}", loaded.place(&name).unwrap_or("default"))?;
+    for (line, path) in lines {
+        writeln!(out, "{line:width$}  # {}", loaded.place(&path).unwrap_or("default"))?;
     }
     Ok(())
 }
