@@ -118,8 +118,21 @@ impl ApiError {
 
     /// A mistake in this program or a failure below it. The client is not told more, the log is.
     pub(crate) fn internal(error: impl std::error::Error + 'static) -> Self {
-        tracing::error!(error = &error as &(dyn std::error::Error + 'static), "request failed");
+        // A value would lose its causes in a log of JSON.
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        let causes: Vec<_> = causes.map(ToString::to_string).collect();
+        tracing::error!(%error, cause = causes.join(": "), "request failed");
         Self::unknown()
+    }
+
+    /// There is no room for a file. The store has its own way to say that it cannot be written.
+    fn no_room(error: &std::io::Error) -> Self {
+        tracing::error!(%error, "an uploaded file was not kept");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Unknown,
+            "there is no room left for files on this server; its administrator has to make some",
+        )
     }
 
     /// A failure that the log tells of already.
@@ -211,9 +224,16 @@ impl From<Error> for ApiError {
         match (code(&error), error) {
             (Some((status, kind)), error) => Self::new(status, kind, error),
             (None, Error::Storage(error)) => Self::of_storage(error),
+            (None, Error::Media(error)) if is_full(&error) => Self::no_room(&error),
             (None, error) => Self::internal(error),
         }
     }
+}
+
+/// Whether a disk or a quota is full.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 /// The status and the code of what a client did wrong; none for what the server failed at.

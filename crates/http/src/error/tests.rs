@@ -105,6 +105,15 @@ async fn what_the_server_fails_at_is_told_to_its_log_only() {
 }
 
 #[tokio::test]
+async fn a_file_for_which_there_is_no_room_is_not_a_mistake_of_the_program() {
+    let message =
+        "there is no room left for files on this server; its administrator has to make some";
+    for kind in [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded] {
+        check(Error::Media(kind.into()), 503, "M_UNKNOWN", message).await;
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_be_written_now_says_so_and_what_to_do() {
     let read_only = || StorageError::ReadOnly { reason: "/secret/path is full".to_owned() };
     let message = "this server can be read but not written, because writing to its disk failed; \

@@ -66,9 +66,17 @@ fn check_room_version(version: &RoomVersionId) -> anyhow::Result<()> {
 
 fn check_costs(settings: &Settings) -> anyhow::Result<()> {
     let passwords = &settings.passwords;
-    ensure!(passwords.memory_kib >= 8, "`passwords.memory_kib` has to be at least 8");
-    ensure!(passwords.iterations >= 1, "`passwords.iterations` has to be at least 1");
-    ensure!(settings.media.max_upload_mib >= 1, "`media.max_upload_mib` has to be at least 1");
+    check_range("passwords.memory_kib", passwords.memory_kib.into(), 8, 4 << 20)?;
+    check_range("passwords.iterations", passwords.iterations.into(), 1, 1_000)?;
+    check_range("media.max_upload_mib", settings.media.max_upload_mib, 1, 1 << 20)?;
+    check_range("storage.cache_mib", settings.storage.cache_mib as u64, 0, 1 << 20)
+}
+
+fn check_range(name: &str, value: u64, least: u64, most: u64) -> anyhow::Result<()> {
+    ensure!(
+        (least..=most).contains(&value),
+        "`{name}` is {value}; it has to be between {least} and {most}"
+    );
     Ok(())
 }
 
@@ -163,5 +171,8 @@ mod tests {
         refused("memory_kib", |settings| settings.passwords.memory_kib = 1);
         refused("iterations", |settings| settings.passwords.iterations = 0);
         refused("max_upload_mib", |settings| settings.media.max_upload_mib = 0);
+        refused("between 1 and 1048576", |settings| settings.media.max_upload_mib = 1 << 44);
+        refused("cache_mib", |settings| settings.storage.cache_mib = usize::MAX);
+        refused("memory_kib", |settings| settings.passwords.memory_kib = u32::MAX);
     }
 }
