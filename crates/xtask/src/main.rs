@@ -1,6 +1,7 @@
-//! The project's commands: `cargo xtask run`, `test`, `laws`, `crash`, `clients`.
+//! The project's commands: `cargo xtask run`, `test`, `laws`, `crash`, `clients`, `complement`.
 
 mod cargo;
+mod complement;
 mod laws;
 mod needs;
 mod outside;
@@ -32,6 +33,8 @@ enum Command {
     Crash(outside::Crash),
     /// Have clients that others published talk through the server, which is killed meanwhile
     Clients(outside::Clients),
+    /// Have the public suite Complement judge the server, and write down what passes
+    Complement(complement::Complement),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Laws(laws) => laws.execute(),
         Command::Crash(crash) => crash.execute(),
         Command::Clients(clients) => clients.execute(),
+        Command::Complement(complement) => complement.execute(),
     };
     outcome.unwrap_or_else(|error| {
         progress::say(&format!("{error:#}"));
