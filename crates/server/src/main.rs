@@ -50,8 +50,10 @@ fn execute(command: Command, out: &mut impl Write) -> anyhow::Result<()> {
         Command::PrintConfig(configured) => Ok(settings::print(&load(&configured)?, out)?),
         Command::Admin(admin) => admin::execute(&admin, out),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tertulia", out);
-            Ok(())
+            // Into memory first: clap panics when nobody reads to the end.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tertulia", &mut script);
+            Ok(out.write_all(&script)?)
         }
     }
 }
