@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
-    Batch, Commit, Durability, Error, Local, Place, Position, Reach, Receipt, Result, Rows, Topic,
-    Write,
+    Batch, Bell, Commit, Durability, Error, Local, Place, Position, Reach, Receipt, Result, Rows,
+    Topic, Write,
     chunks::seal,
     codec::resolve,
     format::{self, META},
@@ -28,11 +28,14 @@ const REMEMBERED_ROWS: usize = 1 << 14;
 /// How many commits in one write make a crowd: more are expected soon.
 const CROWD: usize = 3;
 /// How long the first commit of a crowd waits for the others, so that all share one sync.
-const CROWD_WAITS: Duration = Duration::from_micros(150);
+const CROWD_WAITS: Duration = Duration::from_micros(300);
+
+/// Whom to tell what came of a commit.
+type Reply = oneshot::Sender<Result<Receipt>>;
 
 /// What the committer is told.
 pub(crate) enum Order {
-    Commit(Commit, oneshot::Sender<Result<Receipt>>),
+    Commit(Commit, Reply),
     Close(oneshot::Sender<Result<()>>),
 }
 
@@ -74,6 +77,7 @@ impl Committer {
             position: current.position,
             version: current.version,
             written: Written::default(),
+            runtime: Handle::try_current().ok(),
             crowded: false,
             broken: None,
         };
@@ -161,6 +165,8 @@ struct Desk<L> {
     position: Position,
     version: u64,
     written: Written,
+    /// Where those who wait for commits mostly run.
+    runtime: Option<Handle>,
     /// Whether the last write was shared by many, so that the next may be, too.
     crowded: bool,
     /// Why nothing can be written any more.
@@ -175,10 +181,10 @@ struct Merged {
     sync: bool,
     positions: u64,
     topics: Vec<Topic>,
-    replies: Vec<(oneshot::Sender<Result<Receipt>>, Receipt)>,
+    replies: Vec<(Reply, Receipt)>,
     /// Those who are refused. They are told when what they lost against can be read: one who tries
     /// again at once would otherwise see the same rows, and lose once more.
-    refused: Vec<(oneshot::Sender<Result<Receipt>>, Error)>,
+    refused: Vec<(Reply, Error)>,
 }
 
 impl Merged {
@@ -226,12 +232,7 @@ impl<L: Local> Desk<L> {
         }
     }
 
-    fn merge(
-        &mut self,
-        commit: Commit,
-        reply: oneshot::Sender<Result<Receipt>>,
-        merged: &mut Merged,
-    ) {
+    fn merge(&mut self, commit: Commit, reply: Reply, merged: &mut Merged) {
         let refusal = match &self.broken {
             Some(reason) => Some(Error::ReadOnly { reason: reason.clone() }),
             None => self.conflict(&commit),
@@ -271,34 +272,56 @@ impl<L: Local> Desk<L> {
         match self.local.write(merged.batch, merged.sync) {
             Ok(()) => {
                 self.position = position;
-                self.shared.publish(Settled {
-                    rows: self.local.snapshot(),
-                    position,
-                    version: self.version,
-                });
-                for (reply, receipt) in merged.replies {
-                    let _ = reply.send(Ok(receipt));
+                let rows = self.local.snapshot();
+                if self.shared.publish(Settled { rows, position, version: self.version }) {
+                    merged.topics.push(Topic::LOG);
                 }
-                merged.topics.sort_unstable();
-                merged.topics.dedup();
-                self.shared.bell.ring(&merged.topics);
+                let bell = self.shared.bell.clone();
+                News { replies: merged.replies, topics: merged.topics, bell }
+                    .spread(self.runtime.as_ref());
             }
             Err(error) => self.break_off(&error, merged.replies),
         }
     }
 
     /// After a failed write nobody knows what is on the disk, so nothing is acknowledged or written any more.
-    fn break_off(
-        &mut self,
-        error: &Error,
-        replies: Vec<(oneshot::Sender<Result<Receipt>>, Receipt)>,
-    ) {
+    fn break_off(&mut self, error: &Error, replies: Vec<(Reply, Receipt)>) {
         let reason = format!("a write failed: {error}");
         tracing::error!(%reason, "the store is read-only until it is restarted");
         for (reply, _) in replies {
             let _ = reply.send(Err(Error::ReadOnly { reason: reason.clone() }));
         }
         self.broken = Some(reason);
+    }
+}
+
+/// What came of a write, for all who wait for it. Dropping it tells them: so they are told whatever becomes of the
+/// task that was to do it.
+struct News {
+    replies: Vec<(Reply, Receipt)>,
+    topics: Vec<Topic>,
+    bell: Arc<Bell>,
+}
+
+impl News {
+    /// Tells them, when there are many from within the runtime: to wake its threads from here costs a system call and
+    /// a change of threads for each, from there next to nothing.
+    fn spread(self, runtime: Option<&Handle>) {
+        match runtime {
+            Some(runtime) if self.replies.len() > 1 => drop(runtime.spawn(async { drop(self) })),
+            _ => drop(self),
+        }
+    }
+}
+
+impl Drop for News {
+    fn drop(&mut self) {
+        for (reply, receipt) in self.replies.drain(..) {
+            let _ = reply.send(Ok(receipt));
+        }
+        self.topics.sort_unstable();
+        self.topics.dedup();
+        self.bell.ring(&self.topics);
     }
 }
 
@@ -322,8 +345,61 @@ fn settle_value(value: bytes::Bytes, places: &[Place], first: Position) -> bytes
 
 #[cfg(test)]
 mod tests {
-    use super::{CROWD, Merged, REMEMBERED_ROWS, Written};
-    use crate::{Position, Receipt};
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+    use tokio::{runtime::Handle, sync::oneshot};
+
+    use super::{CROWD, Merged, News, REMEMBERED_ROWS, Reply, Written};
+    use crate::{Bell, Position, Receipt, Result, Topic};
+
+    type Told = oneshot::Receiver<Result<Receipt>>;
+
+    /// Some who wait for one write, and what each of them waits at.
+    fn waiting(number: u64) -> (Vec<(Reply, Receipt)>, Vec<Told>) {
+        let pair = |n| {
+            let (reply, told) = oneshot::channel();
+            ((reply, Receipt { first: Position::new(n) }), told)
+        };
+        (1..=number).map(pair).unzip()
+    }
+
+    async fn hears_of_its_own(told: Vec<Told>) {
+        for (n, told) in (1..).zip(told) {
+            assert_eq!(told.await.unwrap().unwrap().first, Position::new(n));
+        }
+    }
+
+    #[tokio::test]
+    async fn each_of_many_is_told_of_its_own_commit_and_watchers_are_woken() {
+        for number in [1, CROWD as u64] {
+            let (bell, topic) = (Arc::<Bell>::default(), Topic::of("room", "a"));
+            let mut watch = bell.watch([topic]);
+            let (replies, told) = waiting(number);
+            News { replies, topics: vec![topic], bell }.spread(Some(&Handle::current()));
+            hears_of_its_own(told).await;
+            watch.changed().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_is_gone_keeps_nobody_waiting() {
+        let gone = tokio::task::spawn_blocking(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.handle().clone()
+        });
+        let (replies, told) = waiting(CROWD as u64);
+        let bell = Arc::<Bell>::default();
+        News { replies, topics: Vec::new(), bell }.spread(Some(&gone.await.unwrap()));
+        hears_of_its_own(told).now_or_never().expect("everyone has been told");
+    }
+
+    #[tokio::test]
+    async fn without_a_runtime_all_are_told_at_once() {
+        let (replies, told) = waiting(CROWD as u64);
+        News { replies, topics: Vec::new(), bell: Arc::default() }.spread(None);
+        hears_of_its_own(told).now_or_never().expect("everyone has been told");
+    }
 
     fn merged(commits: usize, sync: bool) -> Merged {
         let reply = |_| (tokio::sync::oneshot::channel().0, Receipt { first: Position::ZERO });

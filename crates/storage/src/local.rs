@@ -67,13 +67,13 @@ impl Shared {
         self.current.read().clone()
     }
 
-    /// From now on this is what is read.
-    pub(crate) fn publish(&self, settled: Settled) {
+    /// From now on this is what is read. True if the log has grown, which is for the caller to ring.
+    pub(crate) fn publish(&self, settled: Settled) -> bool {
         let position = settled.position;
         // The old snapshot is dropped outside the lock: that may take a while.
         let old = std::mem::replace(&mut *self.current.write(), Arc::new(settled));
         drop(old);
-        self.bell.settle(position);
+        self.bell.advance(position)
     }
 }
 

@@ -52,10 +52,14 @@ impl Bell {
 
     /// The log is settled up to here; never goes back.
     pub fn settle(&self, position: Position) {
-        let before = self.settled.fetch_max(position.get(), Ordering::AcqRel);
-        if before < position.get() {
+        if self.advance(position) {
             self.ring(&[Topic::LOG]);
         }
+    }
+
+    /// Settles without waking anyone; true if those who watch [`Topic::LOG`] are to be woken.
+    pub(crate) fn advance(&self, position: Position) -> bool {
+        self.settled.fetch_max(position.get(), Ordering::AcqRel) < position.get()
     }
 
     /// Wakes everyone who watches one of the topics.
