@@ -58,6 +58,25 @@ async fn the_same_from_somebody_else_is_another_event() {
 }
 
 #[tokio::test]
+async fn the_same_from_one_who_has_lost_the_power_is_refused() {
+    let (alice, bob) = two().await;
+    let room = alice.create_room_with(&[&bob]).await;
+    let levels = async |bob_has: i64| {
+        let levels = json!({ "users": { bob.id(): bob_has } });
+        alice.set_state(&room, "m.room.power_levels", "", levels).await
+    };
+    let rename =
+        || bob.put(["rooms", &room, "state", "m.room.name", ""]).json(json!({ "name": "bob's" }));
+    levels(50).await;
+    let first = rename().await.ok();
+    assert_eq!(rename().await.ok(), first);
+    levels(0).await;
+    rename().await.refused(403, "M_FORBIDDEN");
+    levels(50).await;
+    assert_eq!(rename().await.ok(), first, "the name is still there");
+}
+
+#[tokio::test]
 async fn a_path_without_key_means_the_empty_key() {
     let (alice, _) = two().await;
     let room = alice.create_room(json!({})).await;

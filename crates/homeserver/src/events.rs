@@ -27,7 +27,7 @@ mod slots;
 mod token;
 
 pub use admit::Admitted;
-pub(crate) use append::{append, at_the_end};
+pub(crate) use append::{allowed, append, at_the_end};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, Unsigned};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};

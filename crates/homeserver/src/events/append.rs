@@ -30,15 +30,27 @@ pub(crate) async fn append(
     now: MilliSecondsSinceUnixEpoch,
     sent_by: SentBy,
 ) -> Result<Pdu> {
+    let pdu = allowed(tx, core, head, draft, now).await?;
+    let accepted = at_the_end(tx, head, pdu.clone(), sent_by).await?;
+    place(tx, core, head, accepted).await?;
+    Ok(pdu)
+}
+
+/// The event that `draft` is at the end of the room, if the room's rules allow it; nothing is
+/// written yet.
+pub(crate) async fn allowed(
+    tx: &Tx,
+    core: &Core,
+    head: &Head,
+    draft: Draft,
+    now: MilliSecondsSinceUnixEpoch,
+) -> Result<Pdu> {
     let draft = without_authoriser(&head.rules, draft);
     let slots = auth_slots(&head.rules, &draft).map_err(tertulia_protocol::AppendError::from)?;
     let mut state = current_slots(tx, core, head, &slots).await?;
     let draft = restricted::answered_for(tx, core, head, draft, &mut state).await?;
     let known = cited_events(tx, core, head).await?;
-    let pdu = build(core, head, draft, now, &state, &known)?;
-    let accepted = at_the_end(tx, head, pdu.clone(), sent_by).await?;
-    place(tx, core, head, accepted).await?;
-    Ok(pdu)
+    build(core, head, draft, now, &state, &known)
 }
 
 /// An event that was built at the end of the room and is allowed there, ready to be placed.

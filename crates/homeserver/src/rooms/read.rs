@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use ruma::{EventId, OwnedEventId, OwnedUserId, events::StateEventType};
-use serde_json::{Value, value::RawValue};
 use tertulia_protocol::{Pdu, RoomIdShown};
 use tertulia_storage::View;
 
@@ -83,25 +82,6 @@ impl Room {
         let mut events = self.render(&open, vec![event]).await?;
         self.tell_replaced(&open, &mut events).await?;
         events.pop().ok_or(Error::NotFound("state event"))
-    }
-
-    /// The event by which the user has put the same into a slot already, if it is still there.
-    pub(super) async fn same_state(
-        &self,
-        kind: &StateEventType,
-        key: &str,
-        content: &RawValue,
-    ) -> Result<Option<OwnedEventId>> {
-        if self.membership_of(self.me()).await? != Some(MembershipKind::Join) {
-            return Ok(None);
-        }
-        let view = self.core().store.view().await?;
-        let head = load_head(&view, &self.id).await?;
-        let row = view.get(&STATE, &head.slot(&kind.to_string(), key)).await?;
-        let Some(row) = row.filter(|row| !row.redacted) else { return Ok(None) };
-        let pdu = self.core().local::<EventCache>().load(&view, &head.rules, &row.event).await?;
-        let same = pdu.sender() == self.me() && are_equal(pdu.content(), content);
-        Ok(same.then_some(row.event))
     }
 
     /// The member events of the room.
@@ -217,12 +197,6 @@ impl Room {
         }
         Ok(())
     }
-}
-
-/// Whether two texts are the same JSON.
-fn are_equal(one: &RawValue, other: &RawValue) -> bool {
-    let [one, other] = [one, other].map(|json| serde_json::from_str::<Value>(json.get()));
-    matches!((one, other), (Ok(one), Ok(other)) if one == other)
 }
 
 impl MembersQuery {

@@ -6,7 +6,7 @@ use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId,
     events::{StateEventType, TimelineEventType},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tertulia_protocol::{Draft, Pdu};
 use tertulia_storage::{Command, Partition, Tx};
 
@@ -14,8 +14,8 @@ use super::{Room, redact::refuse_as_state};
 use crate::{
     Error, Result,
     core::Core,
-    events::{self, EventCache},
-    schema::TRANSACTIONS,
+    events::{self, EventCache, Head},
+    schema::{STATE, TRANSACTIONS},
 };
 
 /// What a session calls a request, so that repeating it does nothing twice.
@@ -61,7 +61,7 @@ impl Room {
     }
 
     /// Puts an event into a slot of the room's state. One that puts there what they have put there
-    /// already is told that event.
+    /// already is told that event, if they still may put it there.
     ///
     /// # Errors
     ///
@@ -73,11 +73,9 @@ impl Room {
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
         refuse_as_state(&kind)?;
-        if let Some(event) = self.same_state(&kind, key, &content).await? {
-            return Ok(event);
-        }
         let draft = Draft::state(self.me().to_owned(), kind, key, content);
-        self.append(draft, None).await
+        let send = Send { repeated: Repeated::TellsTheFirst, ..Send::new(self, draft, None) };
+        Ok(self.keep(self.core().store.write(send).await?.out))
     }
 
     /// Sends any draft.
@@ -108,10 +106,20 @@ struct Send {
     room: OwnedRoomId,
     draft: Draft,
     transaction: Option<Transaction>,
+    repeated: Repeated,
     now: MilliSecondsSinceUnixEpoch,
 }
 
-/// What a transaction stands for.
+/// What becomes of a state event that says what its sender has put into its slot already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    /// One more event.
+    IsAnother,
+    /// Nothing; whoever may send it is told the event that is there.
+    TellsTheFirst,
+}
+
+/// What a request has led to.
 enum Sent {
     /// An earlier request has sent this event.
     Before(OwnedEventId),
@@ -122,7 +130,8 @@ enum Sent {
 impl Send {
     fn new(room: &Room, draft: Draft, transaction: Option<Transaction>) -> Self {
         let core = room.core().clone();
-        Self { now: core.now(), room: room.id.clone(), draft, transaction, core }
+        let repeated = Repeated::IsAnother;
+        Self { now: core.now(), room: room.id.clone(), draft, transaction, repeated, core }
     }
 
     /// The row that remembers the transaction.
@@ -131,6 +140,23 @@ impl Send {
         let sender = self.draft.sender.clone();
         Some((self.room.clone(), sender, device, self.draft.kind.to_string(), id))
     }
+
+    /// The event by which the sender has put the same into the slot already, if it is still there.
+    async fn first(&self, tx: &Tx, head: &Head) -> Result<Option<OwnedEventId>> {
+        let Some(key) = &self.draft.state_key else { return Ok(None) };
+        let row = tx.get(&STATE, &head.slot(&self.draft.kind.to_string(), key)).await?;
+        let Some(row) = row.filter(|row| !row.redacted) else { return Ok(None) };
+        let pdu = self.core.local::<EventCache>().load(tx, &head.rules, &row.event).await?;
+        let is_same =
+            pdu.sender() == self.draft.sender && are_equal(pdu.content(), &self.draft.content);
+        Ok(is_same.then_some(row.event))
+    }
+}
+
+/// Whether two texts are the same JSON.
+fn are_equal(one: &RawValue, other: &RawValue) -> bool {
+    let [one, other] = [one, other].map(|json| serde_json::from_str::<Value>(json.get()));
+    matches!((one, other), (Ok(one), Ok(other)) if one == other)
 }
 
 type TransactionKey = (OwnedRoomId, ruma::OwnedUserId, OwnedDeviceId, String, OwnedTransactionId);
@@ -151,9 +177,15 @@ impl Command for Send {
             return Ok(Sent::Before(event));
         }
         let mut head = events::guard_head(tx, &self.room).await?;
+        let pdu = events::allowed(tx, &self.core, &head, self.draft.clone(), self.now).await?;
+        if self.repeated == Repeated::TellsTheFirst
+            && let Some(event) = self.first(tx, &head).await?
+        {
+            return Ok(Sent::Before(event));
+        }
         let sent_by = self.transaction.clone().map(|Transaction { device, id }| (device, id));
-        let draft = self.draft.clone();
-        let pdu = events::append(tx, &self.core, &mut head, draft, self.now, sent_by).await?;
+        let accepted = events::at_the_end(tx, &head, pdu.clone(), sent_by).await?;
+        events::place(tx, &self.core, &mut head, accepted).await?;
         if let Some(key) = &key {
             tx.put(&TRANSACTIONS, key, &(pdu.event_id().clone(),));
         }

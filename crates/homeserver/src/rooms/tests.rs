@@ -332,3 +332,13 @@ async fn a_room_is_created_once() {
         assert!(matches!(refused, Error::Refused(_)), "{version}: {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn of_two_who_put_the_same_into_a_slot_at_once_one_makes_the_event() {
+    let server = server().await;
+    let alice = user(&server, "alice");
+    let room = public_room(&alice, "12").await;
+    let put = || room.set_state(StateEventType::RoomTopic, "", field("topic", "gossip"));
+    let (one, other) = tokio::join!(put(), put());
+    assert_eq!(one.unwrap(), other.unwrap());
+}
