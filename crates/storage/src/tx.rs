@@ -99,6 +99,16 @@ impl Tx {
         Ok(rows.len())
     }
 
+    /// Deletes the rows whose key begins with `prefix`, `limit` of them at a time; tells whether none is left.
+    pub async fn delete_all<P: Key, K: Key, V>(
+        &mut self,
+        table: &Table<K, V>,
+        prefix: &P,
+        limit: usize,
+    ) -> Result<bool> {
+        Ok(self.delete_page(table, prefix, limit).await? < limit)
+    }
+
     /// Takes the next position of the log. Positions are dense: write exactly one log entry for each.
     pub fn next_position(&mut self) -> Position {
         self.view.own.next_position()

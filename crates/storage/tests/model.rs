@@ -20,6 +20,7 @@ enum Op {
     Put((u8, u8), usize),
     Delete((u8, u8)),
     DeletePage(u8, usize),
+    DeleteAll(u8, usize),
     /// Compares a scan, own writes included, with the model.
     Scan(u8, bool, usize),
 }
@@ -40,7 +41,7 @@ impl Op {
         match *self {
             Self::Put(key, length) => drop(model.insert(key, value(length))),
             Self::Delete(key) => drop(model.remove(&key)),
-            Self::DeletePage(row, limit) => {
+            Self::DeletePage(row, limit) | Self::DeleteAll(row, limit) => {
                 let keys: Vec<_> =
                     model.keys().filter(|key| key.0 == row).take(limit).copied().collect();
                 keys.iter().for_each(|key| drop(model.remove(key)));
@@ -71,6 +72,11 @@ impl Command for Ops {
                 Op::Put(key, length) => tx.put(&ROWS, &key, &value(length)),
                 Op::Delete(key) => tx.delete(&ROWS, &key),
                 Op::DeletePage(row, limit) => drop(tx.delete_page(&ROWS, &(row,), limit).await?),
+                Op::DeleteAll(row, limit) => {
+                    let is_last = tx.delete_all(&ROWS, &(row,), limit).await?;
+                    let there = scanned(&model, row, true, usize::MAX).len();
+                    assert_eq!(is_last, there < limit, "{there} rows, {limit} at a time");
+                }
                 Op::Scan(row, forward, limit) => {
                     let direction = if forward { Direction::Forward } else { Direction::Backward };
                     let found = tx.scan(&ROWS, &(row,), direction, limit).await?;
@@ -90,6 +96,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (key(), length).prop_map(|(key, length)| Op::Put(key, length)),
         2 => key().prop_map(Op::Delete),
         1 => (0..3_u8, 0..4_usize).prop_map(|(row, limit)| Op::DeletePage(row, limit)),
+        1 => (0..3_u8, 0..4_usize).prop_map(|(row, limit)| Op::DeleteAll(row, limit)),
         3 => (0..3_u8, any::<bool>(), 0..5_usize).prop_map(|(row, forward, limit)| Op::Scan(row, forward, limit)),
     ]
 }

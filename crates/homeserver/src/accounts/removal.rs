@@ -6,7 +6,7 @@
 //! index finds by who uploaded them.
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
-use tertulia_storage::{Command, Direction, Key, Partition, Table, Tx};
+use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
     Error, Homeserver, Result, User, log, receipts,
@@ -145,7 +145,7 @@ impl Command for Vanish {
         tx.guard(&MEMBERSHIPS, &key);
         let own = (self.room.clone(), self.user.clone());
         let is_last = receipts::delete_page(tx, &self.room, &self.user, STEP).await? < STEP
-            && tx.delete_page(&TRANSACTIONS, &own, STEP).await? < STEP;
+            && tx.delete_all(&TRANSACTIONS, &own, STEP).await?;
         if is_last {
             tx.delete(&MEMBERSHIPS, &key);
         }
@@ -169,25 +169,18 @@ impl Command for DeleteRows {
     async fn run(&self, tx: &mut Tx) -> Result<bool> {
         let key = (self.user.clone(),);
         let note = tx.get_guarded(&REMOVED_USERS, &key).await?.ok_or(Error::NotFound("user"))?;
-        let finished = self.delete_from(tx, &PROFILES).await?
-            && self.delete_from(tx, &ACCOUNT_DATA).await?
-            && self.delete_from(tx, &ACCOUNT_DATA_CHANGES).await?
-            && self.delete_from(tx, &FILTERS).await?
-            && self.delete_from(tx, &FILTER_COUNTS).await?
-            && self.delete_from(tx, &LAST_SEEN).await?
-            && self.delete_from(tx, &TOKENS).await?
-            && self.delete_from(tx, &DEVICES).await?;
+        let finished = tx.delete_all(&PROFILES, &key, STEP).await?
+            && tx.delete_all(&ACCOUNT_DATA, &key, STEP).await?
+            && tx.delete_all(&ACCOUNT_DATA_CHANGES, &key, STEP).await?
+            && tx.delete_all(&FILTERS, &key, STEP).await?
+            && tx.delete_all(&FILTER_COUNTS, &key, STEP).await?
+            && tx.delete_all(&LAST_SEEN, &key, STEP).await?
+            && tx.delete_all(&TOKENS, &key, STEP).await?
+            && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {
             tx.put(&REMOVED_USERS, &key, &RemovedUser { finished, ..note });
         }
         Ok(finished)
-    }
-}
-
-impl DeleteRows {
-    /// Deletes a page of the user's rows in `table`; tells whether nothing is left there.
-    async fn delete_from<K: Key, V>(&self, tx: &mut Tx, table: &Table<K, V>) -> Result<bool> {
-        Ok(tx.delete_page(table, &(self.user.clone(),), STEP).await? < STEP)
     }
 }
 

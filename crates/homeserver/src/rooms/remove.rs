@@ -2,7 +2,7 @@
 //! that it was removed.
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomId};
-use tertulia_storage::{Command, Direction, Key, Partition, Table, Tx};
+use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
     Error, Result,
@@ -17,6 +17,9 @@ use crate::{
 
 /// How many rows one step deletes; a commit bears 500.
 const STEP: usize = 200;
+
+/// How many rows of one list, of which there are some, a step deletes.
+const LIST_STEP: usize = STEP / 10;
 
 /// How many members are read at a time.
 const PAGE: usize = 500;
@@ -111,25 +114,19 @@ impl Remove {
     }
 
     async fn delete_lists(&self, tx: &mut Tx) -> Result<bool> {
-        Ok(self.delete_from(tx, &TIMELINE).await?
-            && self.delete_from(tx, &STATE).await?
-            && self.delete_from(tx, &STATE_LOG).await?
-            && self.delete_from(tx, &STATE_CHANGES).await?
-            && self.delete_from(tx, &OVERLAYS).await?
-            && self.delete_from(tx, &AUTH).await?
-            && self.delete_from(tx, &MEMBERS).await?
-            && self.delete_from(tx, &GENERATION_MEMBERS).await?
-            && self.delete_from(tx, &GENERATIONS).await?
-            && self.delete_from(tx, &TRANSACTIONS).await?
-            && self.delete_from(tx, &EARLY_REDACTIONS).await?
-            && self.delete_from(tx, &GAPS).await?)
-    }
-
-    /// Deletes a page of the room's rows in `table`, unless the commit is full; tells whether
-    /// nothing is left there.
-    async fn delete_from<K: Key, V>(&self, tx: &mut Tx, table: &Table<K, V>) -> Result<bool> {
-        let deleted = tx.delete_page(table, &(self.room.clone(),), STEP / 10).await?;
-        Ok(deleted < STEP / 10)
+        let own = (self.room.clone(),);
+        Ok(tx.delete_all(&TIMELINE, &own, LIST_STEP).await?
+            && tx.delete_all(&STATE, &own, LIST_STEP).await?
+            && tx.delete_all(&STATE_LOG, &own, LIST_STEP).await?
+            && tx.delete_all(&STATE_CHANGES, &own, LIST_STEP).await?
+            && tx.delete_all(&OVERLAYS, &own, LIST_STEP).await?
+            && tx.delete_all(&AUTH, &own, LIST_STEP).await?
+            && tx.delete_all(&MEMBERS, &own, LIST_STEP).await?
+            && tx.delete_all(&GENERATION_MEMBERS, &own, LIST_STEP).await?
+            && tx.delete_all(&GENERATIONS, &own, LIST_STEP).await?
+            && tx.delete_all(&TRANSACTIONS, &own, LIST_STEP).await?
+            && tx.delete_all(&EARLY_REDACTIONS, &own, LIST_STEP).await?
+            && tx.delete_all(&GAPS, &own, LIST_STEP).await?)
     }
 }
 

@@ -66,9 +66,9 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
 
 /// How many rows there are of a user's own.
 async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize)> {
-    async fn count<K: Key, V: tertulia_storage::Value>(
+    async fn count<K: tertulia_storage::Key, V: tertulia_storage::Value>(
         view: &View,
-        table: &Table<K, V>,
+        table: &tertulia_storage::Table<K, V>,
         is_mine: impl Fn(&K) -> bool,
     ) -> usize {
         let rows = view.scan(table, &(), Direction::Forward, usize::MAX).await.unwrap();
