@@ -28,6 +28,18 @@ async fn what_is_sent_is_read() {
 }
 
 #[tokio::test]
+async fn an_event_without_type_is_not_sent() {
+    let (alice, _) = two().await;
+    let room = alice.create_room(json!({})).await;
+    for path in ["send//t", "state//", "state//key"] {
+        let put = alice.put(format!("/_matrix/client/v3/rooms/{room}/{path}")).json(json!({}));
+        put.await.refused(400, "M_INVALID_PARAM");
+    }
+    let get = alice.get(format!("/_matrix/client/v3/rooms/{room}/state//"));
+    get.await.refused(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
 async fn a_retried_send_makes_one_event() {
     let (alice, _) = two().await;
     let room = alice.create_room(json!({})).await;

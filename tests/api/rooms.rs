@@ -112,6 +112,7 @@ async fn wishes_that_cannot_be_are_refused() {
         (json!({ "invite": ["bob"] }), "M_BAD_JSON"),
         (json!({ "name": ["n"] }), "M_BAD_JSON"),
         (json!({ "initial_state": [{ "type": "m.x" }] }), "M_BAD_JSON"),
+        (json!({ "initial_state": [{ "type": "", "content": {} }] }), "M_BAD_JSON"),
         (json!({ "power_level_content_override": [] }), "M_BAD_JSON"),
         (json!({ "creation_content": "m.space" }), "M_BAD_JSON"),
         (

@@ -137,7 +137,7 @@ where
             }
         }
         let body = body::read_object(head.method(), body, terms.largest_body).await?;
-        let arguments: Vec<&str> = arguments.iter().map(|(_, value)| value).collect();
+        let arguments = present(&arguments)?;
         let request = head.map(|()| body.as_ref());
         let request = R::try_from_http_request(request, &arguments)?;
         Ok(Self { request, from })
@@ -147,6 +147,16 @@ where
 /// The values of the path's parameters, percent-decoded and in order.
 async fn path_arguments(parts: &mut Parts, server: &Homeserver) -> Result<RawPathParams, ApiError> {
     RawPathParams::from_request_parts(parts, server).await.map_err(ApiError::invalid_param)
+}
+
+/// The values alone. The specification requires each parameter of a path; only a state key may be
+/// empty, and has paths of its own for that.
+fn present(arguments: &RawPathParams) -> Result<Vec<&str>, ApiError> {
+    let value = |(name, value)| match value {
+        "" => Err(ApiError::invalid_param(format!("`{name}` in the path is empty"))),
+        value => Ok(value),
+    };
+    arguments.iter().map(value).collect()
 }
 
 /// Adding ruma endpoints to a router.

@@ -109,7 +109,14 @@ async fn paths_mean_the_same_however_they_are_encoded() {
 #[tokio::test]
 async fn a_path_that_is_not_what_it_should_be_is_an_invalid_parameter() {
     let (router, token) = serve(echo(), Options::default()).await;
-    for path in ["rooms/r/send/m.x/t", "rooms/%FF/send/m.x/t"] {
+    for path in [
+        "rooms/r/send/m.x/t",
+        "rooms/%FF/send/m.x/t",
+        "rooms/!r:x/send//t",
+        "rooms/!r:x/state//",
+        "rooms/!r:x/state//key",
+        "rooms//state/m.x",
+    ] {
         let path = with_token(&format!("/_matrix/client/v3/{path}"), &token);
         let (status, body) = json_of(ask(&router, Method::PUT, &path, "{}").await).await;
         assert_eq!(

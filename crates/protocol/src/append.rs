@@ -197,6 +197,11 @@ fn unsigned_object(
 
 /// What the sender says, without its place in the room.
 fn wording(rules: &RoomVersionRules, draft: &Draft) -> Result<CanonicalJsonObject, Malformed> {
+    let kind = draft.kind.to_string();
+    // Other servers may send one; but no client could name the event or its slot in a path.
+    if kind.is_empty() {
+        return Err(bad("type", "must not be empty"));
+    }
     let mut object = CanonicalJsonObject::new();
     let mut put = |key: &str, value: CanonicalJsonValue| object.insert(key.to_owned(), value);
     let mut content = canonical_content(&draft.content)?;
@@ -211,7 +216,7 @@ fn wording(rules: &RoomVersionRules, draft: &Draft) -> Result<CanonicalJsonObjec
         put("state_key", key.as_str().into());
     }
     put("sender", draft.sender.as_str().into());
-    put("type", draft.kind.to_string().into());
+    put("type", kind.into());
     put("content", content.into());
     Ok(object)
 }
@@ -494,6 +499,16 @@ mod tests {
         let mut room = Room::new("11", "public");
         let refused = room.try_say(draft("@a:x", "m.test", None, json!({"n": 0.5})));
         assert!(matches!(refused, Err(AppendError::Malformed(Malformed::Json(_)))));
+    }
+
+    #[test]
+    fn a_type_has_at_least_one_byte() {
+        let mut room = Room::new("11", "public");
+        for key in [None, Some(""), Some("key")] {
+            let refused = room.try_say(draft("@a:x", "", key, json!({})));
+            let field = Malformed::Field { field: "type", problem: "must not be empty" };
+            assert_eq!(refused.unwrap_err(), AppendError::Malformed(field));
+        }
     }
 
     #[test]
