@@ -28,9 +28,17 @@ async fn devices_are_listed_and_shown() {
     assert_eq!(ids(&first).await, sorted([&first, &second]));
     let shown = first.get(["devices", second.device()]).await.ok();
     assert_eq!(shown["device_id"], second.device());
-    assert_eq!(shown["display_name"], Value::Null);
     first.get(["devices", "NEVER"]).await.refused(404, "M_NOT_FOUND");
     first.get(["devices", bob.device()]).await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn what_is_not_known_of_a_device_is_left_out() {
+    let server = open_server().await;
+    let alice = register(&server, "alice").await;
+    let shown = alice.get(["devices", alice.device()]).await.ok();
+    assert_eq!(shown, json!({ "device_id": alice.device() }));
+    assert_eq!(alice.get(["devices"]).await.ok(), json!({ "devices": [shown] }));
 }
 
 #[tokio::test]

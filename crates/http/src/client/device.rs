@@ -1,15 +1,19 @@
 //! A user's devices.
 
 use axum::Router;
-use ruma::api::client::device::{
-    self, delete_device::v3 as delete_device, delete_devices::v3 as delete_devices,
-    get_device::v3 as get_device, get_devices::v3 as get_devices,
-    update_device::v3 as update_device,
+use ruma::{
+    MilliSecondsSinceUnixEpoch, OwnedDeviceId,
+    api::client::device::{
+        delete_device::v3 as delete_device, delete_devices::v3 as delete_devices,
+        get_device::v3 as get_device, get_devices::v3 as get_devices,
+        update_device::v3 as update_device,
+    },
 };
+use serde::Serialize;
 use tertulia::{Device, Homeserver};
 
 use super::{account::OWNER, interactive::Interactive};
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new()
@@ -20,28 +24,46 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .endpoint_on(Action::Login, delete_several)
 }
 
+/// A device as its user sees it. Ruma's own type says `null` for what is not known.
+#[derive(Serialize)]
+struct Shown {
+    device_id: OwnedDeviceId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_ts: Option<MilliSecondsSinceUnixEpoch>,
+}
+
+impl From<Device> for Shown {
+    fn from(device: Device) -> Self {
+        Self {
+            device_id: device.id,
+            display_name: device.display_name,
+            last_seen_ip: device.last_seen_from,
+            last_seen_ts: device.last_seen,
+        }
+    }
+}
+
+/// All devices of a user.
+#[derive(Serialize)]
+struct Devices {
+    devices: Vec<Shown>,
+}
+
 async fn list(
     _: Homeserver,
     call: Matrix<get_devices::Request>,
-) -> Result<get_devices::Response, ApiError> {
+) -> Result<Answer<Devices>, ApiError> {
     let devices = call.from.devices().await?;
-    Ok(get_devices::Response::new(devices.into_iter().map(show).collect()))
+    Ok(Answer(Devices { devices: devices.into_iter().map(Shown::from).collect() }))
 }
 
-async fn get(
-    _: Homeserver,
-    call: Matrix<get_device::Request>,
-) -> Result<get_device::Response, ApiError> {
+async fn get(_: Homeserver, call: Matrix<get_device::Request>) -> Result<Answer<Shown>, ApiError> {
     let found = call.from.find_device(&call.request.device_id).await?;
-    Ok(get_device::Response::new(show(found)))
-}
-
-fn show(found: Device) -> device::Device {
-    let mut device = device::Device::new(found.id);
-    device.display_name = found.display_name;
-    device.last_seen_ip = found.last_seen_from;
-    device.last_seen_ts = found.last_seen;
-    device
+    Ok(Answer(found.into()))
 }
 
 async fn rename(

@@ -1,15 +1,19 @@
 //! Making accounts.
 
 use axum::Router;
-use ruma::api::client::account::{
-    check_registration_token_validity::v1 as token_validity,
-    get_username_availability::v3 as availability,
-    register::{RegistrationKind, v3 as register},
+use ruma::{
+    OwnedDeviceId, OwnedUserId,
+    api::client::account::{
+        check_registration_token_validity::v1 as token_validity,
+        get_username_availability::v3 as availability,
+        register::{RegistrationKind, v3 as register},
+    },
 };
+use serde::Serialize;
 use tertulia::{Error, Homeserver, NewAccount, NewDevice, Secret};
 
 use super::interactive::Interactive;
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new()
@@ -18,10 +22,25 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .endpoint_on(Action::Registration, is_token_valid)
 }
 
+/// An account that was made. Ruma's own type says `null` for the device that was not wanted.
+#[derive(Serialize)]
+struct Registered {
+    user_id: OwnedUserId,
+    #[serde(flatten)]
+    login: Option<Login>,
+}
+
+/// The session that begins with an account, unless it is not wanted.
+#[derive(Serialize)]
+struct Login {
+    access_token: String,
+    device_id: OwnedDeviceId,
+}
+
 async fn register(
     server: Homeserver,
     call: Matrix<Interactive<register::Request>>,
-) -> Result<register::Response, ApiError> {
+) -> Result<Answer<Registered>, ApiError> {
     let call = call.request;
     if call.request.kind != RegistrationKind::User {
         return Err(Error::NoGuests.into());
@@ -32,13 +51,13 @@ async fn register(
         server.available(name).await?;
     }
     let (request, _) = call.prove(&server, flows, None).await?;
-    make_account(&server, request).await
+    Ok(Answer(make_account(&server, request).await?))
 }
 
 async fn make_account(
     server: &Homeserver,
     request: register::Request,
-) -> Result<register::Response, ApiError> {
+) -> Result<Registered, ApiError> {
     let account = NewAccount {
         name: request.username,
         password: request.password.map(Secret::new),
@@ -50,13 +69,12 @@ async fn make_account(
     };
     if request.inhibit_login {
         let user = server.create_user(account).await?;
-        return Ok(register::Response::new(user.id().to_owned()));
+        return Ok(Registered { user_id: user.id().to_owned(), login: None });
     }
     let (session, token) = server.register(account).await?;
-    let mut response = register::Response::new(session.id().to_owned());
-    response.access_token = Some(token.reveal().to_owned());
-    response.device_id = Some(session.device().to_owned());
-    Ok(response)
+    let login =
+        Login { access_token: token.reveal().to_owned(), device_id: session.device().to_owned() };
+    Ok(Registered { user_id: session.id().to_owned(), login: Some(login) })
 }
 
 async fn is_available(
