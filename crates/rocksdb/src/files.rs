@@ -15,7 +15,7 @@ const PID: &str = "PID";
 
 /// Makes the directory if need be and keeps other processes out while the file is held.
 pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
-    let not_writable = |source| OpenError::NotWritable { path: path.to_owned(), source };
+    let not_writable = |reason| OpenError::NotWritable { path: path.to_owned(), reason };
     fs::create_dir_all(path).map_err(not_writable)?;
     let open =
         File::options().read(true).write(true).create(true).truncate(false).open(path.join(PID));

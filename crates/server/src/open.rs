@@ -17,9 +17,12 @@ pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver
     };
     let engine = RocksEngine::open(directory.join("store"), options)?;
     let media = directory.join("media");
-    let blobs = FileBlobs::open(&media).await.with_context(|| {
-        format!("media files cannot be kept in {}: make it writable for this user", media.display())
-    })?;
+    let blobs = FileBlobs::open(&media)
+        .await
+        .with_context(|| format!(
+            "media files cannot be kept in {}, which has to be a directory that this user can write in",
+            media.display()
+        ))?;
     let homeserver = Homeserver::builder(settings.server_name.as_str())?
         .settings(library(settings)?)
         .storage(storage(settings))

@@ -58,7 +58,7 @@ pub(crate) fn load(
         places.extend(source.places.clone());
         figment = figment.merge(source);
     }
-    let settings = figment.extract_lossy().map_err(|error| explain(error, &places))?;
+    let settings = figment.extract().map_err(|error| explain(error, &places))?;
     Ok(Loaded { settings, places })
 }
 
@@ -74,12 +74,17 @@ impl Source {
         let complaints: Vec<_> = self
             .places
             .iter()
-            .filter(|(name, _)| {
-                name.rsplit_once('.').is_none_or(|(section, _)| names::unknown(section).is_none())
-            })
+            .filter(|(name, _)| !self.is_named_by_section(name))
             .filter_map(|(name, place)| Some(format!("{place}: {}", names::unknown(name)?)))
             .collect();
         if complaints.is_empty() { Ok(()) } else { bail!(complaints.join("\n")) }
+    }
+
+    /// Whether the section that a setting is in is there, too, and unknown, which says enough.
+    fn is_named_by_section(&self, name: &str) -> bool {
+        name.rsplit_once('.').is_some_and(|(section, _)| {
+            self.places.contains_key(section) && names::unknown(section).is_some()
+        })
     }
 }
 
@@ -121,7 +126,7 @@ fn read_variables(variables: impl IntoIterator<Item = (String, String)>) -> anyh
         let name = path.join(".");
         let value = match names::is_list(&name) {
             true => read_list(&text, &variable)?,
-            false => Value::from(text),
+            false => names::as_needed(&name, text),
         };
         let place = format!("environment variable {variable}");
         for (within, _) in names::leaves(&value) {
@@ -133,8 +138,7 @@ fn read_variables(variables: impl IntoIterator<Item = (String, String)>) -> anyh
     Ok(source)
 }
 
-/// A list is written as in TOML. Anything else is a text as it stands, which becomes what its setting needs. The error quotes
-/// nothing of the text.
+/// A list is written as in TOML; anything else is a text as it stands. The error quotes nothing of the text.
 fn read_list(text: &str, variable: &str) -> anyhow::Result<Value> {
     let explain = |error: toml::de::Error| {
         anyhow!(
@@ -232,6 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn only_a_variable_may_say_in_words_what_is_no_text() {
+        for (setting, found) in [
+            ("rate_limits = \"yes\"", "found string \"yes\", expected a boolean"),
+            ("passwords.iterations = \"2\"", "found string \"2\", expected u32"),
+            ("media.max_upload_mib = true", "found bool true, expected u64"),
+            ("server_name = 5", "found signed int `5`, expected a string"),
+        ] {
+            let name = setting.split(' ').next().unwrap_or_default();
+            let complaint = format!("line 2: `{name}`: invalid type: {found}");
+            check(&format!("\n{setting}\n"), &[], &complaint);
+        }
+        for (text, is_on) in [("yes", true), ("on", true), ("1", true), ("FALSE", false)] {
+            let settings = loaded("", &[("TERTULIA_RATE_LIMITS", text)]).unwrap().settings;
+            assert_eq!(settings.rate_limits, is_on, "{text}");
+        }
+        let complaint = "TERTULIA_RATE_LIMITS: `rate_limits`: invalid type: found string \"maybe\", expected a boolean";
+        check("", &[("TERTULIA_RATE_LIMITS", "maybe")], complaint);
+    }
+
+    #[test]
     fn a_secret_may_begin_like_a_list_and_is_never_quoted() {
         for secret in ["[SECRET]", "{tok", "[1]", "{ file = \"x\" }"] {
             let settings =
@@ -281,6 +305,11 @@ mod tests {
     fn an_unknown_section_is_named_once() {
         let error = loaded("[colours]\nred = 1\nblue = 2\n", &[]).unwrap_err().to_string();
         assert_eq!(error.matches("there is no setting").count(), 1, "{error}");
+        let nearest = "line 1: there is no setting `registraton`; did you mean `registration`?";
+        check("[registraton]\nmode = \"open\"\n", &[], nearest);
+        let nearest =
+            "TERTULIA_LOG__LEVEL: there is no setting `log.level`; did you mean `logs.level`?";
+        check("", &[("TERTULIA_LOG__LEVEL", "info")], nearest);
     }
 
     #[test]

@@ -21,6 +21,16 @@ static KNOWN: LazyLock<Vec<String>> = LazyLock::new(|| {
     names
 });
 
+/// What people can have meant: settings, and the sections in which they stand.
+static MEANT: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let sections = |name: &'static str| name.match_indices('.').map(|(dot, _)| &name[..dot]);
+    let mut names: Vec<&str> = KNOWN.iter().map(String::as_str).collect();
+    names.extend(KNOWN.iter().flat_map(|name| sections(name)));
+    names.sort_unstable();
+    names.dedup();
+    names
+});
+
 /// The name of every setting, in alphabetical order.
 #[cfg(test)]
 pub(super) fn known() -> &'static [String] {
@@ -40,13 +50,25 @@ pub(super) fn is_list(path: &str) -> bool {
     SAMPLE.find_ref(path).is_some_and(|value| value.as_array().is_some())
 }
 
+/// A text as the value that the setting needs, where it can be read so.
+pub(super) fn as_needed(path: &str, text: String) -> Value {
+    let text = Value::from(text);
+    match SAMPLE.find_ref(path) {
+        Some(Value::Bool(..)) => text.to_bool_lossy().map_or(text, Value::from),
+        Some(Value::Num(..)) => text.to_num_lossy().map_or(text, Value::from),
+        _ => text,
+    }
+}
+
 /// What is wrong with the name of `path`, if no setting is called so.
 pub(super) fn unknown(path: &str) -> Option<String> {
     let name = &name(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
     let is_known = KNOWN.iter().any(|known| known == name || is_within(known, name));
     (!is_known).then(|| match nearest(name) {
-        Some(meant) => format!("there is no setting `{name}`; did you mean `{meant}`?"),
-        None => format!("there is no setting `{name}`"),
+        (likeness, meant) if likeness > 0.5 => {
+            format!("there is no setting `{name}`; did you mean `{meant}`?")
+        }
+        (_, meant) => format!("there is no setting `{name}`; the nearest one is `{meant}`"),
     })
 }
 
@@ -54,17 +76,17 @@ fn is_within(name: &str, section: &str) -> bool {
     name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
 }
 
-fn nearest(name: &str) -> Option<&'static str> {
-    let likeness = |known: &str| {
+/// What is most like `name`, and how much from 0 to 1.
+fn nearest(name: &str) -> (f64, &'static str) {
+    let likeness = |meant: &str| {
         let last = |name: &str| name.rsplit('.').next().map(str::to_owned).unwrap_or_default();
-        let whole = strsim::normalized_damerau_levenshtein(name, known);
+        let whole = strsim::normalized_damerau_levenshtein(name, meant);
         // A setting that stands in the wrong section is recognised by its last word.
-        let word = strsim::normalized_damerau_levenshtein(&last(name), &last(known));
+        let word = strsim::normalized_damerau_levenshtein(&last(name), &last(meant));
         whole.max(word * 0.95)
     };
-    let (best, known) =
-        KNOWN.iter().map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best > 0.5).then_some(known.as_str())
+    let all = MEANT.iter().map(|meant| (likeness(meant), *meant));
+    all.max_by(|a, b| a.0.total_cmp(&b.0)).expect("there are settings")
 }
 
 /// A path as a name: the place in a list is left out.
@@ -161,14 +183,41 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelt_section_gets_the_nearest_one_named() {
+        assert_eq!(meant("registraton"), "registration");
+        assert_eq!(meant("log"), "logs");
+        assert_eq!(meant("listener"), "listeners");
+        assert_eq!(meant("registration.tokn"), "registration.token");
+    }
+
+    #[test]
     fn a_setting_in_the_wrong_section_is_found() {
         assert_eq!(meant("open_to_others"), "registration.open_to_others");
         assert_eq!(meant("storage.max_upload_mib"), "media.max_upload_mib");
     }
 
     #[test]
-    fn nothing_is_guessed_from_far_away() {
-        assert_eq!(unknown("zzz").unwrap(), "there is no setting `zzz`");
+    fn from_far_away_the_nearest_setting_is_named_all_the_same() {
+        let error = unknown("zzz").unwrap();
+        assert!(error.starts_with("there is no setting `zzz`; the nearest one is `"), "{error}");
+        assert_eq!(unknown(&meant("zzz")), None);
+        assert_eq!(meant("colour.mod"), "registration.mode");
+    }
+
+    #[test]
+    fn a_text_becomes_what_its_setting_needs() {
+        let needed = |path, text: &str| as_needed(path, text.to_owned());
+        assert_eq!(needed("rate_limits", "off").to_bool(), Some(false));
+        assert_eq!(needed("media.max_upload_mib", "7").to_u128(), Some(7));
+        for (path, text) in [
+            ("rate_limits", "seldom"),
+            ("media.max_upload_mib", "many"),
+            ("registration.token", "7"),
+            ("server_name", "true"),
+            ("nothing", "1"),
+        ] {
+            assert_eq!(needed(path, text).as_str(), Some(text), "{path}");
+        }
     }
 
     #[test]
