@@ -15,7 +15,9 @@ use serde_json::{
 use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 
 use crate::{
-    Error, Result, User, log,
+    Error, Result, User,
+    events::Ignored,
+    log,
     schema::{
         EVENT_META, EVENTS, Entry, MEMBERSHIPS, MembershipKind, RECEIPT_CHANGES, RECEIPTS,
         ReceiptKind, ReceiptRow,
@@ -221,12 +223,12 @@ pub(crate) struct Receipt {
 
 type Key = (OwnedRoomId, OwnedUserId, ReceiptKind, String);
 
-/// The receipts of a room that were given after a position and that `reader` may be told of: the
-/// newest `limit` of them and all of the reader's own, oldest first.
+/// The receipts of a room that were given after a position and that `reader`, who ignores
+/// `ignored`, may be told of: the newest `limit` of them and all of the reader's own, oldest first.
 pub(crate) async fn changed(
     view: &View,
     room: &RoomId,
-    reader: &UserId,
+    (reader, ignored): (&UserId, &Ignored),
     after: Position,
     limit: usize,
 ) -> Result<Vec<Receipt>> {
@@ -238,10 +240,12 @@ pub(crate) async fn changed(
         Some(before) => own_between(view, room, reader, after, before).await?,
         None => Vec::new(),
     };
-    let shown = changes
-        .into_iter()
-        .rev()
-        .filter(|(_, (user, kind, _))| *kind == ReceiptKind::Read || user == reader);
+    let is_shown = |user: &UserId, kind| match kind {
+        ReceiptKind::Read => !ignored.contains(user),
+        ReceiptKind::ReadPrivate => user == reader,
+    };
+    let changes = changes.into_iter().rev();
+    let shown = changes.filter(|(_, (user, kind, _))| is_shown(user, *kind));
     let keys: Vec<Key> =
         shown.map(|((room, _), (user, kind, thread))| (room, user, kind, thread)).collect();
     let rows = view.get_many(&RECEIPTS, &keys).await?;

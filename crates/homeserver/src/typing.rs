@@ -5,7 +5,7 @@
 //! is told what holds now.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -30,6 +30,8 @@ use crate::{
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
 /// In how many rooms the server remembers that nobody types any more.
 const MAX_QUIET_ROOMS: usize = 10_000;
+/// Of how many changes of a room's list the server remembers whom they concerned.
+const MAX_CHANGES: usize = 20;
 
 /// How long a server lives, and how often lists changed in it: what a sync token holds of typing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,26 +92,28 @@ pub(crate) fn version(core: &Core) -> TypingVersion {
     TypingVersion { boot: typing.boot(core), count }
 }
 
-/// Who types in `room`, if a client that was told up to `since` does not know it yet.
+/// Who types in `room` of those whom a client `hears`, if one that was told up to `since` does not
+/// know it yet.
 pub(crate) fn changed(
     core: &Core,
     room: &RoomId,
     since: Option<TypingVersion>,
+    hears: impl Fn(&UserId) -> bool,
 ) -> Option<Vec<OwnedUserId>> {
     let typing = core.local::<Typing>();
     let boot = typing.boot(core);
     let lists = typing.lists.lock();
     match since {
-        Some(since) if since.boot == boot => lists.changed(room, since.count),
+        Some(since) if since.boot == boot => lists.changed(room, since.count, hears),
         // Someone may have typed when the server's last life ended.
-        Some(_) => Some(lists.users(room)),
-        None => Some(lists.users(room)).filter(|users| !users.is_empty()),
+        Some(_) => Some(lists.users(room, hears)),
+        None => Some(lists.users(room, hears)).filter(|users| !users.is_empty()),
     }
 }
 
-/// Who types in `room`.
-pub(crate) fn now(core: &Core, room: &RoomId) -> Vec<OwnedUserId> {
-    core.local::<Typing>().lists.lock().users(room)
+/// Who types in `room` of those whom a client `hears`.
+pub(crate) fn now(core: &Core, room: &RoomId, hears: impl Fn(&UserId) -> bool) -> Vec<OwnedUserId> {
+    core.local::<Typing>().lists.lock().users(room, hears)
 }
 
 /// The `m.typing` event that tells a client who types.
@@ -149,7 +153,25 @@ struct Lists {
 struct List {
     /// The number of its last change.
     changed: u64,
+    /// The numbers of its last changes, and who began or stopped.
+    changes: VecDeque<(u64, OwnedUserId)>,
     users: BTreeMap<OwnedUserId, Typed>,
+}
+
+impl List {
+    fn note(&mut self, number: u64, user: &UserId) {
+        self.changed = number;
+        if self.changes.len() == MAX_CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back((number, user.to_owned()));
+    }
+
+    /// Whether one whom a client `hears` began or stopped after the `count`-th change, or may have.
+    fn concerns(&self, count: u64, hears: impl Fn(&UserId) -> bool) -> bool {
+        let newer = self.changes.iter().rev().take_while(|(number, _)| *number > count);
+        newer.clone().count() == MAX_CHANGES || newer.into_iter().any(|(_, user)| hears(user))
+    }
 }
 
 /// A user who types.
@@ -175,7 +197,7 @@ impl Lists {
         let (stop, stopped) = oneshot::channel();
         list.users.insert(user.to_owned(), Typed { until, _stop: stop });
         self.count += 1;
-        list.changed = self.count;
+        list.note(self.count, user);
         Some(stopped)
     }
 
@@ -186,7 +208,7 @@ impl Lists {
             return false;
         }
         self.count += 1;
-        list.changed = self.count;
+        list.note(self.count, user);
         self.forget();
         true
     }
@@ -218,14 +240,25 @@ impl Lists {
         self.rooms.retain(|_, list| !list.users.is_empty() || list.changed > self.forgotten);
     }
 
-    fn users(&self, room: &RoomId) -> Vec<OwnedUserId> {
-        self.rooms.get(room).map(|list| list.users.keys().cloned().collect()).unwrap_or_default()
+    fn users(&self, room: &RoomId, hears: impl Fn(&UserId) -> bool) -> Vec<OwnedUserId> {
+        let users = self.rooms.get(room).into_iter().flat_map(|list| list.users.keys());
+        users.filter(|user| hears(user)).cloned().collect()
     }
 
-    /// Who types, if that changed after the `count`-th change.
-    fn changed(&self, room: &RoomId, count: u64) -> Option<Vec<OwnedUserId>> {
-        let changed = self.rooms.get(room).map_or(self.forgotten, |list| list.changed);
-        (changed > count).then(|| self.users(room))
+    /// Who types of those whom a client `hears`, if that changed after the `count`-th change.
+    fn changed(
+        &self,
+        room: &RoomId,
+        count: u64,
+        hears: impl Fn(&UserId) -> bool,
+    ) -> Option<Vec<OwnedUserId>> {
+        let is_news = match self.rooms.get(room) {
+            // What the list was before it was forgotten is not known.
+            Some(list) if count < self.forgotten => list.changed > count,
+            Some(list) => list.concerns(count, &hears),
+            None => self.forgotten > count,
+        };
+        is_news.then(|| self.users(room, hears))
     }
 }
 

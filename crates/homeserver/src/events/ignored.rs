@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruma::UserId;
 use serde::{Deserialize, de::IgnoredAny};
 use tertulia_protocol::Pdu;
-use tertulia_storage::View;
+use tertulia_storage::{Position, View};
 
 use super::{EventCache, Head};
 use crate::{
@@ -21,6 +21,8 @@ const IGNORED_USER_LIST: &str = "m.ignored_user_list";
 /// Those whom a user ignores.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ignored {
+    /// Since when it is these.
+    at: Position,
     users: BTreeSet<String>,
 }
 
@@ -29,19 +31,15 @@ impl Ignored {
     pub(crate) async fn by(view: &View, user: &UserId) -> Result<Self> {
         let key = (user.to_owned(), Scope::Global, IGNORED_USER_LIST.to_owned());
         let list = view.get(&ACCOUNT_DATA, &key).await?;
-        Ok(list.map_or_else(Self::default, |list| Self::read(&list.content, user)))
+        Ok(list.map_or_else(Self::default, |list| Self {
+            at: list.at,
+            users: named(&list.content, user),
+        }))
     }
 
-    /// Whom the list names, other than its owner: nobody ignores themselves. A list that cannot be
-    /// read names nobody.
-    fn read(list: &str, owner: &UserId) -> Self {
-        #[derive(Deserialize)]
-        struct Content {
-            ignored_users: BTreeMap<String, IgnoredAny>,
-        }
-        let content = serde_json::from_str::<Content>(list).ok();
-        let named = content.into_iter().flat_map(|content| content.ignored_users.into_keys());
-        Self { users: named.filter(|user| owner != user).collect() }
+    /// Since when these are ignored, and nobody else.
+    pub(crate) fn at(&self) -> Position {
+        self.at
     }
 
     /// Whether nobody is ignored.
@@ -79,6 +77,18 @@ impl Ignored {
     }
 }
 
+/// Whom a list names, other than its owner: nobody ignores themselves. A list that cannot be read
+/// names nobody.
+fn named(list: &str, owner: &UserId) -> BTreeSet<String> {
+    #[derive(Deserialize)]
+    struct Content {
+        ignored_users: BTreeMap<String, IgnoredAny>,
+    }
+    let content = serde_json::from_str::<Content>(list).ok();
+    let named = content.into_iter().flat_map(|content| content.ignored_users.into_keys());
+    named.filter(|user| owner != user).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use ruma::{event_id, room_version_rules::RoomVersionRules, user_id};
@@ -100,7 +110,8 @@ mod tests {
 
     #[track_caller]
     fn check(list: &Value, hidden: &[&str]) {
-        let ignored = Ignored::read(&list.to_string(), user_id!("@me:x"));
+        let users = named(&list.to_string(), user_id!("@me:x"));
+        let ignored = Ignored { users, at: Position::new(1) };
         for sender in ["@me:x", "@bob:x", "@carol:x"] {
             let is_hidden = ignored.silences(&event(sender, None));
             assert_eq!(is_hidden, hidden.contains(&sender), "{list} {sender}");

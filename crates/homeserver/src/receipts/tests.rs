@@ -45,7 +45,10 @@ impl Scene {
         after: Position,
     ) -> Vec<(String, ReceiptKind, String, OwnedEventId)> {
         let view = self.view().await;
-        let changed = changed(&view, self.room.id(), reader.id(), after, 100).await.unwrap();
+        let changed =
+            changed(&view, self.room.id(), (reader.id(), &Ignored::default()), after, 100)
+                .await
+                .unwrap();
         let told = changed.into_iter();
         told.map(|it| (it.user.to_string(), it.kind, it.thread, it.event)).collect()
     }
@@ -102,7 +105,9 @@ async fn only_the_newest_receipts_are_told_when_there_are_too_many() {
     scene.alice.mark_read(scene.room.id(), read(&event)).await.unwrap();
     scene.bob.mark_read(scene.room.id(), read(&event)).await.unwrap();
     let (view, room) = (scene.view().await, scene.room.id());
-    let told = changed(&view, room, scene.bob.id(), Position::ZERO, 1).await.unwrap();
+    let told = changed(&view, room, (scene.bob.id(), &Ignored::default()), Position::ZERO, 1)
+        .await
+        .unwrap();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].user, scene.bob.id());
 }
@@ -119,7 +124,8 @@ async fn ones_own_receipts_are_told_however_many_others_there_are() {
     scene.alice.mark_read(room, threaded(&second, ReceiptThread::Main)).await.unwrap();
     let view = scene.view().await;
     let told = async |reader: &User, after, limit| {
-        let told = changed(&view, room, reader.id(), after, limit).await.unwrap();
+        let told =
+            changed(&view, room, (reader.id(), &Ignored::default()), after, limit).await.unwrap();
         let told = told.into_iter().map(|it| format!("{} {}", it.user.localpart(), it.thread));
         told.collect::<Vec<_>>()
     };

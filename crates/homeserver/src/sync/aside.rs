@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedRoomId, RoomId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId};
 use serde_json::value::RawValue;
 use tertulia_storage::Position;
 
@@ -83,20 +83,45 @@ pub(super) async fn receipts(
         return Ok(None);
     }
     let after = after.unwrap_or(Position::ZERO);
-    let changed = receipts::changed(&reading.view, room, reading.me(), after, RECEIPTS).await?;
+    let reader = (reading.me(), reading.ignored().await?);
+    let changed = receipts::changed(&reading.view, room, reader, after, RECEIPTS).await?;
     Ok((!changed.is_empty()).then(|| receipts::event(&changed)))
 }
 
-/// Who is typing in a room, if the client does not know it.
-pub(super) fn typing(reading: &Reading<'_>, room: &RoomId, is_new: bool) -> Option<Box<RawValue>> {
+/// Who is typing in a room, if the client does not know it and asks for it.
+pub(super) async fn typing(
+    reading: &Reading<'_>,
+    room: &RoomId,
+    is_new: bool,
+) -> Result<Option<Box<RawValue>>> {
     if !reading.query.filter.ephemeral.passes(Some(room), "m.typing") {
-        return None;
+        return Ok(None);
     }
-    let since = reading.fleeting_since();
-    let users = match is_new && since.is_some() {
+    let users = match is_new && reading.since.is_some() {
         // Who comes back was told of those who typed when the last stay ended, and not since.
-        true => Some(typing::now(reading.core(), room)),
-        false => typing::changed(reading.core(), room, since),
+        true => Some(typists_now(reading, room).await?),
+        false => typists(reading, room).await?,
     };
-    users.map(|users| typing::event(&users))
+    Ok(users.map(|users| typing::event(&users)))
+}
+
+/// Who is typing in a room of those whom the user does not ignore, if the client does not know it.
+pub(super) async fn typists(
+    reading: &Reading<'_>,
+    room: &RoomId,
+) -> Result<Option<Vec<OwnedUserId>>> {
+    let ignored = reading.ignored().await?;
+    let (core, since) = (reading.core(), reading.fleeting_since());
+    if !reading.ignores_anew().await? {
+        return Ok(typing::changed(core, room, since, |user| !ignored.contains(user)));
+    }
+    // The client may have been told of some who are ignored by now.
+    let changed = typing::changed(core, room, since, |_| true).is_some();
+    let is_news = changed || !typing::now(core, room, |_| true).is_empty();
+    Ok(if is_news { Some(typists_now(reading, room).await?) } else { None })
+}
+
+async fn typists_now(reading: &Reading<'_>, room: &RoomId) -> Result<Vec<OwnedUserId>> {
+    let ignored = reading.ignored().await?;
+    Ok(typing::now(reading.core(), room, |user| !ignored.contains(user)))
 }

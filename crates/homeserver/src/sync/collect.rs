@@ -240,7 +240,7 @@ impl Telling<'_> {
             true => aside::receipts(self.reading, room, known).await?,
             false => None,
         };
-        let typing = aside::typing(self.reading, room, known.is_none());
+        let typing = aside::typing(self.reading, room, known.is_none()).await?;
         Ok(Events { events: typing.into_iter().chain(receipts).collect() })
     }
 }

@@ -9,6 +9,7 @@ use ruma::{OwnedRoomId, UserId};
 use tertulia_storage::{Direction, Position};
 
 use super::{
+    aside,
     joined::{Joined, joined, of_rows},
     reading::Reading,
 };
@@ -77,9 +78,10 @@ async fn by_log(reading: &Reading<'_>, since: Position) -> Result<News> {
     let membership_changed = page.rooms.values().any(|touch| touch.membership);
     let joined = joined(reading, Some(since).filter(|_| !membership_changed)).await?;
     page.rooms.retain(|room, touch| touch.membership || joined.contains(room));
-    if reading.fleeting_since() != Some(typing::version(reading.core())) {
+    let anyone_typed = reading.fleeting_since() != Some(typing::version(reading.core()));
+    if anyone_typed || (page.account_data && reading.ignores_anew().await?) {
         for room in joined.rooms.iter() {
-            if typing::changed(reading.core(), room, reading.fleeting_since()).is_some() {
+            if aside::typists(reading, room).await?.is_some() {
                 page.rooms.entry(room.clone()).or_default();
             }
         }

@@ -57,6 +57,12 @@ impl Reading<'_> {
         self.ignored.get_or_try_init(|| Ignored::by(&self.view, self.me())).await
     }
 
+    /// Whether the user has changed whom they ignore since the client was last told.
+    pub(crate) async fn ignores_anew(&self) -> Result<bool> {
+        let Some(since) = self.since() else { return Ok(false) };
+        Ok(self.ignored().await?.at() > since)
+    }
+
     /// Whether the user is spared an event of a room because of who sent it.
     pub(crate) async fn ignores(&self, head: &Head, event: &Pdu) -> Result<bool> {
         if event.state_key().is_some() || event.sender() == self.me() {

@@ -33,6 +33,10 @@ impl Clock for Driven {
     }
 }
 
+fn everyone(_: &UserId) -> bool {
+    true
+}
+
 /// A room in which alice and bob are, and a client that knows all of it so far.
 struct Scene {
     server: Homeserver,
@@ -66,7 +70,7 @@ impl Scene {
     /// What the client is told next of who types.
     fn told(&mut self) -> Option<Vec<OwnedUserId>> {
         let since = std::mem::replace(&mut self.since, version(&self.server.core));
-        changed(&self.server.core, self.room.id(), Some(since))
+        changed(&self.server.core, self.room.id(), Some(since), everyone)
     }
 }
 
@@ -153,12 +157,12 @@ async fn a_new_client_and_one_from_before_a_restart_are_told_what_holds_now() {
     let scene = Scene::new().await;
     let (core, room) = (&scene.server.core, scene.room.id());
     let before = TypingVersion { boot: scene.since.boot ^ 1, count: 99 };
-    assert_eq!(changed(core, room, None), None);
-    assert_eq!(changed(core, room, Some(before)), Some(vec![]));
+    assert_eq!(changed(core, room, None, everyone), None);
+    assert_eq!(changed(core, room, Some(before), everyone), Some(vec![]));
     scene.start(30).await;
     let alice = vec![scene.alice.id().to_owned()];
-    assert_eq!(changed(core, room, None), Some(alice.clone()));
-    assert_eq!(changed(core, room, Some(before)), Some(alice));
+    assert_eq!(changed(core, room, None, everyone), Some(alice.clone()));
+    assert_eq!(changed(core, room, Some(before), everyone), Some(alice));
 }
 
 fn at(time: u32) -> MilliSecondsSinceUnixEpoch {
@@ -170,16 +174,49 @@ fn a_list_is_news_until_it_was_told() {
     let (room, other) = (room_id!("!a:x"), room_id!("!b:x"));
     let (alice, bob) = (user_id!("@alice:x"), user_id!("@bob:x"));
     let mut lists = Lists::default();
-    assert_eq!(lists.changed(room, 0), None);
+    assert_eq!(lists.changed(room, 0, everyone), None);
     let _alice = lists.start(room, alice, at(5)).unwrap();
     let _bob = lists.start(room, bob, at(5)).unwrap();
-    assert_eq!(lists.changed(room, 1), Some(vec![alice.to_owned(), bob.to_owned()]));
-    assert_eq!(lists.changed(room, 2), None);
-    assert_eq!(lists.changed(other, 0), None);
+    assert_eq!(lists.changed(room, 1, everyone), Some(vec![alice.to_owned(), bob.to_owned()]));
+    assert_eq!(lists.changed(room, 2, everyone), None);
+    assert_eq!(lists.changed(other, 0, everyone), None);
     assert!(lists.stop(room, alice) && lists.stop(room, bob));
-    assert_eq!(lists.changed(room, 2), Some(vec![]));
+    assert_eq!(lists.changed(room, 2, everyone), Some(vec![]));
     assert!(!lists.stop(room, alice) && !lists.stop(other, alice));
-    assert_eq!(lists.changed(room, 4), None);
+    assert_eq!(lists.changed(room, 4, everyone), None);
+}
+
+#[test]
+fn what_only_those_do_who_are_not_heard_is_no_news() {
+    let room = room_id!("!a:x");
+    let (alice, bob) = (user_id!("@alice:x"), user_id!("@bob:x"));
+    let hears = |user: &UserId| user != bob;
+    let mut lists = Lists::default();
+    let _bob = lists.start(room, bob, at(5)).unwrap();
+    assert_eq!(lists.changed(room, 0, hears), None);
+    let _alice = lists.start(room, alice, at(5)).unwrap();
+    assert_eq!(lists.changed(room, 0, hears), Some(vec![alice.to_owned()]));
+    lists.stop(room, bob);
+    assert_eq!(lists.changed(room, 2, hears), None);
+    assert_eq!(lists.changed(room, 2, everyone), Some(vec![alice.to_owned()]));
+    lists.stop(room, alice);
+    for _ in 0..MAX_CHANGES {
+        let _bob = lists.start(room, bob, at(5)).unwrap();
+        lists.stop(room, bob);
+    }
+    assert_eq!(lists.changed(room, 2, hears), Some(vec![]), "whose changes is not known any more");
+    assert_eq!(lists.changed(room, lists.count - 1, hears), None);
+}
+
+#[test]
+fn a_list_that_was_forgotten_may_have_been_any() {
+    let room = room_id!("!a:x");
+    let bob = user_id!("@bob:x");
+    let mut lists = Lists { count: 9, forgotten: 7, ..Lists::default() };
+    let _bob = lists.start(room, bob, at(5)).unwrap();
+    let hears_nobody = |_: &UserId| false;
+    assert_eq!(lists.changed(room, 6, hears_nobody), Some(vec![]));
+    assert_eq!(lists.changed(room, 7, hears_nobody), None);
 }
 
 #[test]
@@ -188,11 +225,11 @@ fn who_goes_on_typing_is_no_news_and_types_longer() {
     let mut lists = Lists::default();
     let mut stopped = lists.start(room, alice, at(5)).unwrap();
     assert!(lists.start(room, alice, at(9)).is_none());
-    assert_eq!(lists.changed(room, 1), None);
+    assert_eq!(lists.changed(room, 1, everyone), None);
     assert_eq!(lists.expire(room, alice, at(5)), Some(at(9)));
     stopped.try_recv().unwrap_err();
     assert_eq!(lists.expire(room, alice, at(9)), None);
-    assert_eq!(lists.changed(room, 1), Some(vec![]));
+    assert_eq!(lists.changed(room, 1, everyone), Some(vec![]));
     assert_eq!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Closed));
 }
 
@@ -207,10 +244,10 @@ fn quiet_rooms_are_forgotten_without_a_client_missing_that_they_went_quiet() {
         lists.stop(&name(n), alice);
     }
     assert!(lists.rooms.len() <= MAX_QUIET_ROOMS);
-    assert_eq!(lists.users(room_id!("!loud:x")), [alice]);
-    assert_eq!(lists.changed(&name(0), 2), Some(vec![]));
-    assert_eq!(lists.changed(&name(MAX_QUIET_ROOMS), 2), Some(vec![]));
-    assert_eq!(lists.changed(&name(0), lists.count), None);
+    assert_eq!(lists.users(room_id!("!loud:x"), everyone), [alice]);
+    assert_eq!(lists.changed(&name(0), 2, everyone), Some(vec![]));
+    assert_eq!(lists.changed(&name(MAX_QUIET_ROOMS), 2, everyone), Some(vec![]));
+    assert_eq!(lists.changed(&name(0), lists.count, everyone), None);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whom a user ignores is not heard, but what they change is seen.
 
 use super::*;
-use crate::testing::raw;
+use crate::{ReadMarks, testing::raw};
 
 /// Makes `client` ignore `others`, and nobody else.
 async fn ignore(client: &Client, others: &[&Client]) {
@@ -46,6 +46,67 @@ async fn what_they_alone_say_is_no_news() {
     let (mut alice, bob, room) = alice_ignores_bob().await;
     say(&bob, &room, "noise").await;
     assert_eq!(section(&alice.sync().await, "join", room.id()), &Value::Null);
+}
+
+/// What an update says of who types in a room, or has read it; null if nothing.
+fn ephemeral<'a>(update: &'a Value, room: &Room, kind: &str) -> &'a Value {
+    let events = &section(update, "join", room.id())["ephemeral"]["events"];
+    let mut events = events.as_array().into_iter().flatten();
+    events.find(|event| event["type"] == kind).map_or(&Value::Null, |event| &event["content"])
+}
+
+async fn start_typing(client: &Client, room: &Room) {
+    let time = std::time::Duration::from_secs(30);
+    client.session.start_typing(room.id(), time).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_they_have_read_is_not_told() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    let event = room.send_text("peace").await.unwrap();
+    alice.sync().await;
+    let read = || ReadMarks { read: Some(event.clone()), ..ReadMarks::default() };
+    bob.session.mark_read(room.id(), read()).await.unwrap();
+    assert_eq!(section(&alice.sync().await, "join", room.id()), &Value::Null);
+    alice.session.mark_read(room.id(), read()).await.unwrap();
+    for client in [&mut alice.filtered(json!({})), &mut alice] {
+        let update = client.sync().await;
+        let readers = &ephemeral(&update, &room, "m.receipt")[event.as_str()]["m.read"];
+        assert_eq!(readers.as_object().unwrap().keys().collect::<Vec<_>>(), [client.id()]);
+    }
+}
+
+#[tokio::test]
+async fn that_they_type_is_not_told() {
+    let (mut alice, bob, room) = alice_ignores_bob().await;
+    start_typing(&bob, &room).await;
+    assert_eq!(section(&alice.sync().await, "join", room.id()), &Value::Null);
+    start_typing(&alice, &room).await;
+    for client in [&mut alice.filtered(json!({})), &mut alice] {
+        let update = client.sync().await;
+        assert_eq!(ephemeral(&update, &room, "m.typing"), &json!({ "user_ids": [client.id()] }));
+    }
+    bob.session.stop_typing(room.id()).await.unwrap();
+    assert_eq!(section(&alice.sync().await, "join", room.id()), &Value::Null);
+}
+
+#[tokio::test]
+async fn who_is_ignored_while_typing_is_not_typing_any_more() {
+    let (mut alice, bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    for stops in [false, true] {
+        start_typing(&bob, &room).await;
+        let update = alice.sync().await;
+        assert_eq!(ephemeral(&update, &room, "m.typing"), &json!({ "user_ids": [bob.id()] }));
+        ignore(&alice, &[&bob]).await;
+        if stops {
+            bob.session.stop_typing(room.id()).await.unwrap();
+        }
+        let update = alice.sync().await;
+        assert_eq!(ephemeral(&update, &room, "m.typing"), &json!({ "user_ids": [] }));
+        assert_eq!(section(&alice.sync().await, "join", room.id()), &Value::Null);
+        ignore(&alice, &[]).await;
+    }
 }
 
 #[tokio::test]
