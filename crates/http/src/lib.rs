@@ -2,7 +2,7 @@
 //! authenticated; what goes out is a ruma response or shared JSON.
 //!
 //! ```text
-//! router ─► observe (request ID, span, CORS, panics) ─► endpoint (identity, limits, body, ruma) ─► handler
+//! router ─► observe (request ID, span, CORS, panics, rest of the body) ─► endpoint (identity, limits, body, ruma) ─► handler
 //! ```
 
 mod admin;
@@ -16,6 +16,7 @@ mod limits;
 mod media;
 mod observe;
 mod options;
+mod rest;
 #[cfg(test)]
 mod tests;
 

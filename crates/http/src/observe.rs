@@ -1,6 +1,6 @@
 //! What holds for every request, known or not: it has an ID and a span, it answers browsers of any
-//! origin, and a panic in its handler is its own affair. One layer does it all, to keep the floor of
-//! a round trip low.
+//! origin, a panic in its handler is its own affair, and what its handler leaves of its body is
+//! thrown away. One layer does it all, to keep the floor of a round trip low.
 
 use std::{
     convert::Infallible,
@@ -32,6 +32,7 @@ use tracing::{Instrument as _, Span};
 use crate::{
     Action, ApiError, Options,
     limits::{Limits, Subject},
+    rest::Rest,
 };
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -129,6 +130,7 @@ where
         let id = format!("{:016x}", rand::random::<u64>());
         let span = span(&request, &id);
         request.extensions_mut().insert(self.site.clone());
+        let rest = Rest::of(&mut request);
         let serving = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let observed = async move {
             let begun = Instant::now();
@@ -137,6 +139,10 @@ where
                 Err(_) => panicked(),
             };
             finish(&response, begun);
+            // Who was too slow was waited for already.
+            if let Some(rest) = rest.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
+                rest.discard().await;
+            }
             Ok(identify(open(response), &id))
         };
         Box::pin(observed.instrument(span))

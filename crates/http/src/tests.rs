@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tertulia::Homeserver;
 use tertulia_storage::MemoryEngine;
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -405,6 +405,31 @@ async fn a_poll_whose_connection_closes_ends_within_a_second() {
     drop(client);
     let ended = tokio::time::timeout(Duration::from_secs(1), told.recv()).await;
     assert_eq!(ended, Ok(Some("dropped")));
+    serving.abort();
+}
+
+#[tokio::test]
+async fn who_sends_all_of_a_body_before_reading_reads_why_it_was_refused() {
+    const LENGTH: usize = 16 << 20;
+    let (router, token) = serve(echo(), Options::default()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    for (target, code) in [
+        (with_token("/_matrix/client/v3/rooms/!r:x/state/m.x", &token), "M_TOO_LARGE"),
+        (with_token("/_matrix/client/v3/rooms/!r:x/state/m.x", "wrong"), "M_UNKNOWN_TOKEN"),
+        ("/nowhere".to_owned(), "M_UNRECOGNIZED"),
+    ] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "PUT {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {LENGTH}\r\n\r\n"
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&vec![b' '; LENGTH]).await.expect("nobody hangs up");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains(code), "{answer}");
+    }
     serving.abort();
 }
 
