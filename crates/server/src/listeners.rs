@@ -1,19 +1,40 @@
 //! The addresses that the server listens on: HTTP and HTTPS, HTTP/1.1 and HTTP/2.
 
+mod patient;
+
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
-use axum_server::{Handle, Server, accept::NoDelayAcceptor, tls_rustls::RustlsAcceptor};
+use axum_server::{Handle, Server, tls_rustls::RustlsAcceptor};
 use tokio::{net::TcpSocket, task::JoinSet};
 use tracing::{info, warn};
 
+use self::patient::PatientAcceptor;
 use crate::{settings::Listener, tls::Tls};
 
 /// How many connections may wait to be taken.
 const BACKLOG: u32 = 1024;
-/// How long a client may take to send the head of a request, and keep a connection on which it asks nothing.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How long clients are waited for.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Until the head of a request has come: so long may a connection be kept on which nothing is asked.
+    head: Duration,
+    /// Until something of what is to be sent was taken. A file as a whole may be taken as slowly as it likes.
+    taking: Duration,
+    /// Until one that talks HTTP/2 has said that it is still there. It is asked after the same time.
+    sign_of_life: Duration,
+}
+
+impl Patience {
+    /// That of a server at work.
+    const USUAL: Self = Self {
+        head: Duration::from_secs(90),
+        taking: Duration::from_secs(120),
+        sign_of_life: Duration::from_secs(30),
+    };
+}
 
 /// Addresses that are ours, on which nobody is heard yet.
 pub(crate) struct Listeners(Vec<Bound>);
@@ -35,7 +56,8 @@ impl Listeners {
         let mut serving = Serving { handle: Handle::new(), tls: Vec::new(), tasks: JoinSet::new() };
         for bound in self.0 {
             serving.tls.extend(bound.tls.clone());
-            serving.tasks.spawn(bound.serve(router.clone(), serving.handle.clone())?);
+            let handle = serving.handle.clone();
+            serving.tasks.spawn(bound.serve(router.clone(), handle, Patience::USUAL)?);
         }
         Ok(serving)
     }
@@ -61,25 +83,28 @@ impl Bound {
         self,
         router: Router,
         handle: Handle<SocketAddr>,
+        patience: Patience,
     ) -> anyhow::Result<impl Future<Output = io::Result<()>> + Send + use<>> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let listener =
             self.socket.listen(BACKLOG).map_err(|error| unusable(self.address, &error))?;
         let mut server =
-            Server::from_listener(listener).handle(handle).first_request_timeout(HEAD_TIMEOUT);
-        server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
+            Server::from_listener(listener).handle(handle).first_request_timeout(patience.head);
+        server.http_builder().http1().header_read_timeout(patience.head);
+        let mut http2 = server.http_builder().http2();
+        http2.keep_alive_interval(patience.sign_of_life).keep_alive_timeout(patience.sign_of_life);
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         info!(address = format!("{scheme}://{}", self.address), "listening");
-        Ok(accept(server, self.tls, service))
+        Ok(accept(server, self.tls, PatientAcceptor(patience.taking), service))
     }
 }
 
 async fn accept(
     server: Server<SocketAddr>,
     tls: Option<Tls>,
+    plain: PatientAcceptor,
     service: IntoMakeServiceWithConnectInfo<Router, SocketAddr>,
 ) -> io::Result<()> {
-    let plain = NoDelayAcceptor::new();
     match tls {
         Some(tls) => {
             server.acceptor(RustlsAcceptor::new(tls.config()).acceptor(plain)).serve(service).await

@@ -1,15 +1,18 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
-use axum::{extract::ConnectInfo, routing::get};
+use axum::{body::Body, extract::ConnectInfo, routing::get};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
     sync::Notify,
 };
+use tokio_util::io::ReaderStream;
 
 use super::*;
 
@@ -183,4 +186,63 @@ async fn a_connection_serves_one_request_after_another() {
         }
         assert!(answer.starts_with(b"HTTP/1.1 200"));
     }
+}
+
+const A_MOMENT: Duration = Duration::from_millis(10);
+const AN_HOUR: Duration = Duration::from_secs(3_600);
+
+/// Serves `router` to clients who are waited for as `patience` says.
+fn serve_with(patience: Patience, router: &Router) -> (SocketAddr, JoinSet<io::Result<()>>) {
+    let bound = Bound::new(&plain()).unwrap();
+    let (address, mut tasks) = (bound.address, JoinSet::new());
+    tasks.spawn(bound.serve(router.clone(), Handle::new(), patience).unwrap());
+    (address, tasks)
+}
+
+/// A file without end, which tells when it is closed.
+struct Endless(Arc<Notify>);
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let length = buffer.initialize_unfilled().len();
+        buffer.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_dropped() {
+    let closed = Arc::new(Notify::new());
+    let file = closed.clone();
+    let download = || async move { Body::from_stream(ReaderStream::new(Endless(file))) };
+    let patience = Patience { head: AN_HOUR, taking: A_MOMENT, sign_of_life: AN_HOUR };
+    let (address, _tasks) = serve_with(patience, &Router::new().route("/", get(download)));
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    closed.notified().await;
+}
+
+#[tokio::test]
+async fn who_talks_http_2_and_shows_no_sign_of_life_is_given_up() {
+    let patience = Patience { head: AN_HOUR, taking: AN_HOUR, sign_of_life: A_MOMENT };
+    let (address, _tasks) = serve_with(patience, &hello());
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    connection.write_all(&empty_settings).await.unwrap();
+    let mut told = Vec::new();
+    // It may end with a reset, too.
+    let _ = connection.read_to_end(&mut told).await;
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0];
+    assert!(told.windows(ping.len()).any(|window| window == ping), "it was asked: {told:?}");
 }
