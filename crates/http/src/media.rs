@@ -1,5 +1,6 @@
 //! The content repository: files stream up and down, and are never in memory as a whole.
 
+mod attended;
 mod picture;
 mod serve;
 

@@ -16,6 +16,7 @@ use http::{
 use ruma::http_headers::{ContentDisposition, ContentDispositionType};
 use tertulia::{Media, Pieces};
 
+use super::attended::Attended;
 use crate::ApiError;
 
 /// The types that a browser may show in place ("Serving inline content").
@@ -89,7 +90,7 @@ pub(super) async fn serve(
         }
     };
     headers.insert(CONTENT_LENGTH, length.into());
-    let pieces = cut(media.read(from).await?, length);
+    let pieces = Attended::new(cut(media.read(from).await?, length));
     Ok((status, headers, Body::from_stream(pieces)).into_response())
 }
 
