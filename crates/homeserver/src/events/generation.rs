@@ -98,6 +98,9 @@ impl Homeserver {
     /// The generations that were being written when the server stopped: each is to be gone on with
     /// or abandoned. Those that were on their way in or out are brought to their end.
     ///
+    /// Whoever writes generations asks for them at the start. That will be federation, by which
+    /// alone others tell a state; until then nobody does.
+    ///
     /// # Errors
     ///
     /// [`Error::Storage`] if that cannot be read or written.
