@@ -161,7 +161,7 @@ async fn a_file_that_a_client_has_is_not_sent_again() {
     assert_eq!((told.status, told.body.len()), (StatusCode::NOT_MODIFIED, 0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn files_are_of_a_bounded_size() {
     let server = TestServer::builder().settings(|it| it.max_upload_size = 1_000).start().await;
     let alice = server.user("alice").await;
@@ -172,7 +172,7 @@ async fn files_are_of_a_bounded_size() {
     }
     place(&alice.post(UPLOAD).body(vec![0; 1_000]).await);
     alice.post(UPLOAD).body(vec![0; 1_001]).await.refused(413, "M_TOO_LARGE");
-    // One that says so is refused before it is read.
+    // One that says so is refused before it has come.
     let unread = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
     let announced = alice.post(UPLOAD).header(header::CONTENT_LENGTH, "1001").body(unread);
     announced.await.refused(413, "M_TOO_LARGE");
