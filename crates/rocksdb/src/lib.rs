@@ -3,6 +3,7 @@
 //! Everything that makes a store an engine (transactions, positions, merged commits) comes from
 //! [`tertulia_storage::LocalEngine`]; this crate adds the options, the reads and the files.
 
+mod cursor;
 mod engine;
 mod error;
 mod files;

@@ -3,28 +3,58 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rocksdb::{
-    DB, DBRawIteratorWithThreadMode, ErrorKind, ReadOptions, ReadTier, SnapshotWithThreadMode,
-};
+use rocksdb::{DB, ErrorKind, ReadOptions, ReadTier, SnapshotWithThreadMode};
 use self_cell::self_cell;
 use tertulia_storage::{Direction, Error, Reach, Result, Row, RowRange, Rows};
 
-use crate::engine::Database;
+use crate::{
+    cursor::{Cursor, Resting, table_of},
+    engine::Database,
+};
 
 type Pinned<'a> = SnapshotWithThreadMode<'a, DB>;
 
 self_cell!(
     /// A snapshot, with the database that it belongs to.
-    pub(crate) struct SnapshotRows {
+    struct Snapshot {
         owner: Arc<Database>,
         #[covariant]
         dependent: Pinned,
     }
 );
 
+self_cell!(
+    /// A snapshot, with the cursors that rest between scans of it.
+    pub(crate) struct SnapshotRows {
+        owner: Snapshot,
+        #[not_covariant]
+        dependent: Resting,
+    }
+);
+
 impl SnapshotRows {
     pub(crate) fn take(database: Arc<Database>) -> Self {
-        Self::new(database, |database| database.db.snapshot())
+        let snapshot = Snapshot::new(database, |database| database.db.snapshot());
+        Self::new(snapshot, |_| Resting::default())
+    }
+
+    /// A scan by a cursor that later ones go on with; `None` if that cannot tell, or not cheaply.
+    fn scan_on(
+        &self,
+        range: &RowRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Option<Vec<Row>>> {
+        let Some(table) = table_of(range) else { return Ok(None) };
+        self.with_dependent(|snapshot, resting| {
+            let snapshot = snapshot.borrow_dependent();
+            let mut cursor = resting.take(snapshot, table, options(Reach::Memory));
+            let found = unless_incomplete(cursor.scan(range, direction, limit))?;
+            if found.is_some() {
+                resting.put(table, cursor);
+            }
+            Ok(found)
+        })
     }
 }
 
@@ -47,7 +77,8 @@ fn unless_incomplete<T>(found: Result<T, rocksdb::Error>) -> Result<Option<T>> {
 
 impl Rows for SnapshotRows {
     fn get(&self, row: &[u8], reach: Reach) -> Result<Option<Option<Bytes>>> {
-        let found = self.borrow_dependent().get_pinned_opt(row, options(reach));
+        let snapshot = self.borrow_owner().borrow_dependent();
+        let found = snapshot.get_pinned_opt(row, options(reach));
         Ok(unless_incomplete(found)?.map(|value| value.map(|value| Bytes::copy_from_slice(&value))))
     }
 
@@ -58,34 +89,13 @@ impl Rows for SnapshotRows {
         limit: usize,
         reach: Reach,
     ) -> Result<Option<Vec<Row>>> {
-        let mut options = options(reach);
-        options.set_iterate_lower_bound(range.start.as_slice());
-        options.set_iterate_upper_bound(range.end.as_slice());
-        let mut rows = self.borrow_dependent().raw_iterator_opt(options);
-        match direction {
-            Direction::Forward => rows.seek_to_first(),
-            Direction::Backward => rows.seek_to_last(),
+        if reach == Reach::Memory
+            && let Some(found) = self.scan_on(range, direction, limit)?
+        {
+            return Ok(Some(found));
         }
-        let found = collect(&mut rows, direction, limit);
-        unless_incomplete(rows.status().map(|()| found))
+        let snapshot = self.borrow_owner().borrow_dependent();
+        let mut cursor = Cursor::within(snapshot, range, options(reach));
+        unless_incomplete(cursor.scan(range, direction, limit))
     }
-}
-
-fn collect(
-    rows: &mut DBRawIteratorWithThreadMode<'_, DB>,
-    direction: Direction,
-    limit: usize,
-) -> Vec<Row> {
-    let mut found = Vec::new();
-    while let Some((row, value)) = rows.item() {
-        found.push((Bytes::copy_from_slice(row), Bytes::copy_from_slice(value)));
-        if found.len() == limit {
-            break;
-        }
-        match direction {
-            Direction::Forward => rows.next(),
-            Direction::Backward => rows.prev(),
-        }
-    }
-    found
 }
