@@ -1,3 +1,5 @@
+use std::ffi::CStr;
+
 use super::{KeyError, Position, ValueError};
 
 /// Where in a key or value eight bytes stand that a commit has to replace by a position.
@@ -162,8 +164,12 @@ impl<'a> Reader<'a> {
 
     /// The bytes up to the next zero and the byte behind it; used by keys, whose strings end that way.
     pub(crate) fn until_zero(&mut self) -> Result<(&'a [u8], u8), Truncated> {
-        let zero = self.flip;
-        let end = self.rest.iter().position(|&byte| byte == zero).ok_or(Truncated)?;
+        let end = match self.flip {
+            // It looks at many bytes at a time.
+            0 => CStr::from_bytes_until_nul(self.rest).ok().map(CStr::count_bytes),
+            zero => self.rest.iter().position(|&byte| byte == zero),
+        };
+        let end = end.ok_or(Truncated)?;
         let (head, tail) = (&self.rest[..end], &self.rest[end + 1..]);
         let (&mark, rest) = tail.split_first().ok_or(Truncated)?;
         self.rest = rest;
@@ -172,7 +178,11 @@ impl<'a> Reader<'a> {
 
     /// Adds `bytes`, which came from [`until_zero`](Self::until_zero), to `text` in their true form.
     pub(crate) fn unflip_into(&self, bytes: &[u8], text: &mut Vec<u8>) {
-        text.extend(bytes.iter().map(|byte| byte ^ self.flip));
+        if self.flip == 0 {
+            text.extend_from_slice(bytes);
+        } else {
+            text.extend(bytes.iter().map(|byte| byte ^ self.flip));
+        }
     }
 
     /// Reads what was written by [`Writer::flipped`].
