@@ -232,10 +232,8 @@ pub(crate) async fn changed(
     after: Position,
     limit: usize,
 ) -> Result<Vec<Receipt>> {
-    let [start, end] = [after, view.settled()].map(|position| (room.to_owned(), position));
-    let (start, end) = (Bound::Excluded(&start), Bound::Included(&end));
-    let changes = view.range(&RECEIPT_CHANGES, start, end, Direction::Backward, limit).await?;
-    let cut_off = (changes.len() == limit).then(|| changes.last()).flatten();
+    let changes = newest_changes(view, room, after, limit).await?;
+    let cut_off = (changes.len() == limit).then(|| changes.first()).flatten();
     let older = match cut_off.map(|((_, at), _)| *at) {
         Some(before) => own_between(view, room, reader, after, before).await?,
         None => Vec::new(),
@@ -244,13 +242,33 @@ pub(crate) async fn changed(
         ReceiptKind::Read => !ignored.contains(user),
         ReceiptKind::ReadPrivate => user == reader,
     };
-    let changes = changes.into_iter().rev();
-    let shown = changes.filter(|(_, (user, kind, _))| is_shown(user, *kind));
+    let shown = changes.into_iter().filter(|(_, (user, kind, _))| is_shown(user, *kind));
     let keys: Vec<Key> =
         shown.map(|((room, _), (user, kind, thread))| (room, user, kind, thread)).collect();
     let rows = view.get_many(&RECEIPTS, &keys).await?;
     let newer = keys.into_iter().zip(rows).filter_map(|(key, row)| Some(receipt(key, row?)));
     Ok(older.into_iter().chain(newer).collect())
+}
+
+type Change = ((OwnedRoomId, Position), (OwnedUserId, ReceiptKind, String));
+
+/// The newest `limit` changes of a room's receipts after a position, oldest first.
+async fn newest_changes(
+    view: &View,
+    room: &RoomId,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<Change>> {
+    let [start, end] = [after, view.settled()].map(|position| (room.to_owned(), position));
+    let (start, end) = (Bound::Excluded(&start), Bound::Included(&end));
+    // To read backwards costs more, and is seldom needed.
+    let changes = view.range(&RECEIPT_CHANGES, start, end, Direction::Forward, limit).await?;
+    if changes.len() < limit {
+        return Ok(changes);
+    }
+    let mut newest = view.range(&RECEIPT_CHANGES, start, end, Direction::Backward, limit).await?;
+    newest.reverse();
+    Ok(newest)
 }
 
 /// A user's own receipts of a room from between two positions.
