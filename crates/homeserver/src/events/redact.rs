@@ -1,6 +1,6 @@
 //! Redactions: what they remove, and how a redacted event is told.
 
-use ruma::{OwnedEventId, events::StateEventType};
+use ruma::{OwnedEventId, events::StateEventType, room_version_rules::RoomVersionRules};
 use tertulia_protocol::{Pdu, Power, RoomIdShown, may_redact};
 use tertulia_storage::{Tx, View};
 
@@ -12,32 +12,32 @@ use crate::{
 };
 
 /// An event to tell, with what its redaction left.
-pub(crate) struct Shown {
+pub(crate) struct Shown<'a> {
     pdu: Pdu,
     because: Option<Pdu>,
-    rules: ruma::room_version_rules::RoomVersionRules,
+    rules: &'a RoomVersionRules,
 }
 
-impl Shown {
+impl Shown<'_> {
     /// The event as a client gets it.
     pub(crate) fn shown(self, room_id: RoomIdShown) -> ClientEvent {
         match self.because {
             None => ClientEvent::new(self.pdu, room_id),
             Some(because) => {
                 let because = ClientEvent::new(because, room_id);
-                ClientEvent::redacted(&self.pdu, &self.rules, because, room_id)
+                ClientEvent::redacted(&self.pdu, self.rules, because, room_id)
             }
         }
     }
 }
 
 /// Events to tell, each with the event that redacted it, if one did.
-pub(crate) async fn load_redacted(
+pub(crate) async fn load_redacted<'a>(
     view: &View,
     core: &Core,
-    head: &Head,
+    head: &'a Head,
     events: Vec<(Pdu, Option<OwnedEventId>)>,
-) -> Result<Vec<Shown>> {
+) -> Result<Vec<Shown<'a>>> {
     let ids: Vec<_> = events.iter().filter_map(|(_, redacted_by)| redacted_by.clone()).collect();
     let causes = core.local::<EventCache>().load_many(view, &head.rules, &ids).await?;
     let mut causes = causes.into_iter();
@@ -49,7 +49,7 @@ pub(crate) async fn load_redacted(
             }
             None => None,
         };
-        Ok(Shown { pdu, because, rules: head.rules.clone() })
+        Ok(Shown { pdu, because, rules: &head.rules })
     };
     events.into_iter().map(with_cause).collect()
 }

@@ -69,12 +69,13 @@ pub(super) async fn delta(reading: &Reading<'_>, part: &Part<'_>) -> Result<Delt
     let mut window = timeline::read(reading, part).await?;
     let changes = state::changes(reading, part, &window).await?;
     let timeline = fitting(reading, &mut window, &changes);
+    let whole = state::whole(reading, part).await?;
     let summary = match part.span.end {
-        None => summary::changed(reading, part, &window, &changes).await?,
+        None => summary::changed(reading, part, &window, &changes, whole.as_deref()).await?,
         Some(_) => None,
     };
     let members = needed_members(reading, part, &timeline, summary.as_ref()).await?;
-    let told = state::told(reading, part, &changes, &timeline, &members).await?;
+    let told = state::told(reading, part, &changes, &timeline, &members, whole).await?;
     let state = in_mode(reading, show::state(reading, part, told).await?);
     let (limited, prev_batch) = (window.limited, window.prev_batch(part).to_string());
     let events = show::timeline(reading, part, window, &changes).await?;

@@ -82,7 +82,7 @@ async fn client_events(
     events: Vec<(Pdu, Option<OwnedEventId>)>,
 ) -> Result<Vec<ClientEvent>> {
     let events = load_redacted(&reading.view, reading.core(), part.head, events).await?;
-    let aged = |event: crate::events::Shown| event.shown(RoomIdShown::No).aged(reading.now);
+    let aged = |event: crate::events::Shown<'_>| event.shown(RoomIdShown::No).aged(reading.now);
     Ok(events.into_iter().map(aged).collect())
 }
 
@@ -120,6 +120,9 @@ async fn replaced(
     window: &Window,
     changes: &Changes,
 ) -> Result<Replacements> {
+    if changes.is_empty() {
+        return Ok(Replacements::new());
+    }
     let places: BTreeMap<&EventId, Ordinal> =
         window.events.iter().map(|placed| (&**placed.pdu.event_id(), placed.place)).collect();
     let pairs = changes.iter().filter_map(|change| {

@@ -36,7 +36,16 @@ pub(super) struct Told {
     pub(super) intact: BTreeSet<OwnedEventId>,
 }
 
+/// Rows of a room's state by their slots.
+pub(super) type Rows = Vec<(Slot, StateRow)>;
+
 impl Told {
+    fn of(rows: Rows) -> Self {
+        let mut told = Self::default();
+        rows.into_iter().for_each(|(slot, row)| told.insert(slot, row));
+        told
+    }
+
     fn insert(&mut self, slot: Slot, row: StateRow) {
         if !row.redacted {
             self.intact.insert(row.event.clone());
@@ -113,16 +122,30 @@ pub(super) async fn read_changes_in(
     }
 }
 
-/// What to tell one who gets `timeline`, and needs to know these `members` to show it.
+/// All rows of the current state, in the order of their slots, where all of it is to be told.
+pub(super) async fn whole(reading: &Reading<'_>, part: &Part<'_>) -> Result<Option<Rows>> {
+    let all = reading.query.filter.members == Members::All && part.span.state_after.is_none();
+    match all && part.ends_now() {
+        true => Ok(Some(current(reading, part, Bound::Unbounded, None).await?)),
+        false => Ok(None),
+    }
+}
+
+/// What to tell one who gets `timeline`, and needs to know these `members` to show it. What is
+/// known of the `whole` state is not read again.
 pub(super) async fn told(
     reading: &Reading<'_>,
     part: &Part<'_>,
     changes: &Changes,
     timeline: &Timeline<Ordinal>,
     members: &BTreeSet<OwnedUserId>,
+    whole: Option<Rows>,
 ) -> Result<Told> {
     if part.span.state_after.is_none() {
-        let mut told = all(reading, part, members).await?;
+        let mut told = match whole {
+            Some(rows) => Told::of(rows),
+            None => all(reading, part, members).await?,
+        };
         if reading.query.state == StateFor::TimelineStart {
             told.slots = full_state(told.slots, changes, timeline);
         }
@@ -158,17 +181,16 @@ async fn all(
         return Ok(Told { slots, intact: BTreeSet::new() });
     }
     if !lazy {
-        return current(reading, part, Bound::Unbounded, None).await;
+        return Ok(Told::of(current(reading, part, Bound::Unbounded, None).await?));
     }
     // The members are one run of keys in the middle, and the longest one in a large room.
-    let mut told = current(reading, part, Bound::Unbounded, Some(MEMBER)).await?;
+    let mut rows = current(reading, part, Bound::Unbounded, Some(MEMBER)).await?;
     let behind = part.head.slot(&format!("{MEMBER}\0"), "");
-    let rest = current(reading, part, Bound::Included(behind), None).await?;
+    rows.extend(current(reading, part, Bound::Included(behind), None).await?);
+    let mut told = Told::of(rows);
     let needed = members_at_end(reading, part, members).await?;
-    for part in [rest, needed] {
-        told.slots.extend(part.slots);
-        told.intact.extend(part.intact);
-    }
+    told.slots.extend(needed.slots);
+    told.intact.extend(needed.intact);
     Ok(told)
 }
 
@@ -178,11 +200,11 @@ async fn current(
     part: &Part<'_>,
     mut from: Bound<(ruma::OwnedRoomId, u32, String, String)>,
     until: Option<&str>,
-) -> Result<Told> {
+) -> Result<Rows> {
     let prefix = (part.head.room.clone(), part.head.row.generation);
     // A page of a large room would hold mostly what is not asked for.
     let page = if until.is_some() { 32 } else { PAGE };
-    let mut told = Told::default();
+    let mut found = Rows::new();
     loop {
         let rows = reading
             .view
@@ -192,12 +214,12 @@ async fn current(
         from = rows.last().map_or(Bound::Unbounded, |(last, _)| Bound::Excluded(last.clone()));
         for ((_, _, kind, key), row) in rows {
             if until.is_some_and(|until| kind.as_str() >= until) {
-                return Ok(told);
+                return Ok(found);
             }
-            told.insert((kind.into(), key), row);
+            found.push(((kind.into(), key), row));
         }
         if last_page {
-            return Ok(told);
+            return Ok(found);
         }
     }
 }

@@ -4,19 +4,19 @@ use ruma::{
     OwnedUserId, UserId,
     events::{StateEventType, room::member::MembershipState},
 };
-use tertulia_protocol::{Pdu, sync::heroes, visibility::membership_in};
+use tertulia_protocol::{Pdu, Slot, sync::heroes, visibility::membership_in};
 use tertulia_storage::Direction;
 
 use super::{
     answer::Summary,
     reading::{Part, Reading},
-    state::Changes,
+    state::{Changes, MEMBER},
     timeline::Window,
 };
 use crate::{
     Result,
     events::{EventCache, current_rows},
-    schema::STATE,
+    schema::{STATE, StateRow},
 };
 
 /// Among how many members the heroes are looked for. The specification wants the first five of
@@ -29,6 +29,7 @@ pub(super) async fn changed(
     part: &Part<'_>,
     window: &Window,
     changes: &Changes,
+    whole: Option<&[(Slot, StateRow)]>,
 ) -> Result<Option<Summary>> {
     let matters = |kind: &StateEventType| {
         use StateEventType::{RoomCanonicalAlias, RoomMember, RoomName};
@@ -39,19 +40,58 @@ pub(super) async fn changed(
     if known && !changes.iter().any(|change| matters(&change.slot.0)) {
         return Ok(None);
     }
-    let heroes =
-        if has_name(reading, part).await? { None } else { Some(first(reading, part).await?) };
+    let naming = match whole {
+        Some(rows) => Naming::of(rows),
+        None => Naming::read(reading, part).await?,
+    };
+    let heroes = match has_name(reading, part, naming.names).await? {
+        true => None,
+        false => Some(first(reading, part, naming.members).await?),
+    };
     let row = &part.head.row;
     Ok(Some(Summary { heroes, joined: row.joined, invited: row.invited }))
 }
 
+/// What a room's name is made of.
+struct Naming {
+    /// Its name and its alias.
+    names: Vec<StateRow>,
+    /// Some of its members.
+    members: Vec<StateRow>,
+}
+
+impl Naming {
+    fn of(state: &[(Slot, StateRow)]) -> Self {
+        let rows = |wanted: fn(&Slot) -> bool, limit| {
+            let rows = state.iter().filter(move |(slot, _)| wanted(slot));
+            rows.map(|(_, row)| row.clone()).take(limit).collect()
+        };
+        let is_member = |slot: &Slot| slot.0 == StateEventType::RoomMember;
+        Self {
+            names: rows(|slot| naming_slots().contains(slot), usize::MAX),
+            members: rows(is_member, CANDIDATES),
+        }
+    }
+
+    async fn read(reading: &Reading<'_>, part: &Part<'_>) -> Result<Self> {
+        let names = current_rows(&reading.view, part.head, &naming_slots()).await?;
+        let (room, generation) = (part.head.room.clone(), part.head.row.generation);
+        let prefix = (room, generation, MEMBER.to_owned());
+        let members = reading.view.scan(&STATE, &prefix, Direction::Forward, CANDIDATES).await?;
+        let members = members.into_iter().map(|(_, row)| row).collect();
+        Ok(Self { names: names.into_iter().flatten().collect(), members })
+    }
+}
+
+fn naming_slots() -> [Slot; 2] {
+    let kinds = [StateEventType::RoomName, StateEventType::RoomCanonicalAlias];
+    kinds.map(|kind| (kind, String::new()))
+}
+
 /// Whether the room has a name or an alias.
-async fn has_name(reading: &Reading<'_>, part: &Part<'_>) -> Result<bool> {
-    let slots = [StateEventType::RoomName, StateEventType::RoomCanonicalAlias];
-    let slots = slots.map(|kind| (kind, String::new()));
-    let rows = current_rows(&reading.view, part.head, &slots).await?;
-    let ids: Vec<_> =
-        rows.into_iter().flatten().filter(|row| !row.redacted).map(|row| row.event).collect();
+async fn has_name(reading: &Reading<'_>, part: &Part<'_>, mut rows: Vec<StateRow>) -> Result<bool> {
+    rows.retain(|row| !row.redacted);
+    let ids: Vec<_> = rows.into_iter().map(|row| row.event).collect();
     let cache = reading.core().local::<EventCache>();
     let events = cache.load_many(&reading.view, &part.head.rules, &ids).await?;
     Ok(events.iter().flatten().any(names))
@@ -71,11 +111,11 @@ fn names(event: &Pdu) -> bool {
 }
 
 /// The first members of the room, without the reader.
-async fn first(reading: &Reading<'_>, part: &Part<'_>) -> Result<Vec<OwnedUserId>> {
-    let (room, generation) = (part.head.room.clone(), part.head.row.generation);
-    let prefix = (room, generation, "m.room.member".to_owned());
-    let rows = reading.view.scan(&STATE, &prefix, Direction::Forward, CANDIDATES).await?;
-    let mut rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+async fn first(
+    reading: &Reading<'_>,
+    part: &Part<'_>,
+    mut rows: Vec<StateRow>,
+) -> Result<Vec<OwnedUserId>> {
     rows.sort_by_key(|row| row.at);
     let ids: Vec<_> = rows.into_iter().map(|row| row.event).collect();
     let cache = reading.core().local::<EventCache>();
