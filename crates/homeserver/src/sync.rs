@@ -19,6 +19,7 @@ mod collect;
 mod fields;
 mod filter;
 mod joined;
+mod newest;
 mod news;
 mod reading;
 mod renewal;

@@ -4,13 +4,15 @@ use std::ops::Bound;
 
 use ruma::events::TimelineEventType;
 use tertulia_protocol::Pdu;
-use tertulia_storage::Direction;
 
-use super::reading::{Part, Reading};
+use super::{
+    newest::{Row, newest, older},
+    reading::{Part, Reading},
+};
 use crate::{
     Result,
     events::{EventCache, Sight, TimelineToken},
-    schema::{Ordinal, TIMELINE, TimelineRow},
+    schema::{Ordinal, TimelineRow},
 };
 
 /// How many places are looked at in one go where the filter holds events back.
@@ -57,24 +59,20 @@ impl Window {
     }
 }
 
-type Row = (Ordinal, TimelineRow);
-
 /// The newest events of `part`, as many as the filter asks for.
 pub(super) async fn read(reading: &Reading<'_>, part: &Part<'_>) -> Result<Window> {
     let mut walk = Walk { reading, part, window: Window::default() };
     let filter = &reading.query.filter;
     let page = if filter.timeline.passes_all() { filter.limit + 1 } else { PAGE };
-    let prefix = (part.head.room.clone(), part.stretch);
-    let mut from = Bound::Included((prefix.0.clone(), prefix.1, Ordinal::Live(part.end)));
+    let mut oldest = None;
     for _ in 0..PAGES {
-        let rows = reading
-            .view
-            .scan_from(&TIMELINE, &prefix, from.as_ref(), Direction::Backward, page)
-            .await?;
+        let rows = match oldest {
+            None => newest(reading, part, page).await?,
+            Some(place) => older(reading, part, Bound::Excluded(place), page).await?,
+        };
         let last_page = rows.len() < page;
         let Some((last, _)) = rows.last() else { return Ok(walk.finish()) };
-        from = Bound::Excluded(last.clone());
-        let rows = rows.into_iter().map(|((_, _, place), row)| (place, row)).collect();
+        oldest = Some(*last);
         if walk.take(rows).await? == Walked::Enough || last_page {
             return Ok(walk.finish());
         }

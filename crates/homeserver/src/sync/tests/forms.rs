@@ -65,6 +65,25 @@ async fn a_redacted_event_is_told_without_its_content() {
 }
 
 #[tokio::test]
+async fn an_event_that_was_told_before_is_told_as_it_is_now() {
+    let (alice, _, room) = alice_bob_room().await;
+    let event = room.send_text("bad").await.unwrap();
+    let newest = async |count: u64| {
+        let told = events(&alice.filtered(limit(count)).sync().await, &room);
+        let contents: Vec<_> = told.iter().map(|event| event["content"]["body"].clone()).collect();
+        contents
+    };
+    assert_eq!(newest(1).await, ["bad"]);
+    assert_eq!(newest(2).await, [Value::Null, json!("bad")]);
+    let begin = newest(30).await.len();
+    room.redact(&event, None, None).await.unwrap();
+    assert_eq!(newest(2).await, [Value::Null, Value::Null]);
+    assert_eq!(newest(30).await.len(), begin + 1);
+    room.send_text("good").await.unwrap();
+    assert_eq!(newest(1).await, ["good"]);
+}
+
+#[tokio::test]
 async fn clients_choose_fields() {
     let (alice, _, room) = alice_bob_room().await;
     room.send_text("short").await.unwrap();
