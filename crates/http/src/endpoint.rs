@@ -18,7 +18,7 @@ use ruma::api::{
 use serde::Serialize;
 use tertulia::Homeserver;
 
-use crate::{Action, ApiError, Identify, body, observe::Site};
+use crate::{Action, ApiError, Identify, body, observe::Site, pieces::Pieces};
 
 /// A parsed request `R` together with whom its endpoint's scheme proved it to come from.
 pub struct Matrix<R>
@@ -64,8 +64,9 @@ where
 
 impl<R, T: Serialize> Reply<R> for Answer<T> {
     fn reply(self) -> Result<Response, ApiError> {
-        let body = serde_json::to_vec(&self.0).map_err(ApiError::internal)?;
-        let mut response = Response::new(Body::from(body));
+        let mut body = Pieces::default();
+        serde_json::to_writer(&mut body, &self.0).map_err(ApiError::internal)?;
+        let mut response = Response::new(body.into_body());
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(CONTENT_TYPE, json);
         Ok(response)

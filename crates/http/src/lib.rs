@@ -16,6 +16,7 @@ mod limits;
 mod media;
 mod observe;
 mod options;
+mod pieces;
 mod rest;
 #[cfg(test)]
 mod tests;
