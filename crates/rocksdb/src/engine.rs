@@ -10,7 +10,8 @@ use rocksdb::{
     checkpoint::Checkpoint,
 };
 use tertulia_storage::{
-    Answer, Batch, Bell, Commit, Engine, Error, Local, LocalEngine, Receipt, Result, Rows, Snapshot,
+    Answer, Batch, Bell, Commit, Engine, Error, Local, LocalEngine, Receipt, Result, Rows,
+    Snapshot, check_format,
 };
 
 use crate::{OpenError, Options, files, rows::SnapshotRows};
@@ -47,16 +48,32 @@ pub struct Figures {
 }
 
 impl RocksLocal {
-    /// Opens the store in this directory, which is made if need be.
+    /// Opens the store in this directory, which is made if need be. One that is damaged or too new is left as it is.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref().to_owned();
         let lock = files::lock(&path)?;
         let cache = Cache::new_lru_cache(options.cache);
-        let db = DB::open(&options.database(&cache), &path).map_err(|error| {
-            OpenError::Unreadable { path: path.clone(), reason: error.into_string() }
-        })?;
+        let database = options.database(&cache);
+        if files::hold_a_store(&path)? {
+            inspect(&path, &database, options.format)?;
+        }
+        let db = DB::open(&database, &path).map_err(|error| unreadable(&path, error))?;
         Ok(Self(Arc::new(Database { db, path, cache, _lock: lock })))
     }
+}
+
+/// Refuses a store that is damaged, or newer than `format`. It is opened to be read only: to open it otherwise rewrites
+/// its log and its lists of files.
+fn inspect(path: &Path, database: &rocksdb::Options, format: Option<u32>) -> Result<(), OpenError> {
+    let db = DB::open_for_read_only(database, path, false);
+    let db = db.map_err(|error| unreadable(path, error))?;
+    let Some(format) = format else { return Ok(()) };
+    let get = |row: &[u8]| db.get(row).map(|row| row.map(Into::into)).map_err(Error::engine);
+    check_format(format, get).map_err(|error| unreadable(path, error))
+}
+
+fn unreadable(path: &Path, error: impl ToString) -> OpenError {
+    OpenError::Unreadable { path: path.to_owned(), reason: error.to_string() }
 }
 
 impl Local for RocksLocal {
@@ -86,10 +103,8 @@ impl RocksEngine {
     /// Opens the store in this directory, which is made if need be.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let local = RocksLocal::open(&path, options)?;
-        let engine = LocalEngine::start(local.clone()).map_err(|error| OpenError::Unreadable {
-            path: path.as_ref().to_owned(),
-            reason: error.to_string(),
-        })?;
+        let engine = LocalEngine::start(local.clone());
+        let engine = engine.map_err(|error| unreadable(path.as_ref(), error))?;
         Ok(Self { local, engine })
     }
 

@@ -1,6 +1,7 @@
 //! The directory of a store: making it, keeping others out, measuring it.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{self, Read as _, Seek as _, Write as _},
     path::Path,
@@ -12,6 +13,9 @@ use crate::OpenError;
 
 /// The file that names the process that has the store open. The lock on it lasts as long as the file is open.
 const PID: &str = "PID";
+
+/// RocksDB's file that names the newest list of its files.
+const CURRENT: &str = "CURRENT";
 
 /// Makes the directory if need be and keeps other processes out while the file is held.
 pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
@@ -40,6 +44,29 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 fn read_pid(file: &mut File) -> u32 {
     let mut text = String::new();
     file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Whether a store lies in the directory. What is left of one without the file that names its newest state must not be
+/// taken for none: RocksDB would begin anew and delete it.
+pub(crate) fn hold_a_store(path: &Path) -> Result<bool, OpenError> {
+    let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
+    let entries = fs::read_dir(path).map_err(|error| unreadable(error.to_string()))?;
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    if names.iter().any(|name| name == CURRENT) {
+        return Ok(true);
+    }
+    let is_rows = |name: &&OsString| {
+        Path::new(name).extension().is_some_and(|kind| kind == "sst" || kind == "log")
+    };
+    match names.iter().find(is_rows) {
+        Some(rows) => {
+            let rows = rows.display();
+            Err(unreadable(format!(
+                "there is {rows}, but the file {CURRENT} is missing: bring it back, or take a backup"
+            )))
+        }
+        None => Ok(false),
+    }
 }
 
 /// How many bytes the files of a directory have. Files that vanish meanwhile do not count.

@@ -1,4 +1,5 @@
 use rocksdb::{BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, LogLevel};
+use tertulia_storage::StoreOptions;
 
 /// RocksDB's word for zstd's own choice of a window.
 const WINDOW_BITS: i32 = -14;
@@ -14,11 +15,15 @@ pub struct Options {
     pub rows: usize,
     /// Bytes of new rows gathered in memory before they become a file; two such buffers may exist.
     pub write_buffer: usize,
+    /// The newest format of a store that may be opened: a newer one is refused, and nothing of it changed. Without it,
+    /// the format is looked at only when the store is opened on the engine.
+    pub format: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache: 16 << 20, rows: 1 << 20, write_buffer: 6 << 20 }
+        let StoreOptions { format, .. } = StoreOptions::default();
+        Self { cache: 16 << 20, rows: 1 << 20, write_buffer: 6 << 20, format: Some(format) }
     }
 }
 

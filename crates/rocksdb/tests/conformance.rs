@@ -18,7 +18,7 @@ impl Subject for Directory {
     type Engine = LocalEngine;
 
     fn open(&self, fault: Fault) -> (LocalEngine, Arc<Counts>) {
-        let local = RocksLocal::open(self.0.path(), Options::default())
+        let local = RocksLocal::open(self.0.path(), Options { format: None, ..Options::default() })
             .expect("the store was closed before");
         let local = FailingEngine::new(local, fault);
         let counts = local.counts();

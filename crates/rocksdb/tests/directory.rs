@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command as Process};
+use std::{
+    collections::BTreeMap, ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::Path,
+    process::Command as Process,
+};
 
 use bytes::Bytes;
 use tertulia_rocksdb::{OpenError, Options, RocksEngine};
@@ -110,10 +113,67 @@ fn damaged_files_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     drop(RocksEngine::open(directory.path(), Options::default()).unwrap());
     fs::write(directory.path().join("CURRENT"), "nonsense\n").unwrap();
-    let Err(error) = RocksEngine::open(directory.path(), Options::default()) else {
-        panic!("the store is damaged")
-    };
-    assert!(matches!(error, OpenError::Unreadable { .. }), "{error}");
+    check_refused(directory.path(), "cannot be opened");
+}
+
+/// All files of a directory with what is in them, except the one that names who opened it last.
+fn contents(path: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    let files = files.filter(|file| file.file_name() != "PID");
+    files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect()
+}
+
+/// Opening the store is refused for this reason, as often as it is tried, and leaves it as it is.
+#[track_caller]
+fn check_refused(path: &Path, reason: &str) {
+    let before = contents(path);
+    for _ in 0..2 {
+        let Err(error) = RocksEngine::open(path, Options::default()) else {
+            panic!("the store is opened");
+        };
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(contents(path), before);
+    }
+}
+
+async fn fill(path: &Path, options: StoreOptions) {
+    let engine = RocksEngine::open(path, Options::default()).unwrap();
+    let store = Store::open(engine, options).await.unwrap();
+    store.write(Fill { from: 0, rows: 10, size: 100 }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_without_its_newest_state_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path(), StoreOptions::default()).await;
+    let (current, aside) = (directory.path().join("CURRENT"), tempfile::tempdir().unwrap());
+    let kept = aside.path().join("CURRENT");
+    fs::copy(&current, &kept).unwrap();
+    fs::remove_file(&current).unwrap();
+    check_refused(directory.path(), "CURRENT is missing");
+    fs::copy(&kept, &current).unwrap();
+    let (_, store) = open(directory.path()).await;
+    assert_eq!(rows(&store).await, 10);
+}
+
+#[tokio::test]
+async fn a_newer_store_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let known = Options::default().format.unwrap();
+    fill(directory.path(), StoreOptions { format: known + 1, ..StoreOptions::default() }).await;
+    check_refused(directory.path(), &format!("the store has format {}", known + 1));
+}
+
+#[test]
+fn a_store_that_was_only_begun_is_begun_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(RocksEngine::open(directory.path(), Options::default()).unwrap());
+    for file in contents(directory.path()).into_keys() {
+        if !file.to_str().unwrap().starts_with("MANIFEST") {
+            fs::remove_file(directory.path().join(file)).unwrap();
+        }
+    }
+    RocksEngine::open(directory.path(), Options::default()).unwrap();
 }
 
 #[tokio::test]
@@ -132,7 +192,7 @@ async fn a_backup_is_a_store_of_its_own() {
 #[tokio::test]
 async fn reads_beyond_the_cache_find_the_same_rows() {
     let directory = tempfile::tempdir().unwrap();
-    let small = Options { cache: 64 << 10, rows: 0, write_buffer: 256 << 10 };
+    let small = Options { cache: 64 << 10, rows: 0, write_buffer: 256 << 10, ..Options::default() };
     let engine = RocksEngine::open(directory.path(), small).unwrap();
     let store = Store::open(engine.clone(), StoreOptions::default()).await.unwrap();
     for page in 0..20 {

@@ -11,8 +11,10 @@ use crate::settings::{Commits, Mode, Secret, Settings};
 /// The homeserver that the settings describe, on the data in its directory, which is made if need be.
 pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver> {
     let directory = &settings.data_directory;
+    let storage = storage(settings);
     let options = tertulia_rocksdb::Options {
         cache: settings.storage.cache_mib << 20,
+        format: Some(storage.format),
         ..tertulia_rocksdb::Options::default()
     };
     let engine = RocksEngine::open(directory.join("store"), options)?;
@@ -25,7 +27,7 @@ pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver
         ))?;
     let homeserver = Homeserver::builder(settings.server_name.as_str())?
         .settings(library(settings)?)
-        .storage(storage(settings))
+        .storage(storage)
         .blobs(blobs);
     Ok(homeserver.start(engine).await?)
 }

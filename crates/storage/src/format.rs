@@ -103,6 +103,20 @@ pub(crate) async fn open(store: &Store, options: &StoreOptions) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a store that a newer program wrote, for engines that have to know before they change anything of it.
+///
+/// `known` is the newest format that may be opened; `get` looks up a row. A store without a format number passes: what
+/// becomes of it is decided when it is opened.
+pub fn check_format(known: u32, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<()> {
+    let Some(stored) = get(&META.row(&own(FORMAT)))? else { return Ok(()) };
+    let number = <[u8; 4]>::try_from(&stored[..stored.len().saturating_sub(1)]);
+    match number.map(u32::from_be_bytes) {
+        Ok(found) if found > known => Err(Error::NewerFormat { found, known }),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Unreadable("its format is not a number".into())),
+    }
+}
+
 /// The format number, or `None` if the store is empty.
 async fn stored_format(view: &View) -> Result<Option<u32>> {
     if let Some(stored) = view.get(&META, &own(FORMAT)).await? {

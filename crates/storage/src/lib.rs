@@ -71,7 +71,7 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use follow::{Follower, Start};
-pub use format::{Migration, Progress, StoreOptions};
+pub use format::{Migration, Progress, StoreOptions, check_format};
 pub use lane::Partition;
 pub use local::{Batch, Local, LocalEngine, Reach, Rows};
 pub use memory::{Memory, MemoryEngine};

@@ -128,7 +128,10 @@ impl Room {
     pub async fn event(&self, id: &EventId) -> Result<ClientEvent> {
         let missing = || Error::NotFound("event");
         let view = self.core().store.view().await?;
-        let head = load_head(&view, &self.id).await.map_err(|_| missing())?;
+        let head = load_head(&view, &self.id).await.map_err(|error| match error {
+            Error::NotFound(_) => missing(),
+            other => other,
+        })?;
         let (stretch, place) = self.place_of(&view, id).await?;
         let sight = Sight::of(&view, self.core(), &head, self.me()).await?;
         if !sight.sees(place) {
