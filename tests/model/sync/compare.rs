@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Debug};
 
+use serde_json::Value;
+
 use super::{
     client::{Client, Known, Place},
     world::World,
@@ -27,7 +29,7 @@ pub fn check(world: &World, old: &Client, new: &Client, complete: &Client) -> Re
 fn room(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), String> {
     same("place", &known.place, &told.place)?;
     if matches!(told.place, Some(Place::Invite | Place::Knock)) {
-        return same("stripped state", &known.stripped["events"][0], &told.stripped["events"][0]);
+        return stripped(&known.stripped["events"], &told.stripped["events"]);
     }
     state(known, told, all, lazy)?;
     timeline(known, told)?;
@@ -38,6 +40,24 @@ fn room(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), Stri
     same("those typing", &known.typing, &told.typing)?;
     same("summary", &known.summary, &told.summary)?;
     within("receipts", &told.receipts, &known.receipts)
+}
+
+/// What a new client is told of a room from outside is what the old one was told, but for what was redacted.
+fn stripped(known: &Value, told: &Value) -> Result<(), String> {
+    let slots = |events: &Value| -> BTreeMap<(String, String), Value> {
+        let events = events.as_array().into_iter().flatten();
+        let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
+        events.map(|it| ((text(it, "type"), text(it, "state_key")), it.clone())).collect()
+    };
+    let (known, mut told) = (slots(known), slots(told));
+    for (slot, event) in &mut told {
+        let before = known.get(slot).map_or(&Value::Null, |event| &event["content"]);
+        let Some(content) = event["content"].as_object() else { continue };
+        if content.iter().all(|(field, value)| before[field] == *value) {
+            event["content"] = before.clone();
+        }
+    }
+    same("stripped state", &known, &told)
 }
 
 /// A client that knows all members knows the whole state. One that does not knows all else, at

@@ -1,35 +1,57 @@
 //! What a room looks like to those outside who are asked in, or ask to be let in
 //! (client-server API, "Stripped state").
 
-use ruma::events::StateEventType;
+use ruma::{OwnedEventId, events::StateEventType};
 use serde_json::value::RawValue;
 use tertulia_protocol::{Pdu, Slot, redact, stripped};
+use tertulia_storage::{Position, View};
 
 use super::reading::Reading;
 use crate::{
     Result,
-    events::{EventCache, Head, current_rows},
-    schema::Membership,
+    events::{EventCache, Head, current_rows, slot_at},
+    schema::{EVENT_META, EventMeta, Membership},
 };
 
-/// The stripped state of a room, the user's own member event and that of its sender included.
+/// The stripped state of a room as it was when the user was asked in or asked, their own member event and that of its
+/// sender included: a new client is told what older ones were. What was redacted since is told to nobody.
 pub(super) async fn state(
     reading: &Reading<'_>,
     head: &Head,
     me: &Membership,
 ) -> Result<Vec<Box<RawValue>>> {
-    let cache = reading.core().local::<EventCache>();
-    let mine = cache.load(&reading.view, &head.rules, &me.event).await?;
-    let rows = current_rows(&reading.view, head, &slots(&mine)).await?;
-    let rows: Vec<_> = rows.into_iter().flatten().filter(|row| row.event != me.event).collect();
-    let ids: Vec<_> = rows.iter().map(|row| row.event.clone()).collect();
-    let events = cache.load_many(&reading.view, &head.rules, &ids).await?;
-    let shown = |(event, redacted): (Pdu, bool)| {
-        if redacted { stripped(&redact(&head.rules, &event)) } else { stripped(&event) }
+    let (view, cache) = (&reading.view, reading.core().local::<EventCache>());
+    let mine = cache.load(view, &head.rules, &me.event).await?;
+    let mut ids = in_force(view, head, &slots(&mine), me.at).await?;
+    ids.retain(|id| *id != me.event);
+    ids.push(me.event.clone());
+    let keys: Vec<_> = ids.iter().map(|id| (head.room.clone(), id.clone())).collect();
+    let metas = view.get_many(&EVENT_META, &keys).await?;
+    let events = cache.load_many(view, &head.rules, &ids).await?;
+    let shown = |(event, meta): (Option<Pdu>, Option<EventMeta>)| match (event?, meta?.redacted_by)
+    {
+        (event, Some(_)) => stripped(&redact(&head.rules, &event)),
+        (event, None) => stripped(&event),
     };
-    let others =
-        events.into_iter().zip(rows).filter_map(|(event, row)| shown((event?, row.redacted)));
-    Ok(others.chain(stripped(&mine)).collect())
+    Ok(events.into_iter().zip(metas).filter_map(shown).collect())
+}
+
+/// The events in some slots as of a position.
+async fn in_force(
+    view: &View,
+    head: &Head,
+    slots: &[Slot],
+    at: Position,
+) -> Result<Vec<OwnedEventId>> {
+    let mut events = Vec::with_capacity(slots.len() + 1);
+    for ((kind, key), row) in slots.iter().zip(current_rows(view, head, slots).await?) {
+        events.extend(match row {
+            Some(row) if row.at <= at => Some(row.event),
+            _ if head.row.state_at <= at => None,
+            _ => slot_at(view, head.base(), &kind.to_string(), key, at).await?,
+        });
+    }
+    Ok(events)
 }
 
 /// What tells a room apart for those who do not know it.

@@ -73,6 +73,30 @@ async fn an_invite_is_told_once_with_what_the_room_is_like() {
 }
 
 #[tokio::test]
+async fn one_who_is_asked_in_is_told_what_the_room_was_like_then_whenever_they_ask() {
+    let (alice, mut bob, _) = alice_bob_room().await;
+    let room = alice.create_room(Preset::PrivateChat).await;
+    let name = |name| crate::testing::field("name", name);
+    let named = room.set_state("m.room.name".into(), "", name("Ours")).await.unwrap();
+    room.invite(bob.session.id(), None, false).await.unwrap();
+    room.set_state("m.room.name".into(), "", name("Mine")).await.unwrap();
+    room.set_state("m.room.topic".into(), "", crate::testing::field("topic", "No")).await.unwrap();
+    let invite = |update: &Value| section(update, "invite", room.id())["invite_state"].clone();
+    let first = invite(&bob.sync().await);
+    let named_then = |state: &Value| {
+        let events = state["events"].as_array().unwrap().iter();
+        let mut names = events.filter(|event| event["type"] == "m.room.name");
+        names.next().map(|event| event["content"].clone())
+    };
+    assert_eq!(named_then(&first), Some(json!({ "name": "Ours" })));
+    assert!(!short(&first).iter().any(|event| event.starts_with("m.room.topic")), "{first}");
+    assert_eq!(invite(&bob.filtered(json!({})).sync().await), first);
+    room.redact(&named, None, None).await.unwrap();
+    let later = invite(&bob.filtered(json!({})).sync().await);
+    assert_eq!(named_then(&later), Some(json!({})), "what was redacted is told to nobody");
+}
+
+#[tokio::test]
 async fn a_declined_invite_leaves() {
     let (alice, mut bob, _) = alice_bob_room().await;
     let room = alice.create_room(Preset::PrivateChat).await;
