@@ -1,7 +1,7 @@
 //! Sending, redacting and reading single events.
 
 use serde_json::json;
-use tertulia_testkit::{Client, TestServer};
+use tertulia_testkit::{Call, Client, Path, TestServer};
 
 async fn two() -> (Client, Client) {
     let server = TestServer::start().await;
@@ -221,4 +221,57 @@ async fn an_access_token_in_the_query_is_as_good() {
     let anonymous = alice.put(path.as_str()).json(json!({})).await;
     anonymous.ok();
     stranger.get(["rooms", &room, "state"]).await.refused(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn what_is_nested_too_deeply_is_refused_wherever_it_is_said() {
+    let (alice, _) = two().await;
+    let room = alice.create_public_room().await;
+    let event = alice.send(&room, "here").await;
+    let nested = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+    let refused = async |call: Call, body: String| {
+        call.body(body).await.refused(400, "M_BAD_JSON");
+    };
+    for depth in [101, 127, 128, 20_000] {
+        let paths: [Path; 6] = [
+            ["rooms", &room, "send", "m.test", "t"].into(),
+            ["rooms", &room, "state", "m.test", ""].into(),
+            ["rooms", &room, "state", "m.room.member", alice.id()].into(),
+            ["rooms", &room, "redact", &event, "t"].into(),
+            ["user", alice.id(), "account_data", "m.test"].into(),
+            ["profile", alice.id(), "m.test"].into(),
+        ];
+        for path in paths {
+            refused(alice.put(path), nested(depth)).await;
+        }
+        refused(alice.post(["join", &room]), nested(depth)).await;
+        let initial =
+            format!(r#"{{"initial_state":[{{"type":"m.test","content":{}}}]}}"#, nested(depth));
+        refused(alice.post(["createRoom"]), initial).await;
+    }
+    let sent = alice.put(["rooms", &room, "send", "m.test", "t"]).body(nested(100)).await.ok();
+    let sent = sent["event_id"].as_str().unwrap();
+    assert!(alice.get(["rooms", &room, "event", sent]).await.ok()["content"]["a"].is_object());
+    alice.put(["rooms", &room, "redact", sent, "u"]).json(json!({})).await.ok();
+    let told = alice.get(["rooms", &room, "event", sent]).await.ok();
+    assert_eq!(told["content"], json!({}));
+    alice.sync(None).await;
+}
+
+#[tokio::test]
+async fn no_key_makes_json_of_a_text() {
+    let (alice, _) = two().await;
+    let room = alice.create_room(json!({})).await;
+    for key in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+        let content = json!({ "x": { key: "{\"a\":1}" } });
+        let send = alice.put(["rooms", &room, "send", "m.test", "t"]);
+        send.json(content.clone()).await.refused(400, "M_BAD_JSON");
+        let profile = alice.put(["profile", alice.id(), "m.test"]);
+        profile.json(json!({ "m.test": content.clone() })).await.refused(400, "M_BAD_JSON");
+        let state = json!({ "type": "m.test", "content": content });
+        let create = alice.post(["createRoom"]);
+        create.json(json!({ "initial_state": [state] })).await.refused(400, "M_BAD_JSON");
+        let text = json!({ "body": key });
+        assert!(!alice.send_event(&room, "m.test", text).await.is_empty());
+    }
 }

@@ -46,5 +46,7 @@ pub use schema::{BlobId, MembershipKind};
 pub use server::Builder;
 pub use settings::{PasswordCost, Registration, Secret, Settings};
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
-pub use tertulia_protocol::{AppendError, InitialState, Malformed, NewRoom, Preset, RoomIdShown};
+pub use tertulia_protocol::{
+    AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, RoomIdShown,
+};
 pub use tertulia_storage::Error as StorageError;

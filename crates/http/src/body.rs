@@ -8,10 +8,9 @@ use futures_util::TryStreamExt as _;
 use http::Method;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
-use crate::ApiError;
+use crate::{ApiError, plain::Plain};
 
 /// How long the body of a JSON endpoint may take, from its first byte to its last.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,14 +56,14 @@ pub(crate) async fn next_piece(body: &mut BodyDataStream) -> Result<Option<Bytes
     piece.map_err(ApiError::interrupted)
 }
 
-/// Refuses what is no JSON object. serde would read a struct from an array, too.
+/// Refuses what is no JSON object, and JSON that not every reader can take. serde would read a
+/// struct from an array, too, and pass over what nobody asked for without looking at it.
 fn check_object(body: &[u8]) -> Result<(), ApiError> {
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first == Some(&b'{') {
-        return Ok(()); // whether it is well-formed shows when it is read
-    }
-    match serde_json::from_slice::<IgnoredAny>(body) {
+    let text = std::str::from_utf8(body).map_err(ApiError::not_json)?;
+    match serde_json::from_str::<Plain>(text) {
+        Ok(_) if text.trim_start().starts_with('{') => Ok(()),
         Ok(_) => Err(ApiError::bad_json("the body must be a JSON object")),
+        Err(error) if error.is_data() => Err(ApiError::bad_json(error)),
         Err(error) => Err(ApiError::not_json(error)),
     }
 }

@@ -17,6 +17,7 @@ mod media;
 mod observe;
 mod options;
 mod pieces;
+mod plain;
 mod rest;
 #[cfg(test)]
 mod tests;

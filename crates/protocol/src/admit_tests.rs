@@ -135,7 +135,7 @@ fn check_cited(cite: impl Fn(&Room, Vec<String>) -> Vec<String>, expected: &str)
     room.say(draft("@a:x", "m.room.name", Some(""), json!({"name": "n"})));
     let event = room.forge(&text("@b:y", "hi"));
     let cited = event.auth_events().iter().map(ToString::to_string).collect();
-    let mut object = event.to_object();
+    let mut object = event.to_object().unwrap();
     let cited = cite(&room, cited).into_iter().map(Into::into).collect();
     object.insert("auth_events".to_owned(), ruma::CanonicalJsonValue::Array(cited));
     let event = Pdu::from_object(object, &room.rules).unwrap();

@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use crate::{
     AuthState, Known, Malformed, Needs, Pdu, Rejection, Signer,
     auth::{authorize_by_state, authorize_citations, cited_slots},
+    canonical::canonical_content,
     format::{self, bad},
     hash,
-    pdu::{self, Parsed, canonical_content, room_of},
+    pdu::{self, Parsed, room_of},
     power::all_are_integers,
 };
 
@@ -149,7 +150,7 @@ pub(crate) fn build(
 /// The event with this server's signature added, as an invited user's server and one that lets somebody into a restricted
 /// room give it. The event stays the same.
 pub fn co_sign(rules: &RoomVersionRules, event: &Pdu, signer: &Signer) -> Result<Pdu, Malformed> {
-    let mut object = event.to_object();
+    let mut object = event.to_object()?;
     let signable = hash::signable(&object, rules)?;
     signer.sign_into(&mut object, &signable);
     let signed = Pdu::with_id(event.event_id().clone(), &object, rules)?;
@@ -250,7 +251,7 @@ fn cite<'a>(
         if !hashed {
             return Ok(id);
         }
-        let signable = hash::signable(&event.to_object(), rules)?;
+        let signable = hash::signable(&event.to_readable_object(), rules)?;
         let hash = CanonicalJsonValue::String(hash::standard_base64(signable.as_bytes()));
         let hashes = CanonicalJsonObject::from([("sha256".to_owned(), hash)]);
         Ok(CanonicalJsonValue::Array(vec![id, hashes.into()]))
@@ -266,7 +267,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        testing::{Room, VERSIONS, draft, member, redaction, rules, signer, tell_key, text},
+        testing::{
+            Room, VERSIONS, draft, member, nested, redaction, rules, signer, tell_key, text,
+        },
         verify,
     };
 
@@ -408,7 +411,7 @@ mod tests {
             let target = room.say(text("@a:x", "oops"));
             let redaction = room.say(redaction("@a:x", &target));
             assert_eq!(redaction.redacts(), Some(target.event_id()));
-            let object = redaction.to_object();
+            let object = redaction.to_object().unwrap();
             let beside = object.contains_key("redacts");
             assert_eq!(beside, !["11", "12"].contains(&version));
         }
@@ -418,10 +421,10 @@ mod tests {
     fn the_oldest_rooms_cite_hashes_of_the_events_they_name() {
         let rules = rules("1");
         let room = Room::new("1", "public");
-        let object = room.events[1].to_object();
+        let object = room.events[1].to_object().unwrap();
         let cited = object["prev_events"].as_array().unwrap()[0].as_array().unwrap();
         assert_eq!(cited[0].as_str(), Some(room.events[0].event_id().as_str()));
-        let hash = ruma::signatures::reference_hash(&room.events[0].to_object(), &rules);
+        let hash = ruma::signatures::reference_hash(&room.events[0].to_object().unwrap(), &rules);
         assert_eq!(cited[1].as_object().unwrap()["sha256"].as_str(), hash.ok().as_deref());
     }
 
@@ -435,7 +438,7 @@ mod tests {
             let keys = [("x".to_owned(), [(signer.key_id(), key)].into())].into();
             for event in &room.events {
                 let verified =
-                    ruma::signatures::verify_event(&keys, &event.to_object(), &room.rules);
+                    ruma::signatures::verify_event(&keys, &event.to_object().unwrap(), &room.rules);
                 assert_eq!(verified.unwrap(), ruma::signatures::Verified::All);
             }
         }
@@ -448,7 +451,7 @@ mod tests {
             let invite = room.say(member("@a:x", "@b:y", "invite"));
             let signed = co_sign(&room.rules, &invite, &signer("y")).unwrap();
             assert_eq!(signed.event_id(), invite.event_id());
-            let object = signed.to_object();
+            let object = signed.to_object().unwrap();
             let signers = object["signatures"].as_object().unwrap().keys();
             assert_eq!(signers.collect::<Vec<_>>(), ["x", "y"]);
             let mut known = Known::default();
@@ -509,6 +512,38 @@ mod tests {
             let field = Malformed::Field { field: "type", problem: "must not be empty" };
             assert_eq!(refused.unwrap_err(), AppendError::Malformed(field));
         }
+    }
+
+    #[test]
+    fn a_content_is_not_nested_too_deeply() {
+        for version in VERSIONS {
+            let mut room = Room::new(version, "public");
+            let mut say = |depth| {
+                let content = serde_json::value::RawValue::from_string(nested(depth)).unwrap();
+                room.try_say(Draft { content, ..text("@a:x", "") })
+            };
+            let event = say(crate::MAX_NESTING).unwrap();
+            assert!(Pdu::parse(event.json().get(), &rules(version)).is_ok());
+            for depth in [crate::MAX_NESTING + 1, 127, 128, 10_000] {
+                let refused = say(depth).unwrap_err();
+                assert!(matches!(refused, AppendError::Malformed(_)), "{depth}: {refused:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_rooms_go_on_after_an_event_too_deep_to_be_read() {
+        let mut room = Room::new("1", "public");
+        let last = room.say(text("@a:x", "here"));
+        let content = format!(r#""content":{},"#, nested(5_000));
+        let json =
+            last.json().get().replace(r#""content":{"body":"here","msgtype":"m.text"},"#, &content);
+        let stored = Pdu::load(last.event_id().clone(), json.as_bytes(), &room.rules).unwrap();
+        assert_eq!(stored.content().get().len(), nested(5_000).len());
+        assert!(stored.to_object().is_err());
+        *room.events.last_mut().unwrap() = stored;
+        let next = room.say(text("@a:x", "next"));
+        assert_eq!(next.prev_events(), [last.event_id().clone()]);
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! Events as clients get them.
 
+use std::collections::BTreeMap;
+
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId,
     events::{StateEventType, TimelineEventType},
 };
 use serde::Serialize;
-use serde_json::{
-    Value,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Pdu;
 
@@ -70,10 +69,10 @@ impl<'a, U: Serialize> Rendered<'a, U> {
 /// (room version 11, "Moving the `redacts` property"). Only what the server acts upon is shown: in
 /// older rooms the content might name another event, and nothing comes of that.
 pub fn content_for_clients(event: &Pdu) -> Option<Box<RawValue>> {
-    let target = event.redacts()?;
-    let mut content: serde_json::Map<String, Value> = event.content_as()?;
-    let named = content.insert("redacts".to_owned(), target.as_str().into());
-    if named.is_some_and(|named| named == target.as_str()) {
+    let target = to_raw_value(event.redacts()?).ok()?;
+    let mut content: BTreeMap<String, &RawValue> = event.content_as()?;
+    let named = content.insert("redacts".to_owned(), &target);
+    if named.is_some_and(|named| named.get() == target.get()) {
         return None;
     }
     to_raw_value(&content).ok()
@@ -125,12 +124,12 @@ pub fn stripped(event: &Pdu) -> Option<Box<RawValue>> {
 #[cfg(test)]
 mod tests {
     use ruma::CanonicalJsonValue;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{
         redact,
-        testing::{Room, VERSIONS, redaction, text},
+        testing::{Room, VERSIONS, nested, redaction, text},
     };
 
     fn read(raw: &RawValue) -> Value {
@@ -142,6 +141,21 @@ mod tests {
         let content = content_for_clients(event);
         let rendered = Rendered::new(event, content.as_deref(), room_id, None::<&Value>);
         serde_json::to_value(rendered).unwrap()
+    }
+
+    #[test]
+    fn what_a_redaction_says_beside_its_target_is_told_as_it_is() {
+        let mut room = Room::new("10", "public");
+        let target = room.events[1].clone();
+        let event = room.say(redaction("@a:x", &target));
+        let key_of_its_reader = r#"{"$serde_json::private::RawValue":"1"}"#.to_owned();
+        for said in [nested(127), nested(5_000), key_of_its_reader] {
+            let json = event.json().get().replace(r#""spam""#, &said);
+            let event = Pdu::load(event.event_id().clone(), json.as_bytes(), &room.rules).unwrap();
+            let content = content_for_clients(&event).unwrap();
+            let target = target.event_id();
+            assert_eq!(content.get(), format!(r#"{{"reason":{said},"redacts":"{target}"}}"#));
+        }
     }
 
     #[test]
@@ -195,7 +209,7 @@ mod tests {
         for version in VERSIONS {
             let mut room = Room::new(version, "public");
             let target = room.say(text("@a:x", "oops"));
-            let mut redaction = room.say(redaction("@a:x", &target)).to_object();
+            let mut redaction = room.say(redaction("@a:x", &target)).to_object().unwrap();
             let mut name = |at: Option<&str>, id: &str| match at {
                 None => redaction.insert("redacts".to_owned(), id.into()),
                 Some(key) => match redaction.get_mut(key) {

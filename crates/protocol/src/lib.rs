@@ -49,6 +49,7 @@
 mod admit;
 mod append;
 mod auth;
+mod canonical;
 mod client;
 mod create;
 mod format;
@@ -74,6 +75,7 @@ pub use auth::{
     AuthState, Rejection, auth_slots, auth_slots_of, authorize, authorize_by_state,
     authorize_citations,
 };
+pub use canonical::MAX_NESTING;
 pub use client::{Rendered, RoomIdShown, STRIPPED, content_for_clients, stripped, with_unsigned};
 pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId,
     RoomId, UserId,
-    canonical_json::to_canonical_value,
     events::{StateEventType, TimelineEventType},
     room_version_rules::{EventsReferenceFormatVersion, RoomVersionRules},
     state_res::Event,
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
+    canonical::{self, canonical_object},
     format::{self, Malformed, bad},
     hash,
 };
@@ -214,8 +214,18 @@ impl Pdu {
     }
 
     /// The whole event as an object.
-    pub fn to_object(&self) -> CanonicalJsonObject {
-        serde_json::from_str(self.event.json.get()).expect("an event was made from canonical JSON")
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::Json`] if it is nested too deeply to be read.
+    pub fn to_object(&self) -> Result<CanonicalJsonObject, Malformed> {
+        canonical::read_object(self.event.json.get())
+    }
+
+    /// The event as an object, without what of its content is nested too deeply to be read. For what a redaction leaves,
+    /// that makes no difference.
+    pub(crate) fn to_readable_object(&self) -> CanonicalJsonObject {
+        canonical::readable_object(self.event.json.get())
     }
 }
 
@@ -228,21 +238,6 @@ impl PartialEq for Pdu {
 
 impl Eq for Pdu {}
 
-/// Reads text as canonical JSON: an object, of integers within ±2⁵³, nested at most 127 deep.
-pub(crate) fn canonical_object(json: &str) -> Result<CanonicalJsonObject, Malformed> {
-    // A letter takes one byte in canonical form and six as an escape.
-    if json.len() > 6 * format::MAX_EVENT {
-        return Err(Malformed::TooLarge(json.len()));
-    }
-    let object: CanonicalJsonObject =
-        serde_json::from_str(json).map_err(|error| Malformed::Json(error.to_string()))?;
-    let size = serde_json::to_string(&object).map_or(0, |text| text.len());
-    if size > format::MAX_EVENT {
-        return Err(Malformed::TooLarge(size));
-    }
-    Ok(object)
-}
-
 /// Canonical JSON as text.
 pub(crate) fn raw(json: &impl Serialize) -> Result<Box<RawValue>, Malformed> {
     to_raw_value(json).map_err(|error| Malformed::Json(error.to_string()))
@@ -254,15 +249,6 @@ pub(crate) fn event_json(object: &CanonicalJsonObject) -> Result<Box<RawValue>, 
     match json.get().len() {
         size if size > format::MAX_EVENT => Err(Malformed::TooLarge(size)),
         _ => Ok(json),
-    }
-}
-
-/// The canonical form of a content that a client sent.
-pub(crate) fn canonical_content(content: &RawValue) -> Result<CanonicalJsonObject, Malformed> {
-    let value = to_canonical_value(content).map_err(|error| Malformed::Json(error.to_string()))?;
-    match value {
-        ruma::CanonicalJsonValue::Object(object) => Ok(object),
-        _ => Err(bad("content", "must be an object")),
     }
 }
 

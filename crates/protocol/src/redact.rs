@@ -10,7 +10,7 @@ use crate::{Pdu, power::Power};
 /// was the cause is told to clients in `unsigned`.
 #[must_use]
 pub fn redact(rules: &RoomVersionRules, event: &Pdu) -> Pdu {
-    let mut object = event.to_object();
+    let mut object = event.to_readable_object();
     redact_in_place(&mut object, &rules.redaction, None).expect("every event has a type");
     Pdu::with_id(event.event_id().clone(), &object, rules)
         .expect("redaction keeps the fields that every event has")
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use crate::{
         Rendered, RoomIdShown,
-        testing::{Room, VERSIONS, draft, redaction, text},
+        testing::{Room, VERSIONS, draft, nested, redaction, text},
     };
 
     /// The keys that the content of an event keeps, by room version.
@@ -59,11 +59,34 @@ mod tests {
     /// An event of any kind, allowed or not.
     fn sample(room: &Room, kind: &str, content: &Value) -> Pdu {
         let last = room.events.last().unwrap();
-        let mut object = last.to_object();
+        let mut object = last.to_object().unwrap();
         let content = serde_json::from_value(content.clone()).unwrap();
         object.insert("content".to_owned(), ruma::CanonicalJsonValue::Object(content));
         object.insert("type".to_owned(), kind.into());
         Pdu::parse(&serde_json::to_string(&object).unwrap(), &room.rules).unwrap()
+    }
+
+    /// As [`sample`], read from the store, where a content once could be of any depth.
+    fn stored(room: &Room, kind: &str, content: &str) -> Pdu {
+        let event = sample(room, kind, &json!({ "here": 1 }));
+        let json = event.json().get().replace(r#"{"here":1}"#, content);
+        Pdu::load(event.event_id().clone(), json.as_bytes(), &room.rules).unwrap()
+    }
+
+    #[test]
+    fn what_is_too_deep_to_be_read_is_removed_too() {
+        for version in VERSIONS {
+            let room = Room::new(version, "public");
+            for depth in [126, 127, 128, 1_000, 10_000] {
+                let deep = nested(depth);
+                let message = stored(&room, "m.test", &deep);
+                assert_eq!(redact(&room.rules, &message).content().get(), "{}", "{depth}");
+                let content = format!(r#"{{"deep":{deep},"membership":"join"}}"#);
+                let member = redact(&room.rules, &stored(&room, "m.room.member", &content));
+                assert_eq!(member.content().get(), r#"{"membership":"join"}"#, "{depth}");
+                assert_eq!(member.room_id(), message.room_id());
+            }
+        }
     }
 
     fn at_least(version: &str, first: u32) -> bool {

@@ -1,5 +1,7 @@
 //! Who comes into a room without an invitation, because of another room they are in (server-server API, "Restricted rooms").
 
+use std::collections::BTreeMap;
+
 use ruma::{
     OwnedRoomId, OwnedUserId,
     events::{
@@ -10,7 +12,7 @@ use ruma::{
 };
 use serde::Deserialize;
 use serde_json::{
-    Map, Value,
+    Value,
     value::{RawValue, to_raw_value},
 };
 
@@ -95,12 +97,15 @@ pub fn without_authoriser(rules: &RoomVersionRules, draft: Draft) -> Draft {
 
 /// The draft of a join for which `authoriser` answers.
 pub fn with_authoriser(draft: Draft, authoriser: &OwnedUserId) -> Draft {
-    let authoriser = Value::from(authoriser.as_str());
+    let authoriser = to_raw_value(authoriser).expect("an ID is text");
     with_content(draft, |content| content.insert(AUTHORISER.to_owned(), authoriser))
 }
 
 /// What is no object stays as it is, to be refused as such.
-fn with_content<T>(draft: Draft, change: impl FnOnce(&mut Map<String, Value>) -> T) -> Draft {
+fn with_content<T>(
+    draft: Draft,
+    change: impl FnOnce(&mut BTreeMap<String, Box<RawValue>>) -> T,
+) -> Draft {
     let Ok(mut content) = serde_json::from_str(draft.content.get()) else { return draft };
     change(&mut content);
     let content: Box<RawValue> = to_raw_value(&content).expect("an object is JSON");

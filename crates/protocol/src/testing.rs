@@ -49,6 +49,11 @@ pub(crate) fn draft(sender: &str, kind: &str, key: Option<&str>, content: Value)
     }
 }
 
+/// Objects in each other, `depth` of them.
+pub(crate) fn nested(depth: usize) -> String {
+    format!("{}{{}}{}", r#"{"a":"#.repeat(depth - 1), "}".repeat(depth - 1))
+}
+
 pub(crate) fn member(sender: &str, target: &str, membership: &str) -> Draft {
     let content = json!({ "membership": membership });
     draft(sender, "m.room.member", Some(target), content)

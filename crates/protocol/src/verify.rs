@@ -11,7 +11,7 @@ use ruma::{
     },
 };
 
-use crate::{Known, Malformed, Needs, Pdu, pdu::canonical_object};
+use crate::{Known, Malformed, Needs, Pdu, canonical::canonical_object};
 
 /// An event whose form and signatures are right, and whose content is what its hash promises.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, Tx};
 
@@ -13,7 +14,8 @@ use crate::{
     schema::{MEMBERSHIPS, Member, Membership, MembershipKind, StateChange},
 };
 
-/// What the lists need of a member event's content. Wrong types count as absent.
+/// What the lists need of a member event's content. Wrong types, and what is nested too deeply to be
+/// read, count as absent.
 #[derive(Debug, Default)]
 pub(crate) struct MemberContent {
     pub(crate) membership: Option<MembershipKind>,
@@ -25,24 +27,25 @@ pub(crate) struct MemberContent {
 impl MemberContent {
     pub(crate) fn of(pdu: &Pdu) -> Self {
         #[derive(Deserialize)]
-        struct Lenient {
-            membership: Option<serde_json::Value>,
-            displayname: Option<serde_json::Value>,
-            avatar_url: Option<serde_json::Value>,
-            is_direct: Option<serde_json::Value>,
+        struct Lenient<'a> {
+            #[serde(borrow)]
+            membership: Option<&'a RawValue>,
+            #[serde(borrow)]
+            displayname: Option<&'a RawValue>,
+            #[serde(borrow)]
+            avatar_url: Option<&'a RawValue>,
+            #[serde(borrow)]
+            is_direct: Option<&'a RawValue>,
         }
-        let Ok(raw) = serde_json::from_str::<Lenient>(pdu.content().get()) else {
+        let Some(raw) = pdu.content_as::<Lenient<'_>>() else {
             return Self::default();
         };
-        let text = |value: Option<serde_json::Value>| match value {
-            Some(serde_json::Value::String(text)) => Some(text),
-            _ => None,
-        };
+        let text = |value: Option<&RawValue>| serde_json::from_str::<String>(value?.get()).ok();
         Self {
             membership: text(raw.membership).and_then(|name| MembershipKind::named(&name)),
             displayname: text(raw.displayname),
             avatar_url: text(raw.avatar_url),
-            is_direct: raw.is_direct == Some(serde_json::Value::Bool(true)),
+            is_direct: raw.is_direct.is_some_and(|value| value.get() == "true"),
         }
     }
 
@@ -180,6 +183,37 @@ pub(super) fn next_membership(
 #[cfg(test)]
 mod tests {
     use super::{MembershipKind::*, *};
+
+    #[track_caller]
+    fn check_content(content: &str, expected: (Option<MembershipKind>, Option<&str>, bool)) {
+        let json = format!(
+            r#"{{"auth_events":[],"content":{content},"depth":1,"origin_server_ts":1,"prev_events":[],"room_id":"!r:x","sender":"@a:x","state_key":"@a:x","type":"m.room.member"}}"#
+        );
+        let rules = ruma::RoomVersionId::V11.rules().unwrap();
+        let id = ruma::event_id!("$e").to_owned();
+        let pdu = Pdu::load(id, json.as_bytes(), &rules).unwrap();
+        let read = MemberContent::of(&pdu);
+        let displayname = read.displayname.as_deref();
+        assert_eq!((read.membership, displayname, read.is_direct), expected, "{content}");
+    }
+
+    #[test]
+    fn what_is_of_a_wrong_type_leaves_the_rest_as_it_is() {
+        check_content(r#"{"membership":"join","displayname":"A"}"#, (Some(Join), Some("A"), false));
+        check_content(r#"{"membership":"invite","is_direct":true}"#, (Some(Invite), None, true));
+        for odd in [
+            "null",
+            "7",
+            r#"["A"]"#,
+            r#"{"$serde_json::private::RawValue":"x"}"#,
+            &format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)),
+        ] {
+            let content =
+                format!(r#"{{"membership":"join","displayname":{odd},"is_direct":{odd}}}"#);
+            check_content(&content, (Some(Join), None, false));
+        }
+        check_content(r#"{"membership":["join"],"displayname":"A"}"#, (None, Some("A"), false));
+    }
 
     /// Runs a user's member events, one a position, and tells the row at the end.
     fn after(kinds: &[MembershipKind]) -> Membership {

@@ -135,3 +135,6 @@ async fn mark_slot(tx: &mut Tx, head: &Head, event: &Pdu) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

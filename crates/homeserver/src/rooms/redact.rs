@@ -1,13 +1,12 @@
 //! Redacting: removing what an event said.
 
+use std::collections::BTreeMap;
+
 use ruma::{
     EventId, OwnedEventId,
     events::{StateEventType, TimelineEventType},
 };
-use serde_json::{
-    Map, Value,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::value::{RawValue, to_raw_value};
 use tertulia_protocol::Draft;
 
 use super::{Room, Transaction};
@@ -16,6 +15,9 @@ use crate::{
     events::{EventCache, current_power, load_head},
     schema::{EVENT_META, EVENTS},
 };
+
+/// What a redaction says, as its sender wrote it.
+type Content = BTreeMap<String, Box<RawValue>>;
 
 impl Room {
     /// Removes what the event `target` said. Its sender may, and whoever has the power.
@@ -31,8 +33,9 @@ impl Room {
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
         self.check_may_redact(target).await?;
-        let content: Map<_, _> =
-            reason.into_iter().map(|reason| ("reason".to_owned(), reason.into())).collect();
+        let raw = |reason| to_raw_value(&reason).expect("text is JSON");
+        let content = reason.map(|reason: String| ("reason".to_owned(), raw(reason)));
+        let content = content.into_iter().collect();
         self.append(self.redaction(target, &content), transaction).await
     }
 
@@ -43,10 +46,10 @@ impl Room {
         content: &RawValue,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
-        let content: Result<Map<String, Value>, _> = serde_json::from_str(content.get());
+        let content: Result<Content, _> = serde_json::from_str(content.get());
         let mut content = content.map_err(|_| Error::NotAnObject("content"))?;
         let target = content.remove("redacts");
-        let target = target.as_ref().and_then(Value::as_str).map(EventId::parse);
+        let target = target.map(|target| serde_json::from_str::<OwnedEventId>(target.get()));
         let Some(Ok(target)) = target else {
             return Err(Error::Invalid("`redacts` in the content of a redaction"));
         };
@@ -54,7 +57,7 @@ impl Room {
         self.append(self.redaction(&target, &content), transaction).await
     }
 
-    fn redaction(&self, target: &EventId, content: &Map<String, Value>) -> Draft {
+    fn redaction(&self, target: &EventId, content: &Content) -> Draft {
         let content = to_raw_value(content).expect("an object is JSON");
         let kind = TimelineEventType::RoomRedaction;
         let mut draft = Draft::message(self.me().to_owned(), kind, content);

@@ -1,21 +1,36 @@
 //! Events cut down to the fields that a client asks for (`event_fields` of a filter).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use serde_json::{
-    Map, Value,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// The fields to keep, as paths (appendices, "Dot-separated property paths").
 #[derive(Clone, Debug)]
 pub(crate) struct Fields {
-    paths: Vec<Vec<String>>,
+    root: Node,
+}
+
+/// What is kept of an object, by the names of its members.
+type Members = BTreeMap<String, Node>;
+
+/// What is kept of one value.
+#[derive(Clone, Debug)]
+enum Node {
+    /// All of it.
+    Whole,
+    /// These members, if it is an object.
+    Members(Members),
 }
 
 impl Fields {
     /// Reads the paths as a filter writes them.
     pub(crate) fn new(paths: &[String]) -> Self {
-        Self { paths: paths.iter().map(|path| segments(path)).collect() }
+        let mut root = Node::Members(Members::new());
+        for path in paths {
+            root.keep(segments(path).into_iter());
+        }
+        Self { root }
     }
 
     /// `event` with nothing but these fields.
@@ -24,15 +39,40 @@ impl Fields {
     ///
     /// If `event` does not serialise.
     pub(crate) fn of(&self, event: &impl Serialize) -> serde_json::Result<Box<RawValue>> {
-        let whole = serde_json::to_value(event)?;
-        let mut kept = Map::new();
-        for path in &self.paths {
-            if let Some(value) = path.iter().try_fold(&whole, |value, part| value.get(part)) {
-                insert(&mut kept, path, value.clone());
-            }
-        }
-        to_raw_value(&kept)
+        let whole = to_raw_value(event)?;
+        to_raw_value(&self.root.of(&whole).unwrap_or(Kept::Members(BTreeMap::new())))
     }
+}
+
+impl Node {
+    /// Keeps what `path` leads to. A shorter path that is kept whole has the longer ones in it.
+    fn keep(&mut self, mut path: impl Iterator<Item = String>) {
+        let Self::Members(members) = self else { return };
+        match path.next() {
+            None => *self = Self::Whole,
+            Some(name) => members.entry(name).or_insert(Self::Members(Members::new())).keep(path),
+        }
+    }
+
+    /// What is kept of `value`; none if there is nothing of it.
+    fn of<'a>(&self, value: &'a RawValue) -> Option<Kept<'a>> {
+        let Self::Members(wanted) = self else { return Some(Kept::Whole(value)) };
+        // Member by member: of what is not asked for, nobody needs to know what it is.
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).ok()?;
+        let kept = |(name, node): (&String, &Self)| {
+            Some((name.clone(), node.of(members.get(name).copied()?)?))
+        };
+        let kept: BTreeMap<_, _> = wanted.iter().filter_map(kept).collect();
+        (!kept.is_empty()).then_some(Kept::Members(kept))
+    }
+}
+
+/// What was kept of a value.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Kept<'a> {
+    Whole(&'a RawValue),
+    Members(BTreeMap<String, Kept<'a>>),
 }
 
 /// Splits at dots. A backslash takes a dot or a backslash after it as it is.
@@ -50,21 +90,9 @@ fn segments(path: &str) -> Vec<String> {
     segments
 }
 
-fn insert(into: &mut Map<String, Value>, path: &[String], value: Value) {
-    let Some((last, parents)) = path.split_last() else { return };
-    let mut object = into;
-    for part in parents {
-        let inner = object.entry(part).or_insert_with(|| Value::Object(Map::new()));
-        // A shorter path that was kept whole has this one in it already.
-        let Value::Object(inner) = inner else { return };
-        object = inner;
-    }
-    object.insert(last.clone(), value);
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -107,5 +135,18 @@ mod tests {
         });
         check(&["content.body", "content"], whole.clone());
         check(&["content", "content.body"], whole);
+    }
+
+    #[test]
+    fn what_is_too_deep_to_be_read_can_be_kept_or_left_out() {
+        let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+        for odd in [deep.as_str(), r#"{"$serde_json::private::RawValue":"x"}"#] {
+            let event = format!(r#"{{"content":{{"body":"hi","odd":{odd}}},"type":"t"}}"#);
+            let event = RawValue::from_string(event).unwrap();
+            let kept = |path: &str| Fields::new(&[path.to_owned()]).of(&event).unwrap();
+            assert_eq!(kept("content.body").get(), r#"{"content":{"body":"hi"}}"#);
+            assert_eq!(kept("type").get(), r#"{"type":"t"}"#);
+            assert_eq!(kept("content.odd").get(), format!(r#"{{"content":{{"odd":{odd}}}}}"#));
+        }
     }
 }

@@ -383,7 +383,7 @@ fn events_that_cannot_be_had_are_left_out() {
 fn events_that_cite_each_other_are_no_room() {
     let mut room = Room::new("2", "public");
     let forge = |room: &Room, id: &str, cites: &str| {
-        let mut object = room.events[2].to_object();
+        let mut object = room.events[2].to_object().unwrap();
         let cited = json!([[cites, {"sha256": ""}]]);
         object.insert("auth_events".to_owned(), cited.try_into().unwrap());
         object.insert("event_id".to_owned(), id.into());
