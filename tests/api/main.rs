@@ -15,6 +15,7 @@ mod media;
 mod members;
 mod membership;
 mod messages;
+mod names;
 mod people;
 mod profile;
 mod push_rules;

@@ -153,6 +153,10 @@ impl ApiError {
             StorageError::Closed => {
                 unavailable("this server is stopping; try again when it is back")
             }
+            // Keys are made of what clients name things.
+            StorageError::TooLarge { what: "a key", .. } => {
+                Self::invalid_param("what the request names has too long a name")
+            }
             StorageError::Busy | StorageError::Conflict => {
                 let kind = limit_exceeded(Duration::from_secs(1));
                 Self::new(StatusCode::TOO_MANY_REQUESTS, kind, error)

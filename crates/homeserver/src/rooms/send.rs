@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId,
+    OwnedUserId,
     events::{StateEventType, TimelineEventType},
 };
 use serde_json::{Value, value::RawValue};
+use sha2::{Digest as _, Sha256};
 use tertulia_protocol::{Draft, Pdu};
-use tertulia_storage::{Command, Partition, Tx};
+use tertulia_storage::{Command, Key as _, Partition, Tx};
 
 use super::{Room, redact::refuse_as_state};
 use crate::{
@@ -17,6 +20,11 @@ use crate::{
     events::{self, EventCache, Head},
     schema::{STATE, TRANSACTIONS},
 };
+
+/// The most bytes of a transaction's ID, as of other identifiers.
+const LONGEST: usize = 255;
+/// The most bytes of a key that the store takes for certain.
+const LONGEST_KEY: usize = 1_000;
 
 /// What a session calls a request, so that repeating it does nothing twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +42,8 @@ impl Room {
     /// # Errors
     ///
     /// [`Error::Refused`] if the room's rules forbid it or the content is not canonical JSON,
-    /// [`Error::NotFound`] if there is no such room.
+    /// [`Error::NotFound`] if there is no such room, [`Error::Invalid`] if the transaction's ID has
+    /// more than 255 bytes.
     pub async fn send(
         &self,
         kind: TimelineEventType,
@@ -45,8 +54,7 @@ impl Room {
             return self.send_redaction(&content, transaction).await;
         }
         let draft = Draft::message(self.me().to_owned(), kind, content);
-        let sent = self.core().store.write(Send::new(self, draft, transaction)).await?;
-        Ok(self.keep(sent.out))
+        self.append(draft, transaction).await
     }
 
     /// Sends a plain text.
@@ -84,6 +92,9 @@ impl Room {
         draft: Draft,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
+        if transaction.as_ref().is_some_and(|transaction| transaction.id.as_str().len() > LONGEST) {
+            return Err(Error::Invalid("the transaction ID"));
+        }
         let sent = self.core().store.write(Send::new(self, draft, transaction)).await?;
         Ok(self.keep(sent.out))
     }
@@ -138,7 +149,7 @@ impl Send {
     fn transaction_key(&self) -> Option<TransactionKey> {
         let Transaction { device, id } = self.transaction.clone()?;
         let sender = self.draft.sender.clone();
-        Some((self.room.clone(), sender, device, self.draft.kind.to_string(), id))
+        Some(fitting((self.room.clone(), sender, device, self.draft.kind.to_string(), id)))
     }
 
     /// The event by which the sender has put the same into the slot already, if it is still there.
@@ -159,7 +170,19 @@ fn are_equal(one: &RawValue, other: &RawValue) -> bool {
     matches!((one, other), (Ok(one), Ok(other)) if one == other)
 }
 
-type TransactionKey = (OwnedRoomId, ruma::OwnedUserId, OwnedDeviceId, String, OwnedTransactionId);
+type TransactionKey = (OwnedRoomId, OwnedUserId, OwnedDeviceId, String, OwnedTransactionId);
+
+/// Each part of a transaction's key may be long. If they are too long together, the hash of those
+/// that the client chose stands for them.
+fn fitting(key: TransactionKey) -> TransactionKey {
+    if key.encode().len() <= LONGEST_KEY {
+        return key;
+    }
+    let (room, sender, device, kind, id) = key;
+    let chosen = (device, kind, id).encode();
+    let hash = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(chosen));
+    (room, sender, "".into(), String::new(), hash.into())
+}
 
 impl Command for Send {
     type Out = Sent;
@@ -190,5 +213,45 @@ impl Command for Send {
             tx.put(&TRANSACTIONS, key, &(pdu.event_id().clone(),));
         }
         Ok(Sent::Now(pdu))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::UserId;
+
+    use super::*;
+
+    fn key(device: &str, kind: &str, id: &str) -> TransactionKey {
+        let room = ruma::owned_room_id!("!r:x");
+        let sender = UserId::parse(format!("@{}:x", "a".repeat(200))).unwrap().to_owned();
+        (room, sender, device.into(), kind.to_owned(), id.into())
+    }
+
+    #[test]
+    fn a_transaction_is_remembered_under_its_own_names_if_they_fit() {
+        let usual = key("DEVICE", "m.room.message", "m1700000000.7");
+        assert_eq!(fitting(usual.clone()), usual);
+        let long = key(&"d".repeat(255), &"k".repeat(255), &"t".repeat(255));
+        assert_eq!(fitting(long.clone()), long);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_apart_by_its_hash() {
+        // In a key, a NUL takes two bytes.
+        let nuls = "\0".repeat(255);
+        let shorter = "\0".repeat(254);
+        let keys = [
+            key(&nuls, &nuls, &nuls),
+            key(&shorter, &nuls, &nuls),
+            key(&nuls, &shorter, &nuls),
+            key(&nuls, &nuls, &shorter),
+        ];
+        let hashed: std::collections::BTreeSet<_> = keys.into_iter().map(fitting).collect();
+        assert_eq!(hashed.len(), 4);
+        for key in hashed {
+            assert!(key.encode().len() <= LONGEST_KEY);
+            assert_eq!(fitting(key.clone()), key);
+        }
     }
 }

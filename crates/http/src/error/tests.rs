@@ -127,6 +127,10 @@ async fn a_store_that_cannot_be_written_now_says_so_and_what_to_do() {
         assert_eq!((status, &body["errcode"]), (429, &json!("M_LIMIT_EXCEEDED")));
         assert_eq!(body["retry_after_ms"], 1_000);
     }
+    let too_large = |what| StorageError::TooLarge { what, size: 2_000, limit: 1_020 };
+    let message = "what the request names has too long a name";
+    check(Error::Storage(too_large("a key")), 400, "M_INVALID_PARAM", message).await;
+    check(Error::Storage(too_large("a commit")), 500, "M_UNKNOWN", "internal error").await;
     let corrupt = StorageError::Unreadable("/secret/path".to_owned());
     check(Error::Storage(corrupt), 500, "M_UNKNOWN", "internal error").await;
 }
