@@ -167,12 +167,13 @@ impl Command for SetField {
             Some(value) => profile.insert(name.to_owned(), value.clone()),
             None => profile.remove(name),
         };
-        if before == self.value {
-            return Ok(());
+        let is_new = before != self.value;
+        if is_new {
+            check_size(&profile)?;
+            tx.put(&PROFILES, &key, &Json(profile));
         }
-        check_size(&profile)?;
-        tx.put(&PROFILES, &key, &Json(profile));
-        if is_in_rooms(name) {
+        // A room in which the face was redacted shows it again when it is set again.
+        if is_in_rooms(name) && (is_new || self.value.is_some()) {
             log::record(tx, &Entry::Profile { user: self.user.clone() });
         }
         Ok(())

@@ -192,6 +192,29 @@ async fn what_is_not_here_must_be_admitted_first_and_what_was_rejected_holds_no_
 }
 
 #[tokio::test]
+async fn a_redacted_face_does_not_come_back_with_a_base() {
+    for written_before in [true, false] {
+        let scene = Scene::new("11").await;
+        let face = json!({ "membership": "join", "displayname": "Secret" });
+        let kind = StateEventType::RoomMember;
+        let member = scene.room.set_state(kind, "@alice:x", crate::testing::raw(&face)).await;
+        let member = member.unwrap();
+        let state = scene.now().await.into_values().collect::<Vec<_>>();
+        if !written_before {
+            scene.room.redact(&member, None, None).await.unwrap();
+        }
+        let next = scene.write(&state).await;
+        if written_before {
+            scene.room.redact(&member, None, None).await.unwrap();
+        }
+        next.renew(WHOLE).await.unwrap();
+        let members = scene.room.joined_members().await.unwrap();
+        let alice = members.iter().find(|member| member.user == "@alice:x").unwrap();
+        assert_eq!(alice.displayname, None, "written before: {written_before}");
+    }
+}
+
+#[tokio::test]
 async fn a_redaction_that_comes_while_the_base_is_written_is_not_lost() {
     let scene = Scene::new("11").await;
     let (old, new) = (scene.set_topic("wrong").await, scene.set_topic("right").await);

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, Tx};
 
-use super::{EventCache, Head, roster};
+use super::{Head, redact, roster};
 use crate::{
     Result,
     core::Core,
@@ -70,7 +70,7 @@ pub(crate) async fn note(
     };
     let member = match &change.event {
         Some(id) if id == pdu.event_id() => Some(pdu.clone()),
-        Some(id) => Some(core.local::<EventCache>().load(tx, &head.rules, id).await?),
+        Some(id) => Some(redact::load_as_told(tx, core, head, id).await?),
         None => None,
     };
     let content = member.as_ref().map(MemberContent::of).unwrap_or_default();
@@ -83,7 +83,7 @@ pub(crate) async fn note(
     Ok(())
 }
 
-/// What a member event makes of its user; none if it does not say.
+/// What a member event, without what was redacted of it, makes of its user; none if it does not say.
 pub(super) fn row_of(event: &Pdu) -> Option<Member> {
     MemberContent::of(event).row(event)
 }

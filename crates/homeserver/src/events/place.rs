@@ -122,7 +122,7 @@ async fn change_state(
     }
     head.row.state_at = position;
     for change in &changes {
-        put_slot(tx, head, position, change);
+        put_slot(tx, head, position, change, pdu).await?;
         if change.kind == "m.room.member" {
             members::note(tx, core, head, position, change, pdu).await?;
         }
@@ -132,11 +132,20 @@ async fn change_state(
     Ok(())
 }
 
-fn put_slot(tx: &mut Tx, head: &Head, position: Position, change: &StateChange) {
+async fn put_slot(
+    tx: &mut Tx,
+    head: &Head,
+    position: Position,
+    change: &StateChange,
+    pdu: &Pdu,
+) -> Result<()> {
     let slot = head.slot(&change.kind, &change.key);
     match &change.event {
         Some(event) => {
-            let row = StateRow { event: event.clone(), at: position, redacted: false };
+            // Resolution can bring back what was redacted meanwhile.
+            let is_older = event != pdu.event_id();
+            let redacted = is_older && redact::is_redacted(tx, head, event).await?;
+            let row = StateRow { event: event.clone(), at: position, redacted };
             tx.put(&STATE, &slot, &row);
         }
         None => tx.delete(&STATE, &slot),
@@ -144,6 +153,7 @@ fn put_slot(tx: &mut Tx, head: &Head, position: Position, change: &StateChange) 
     let (room, generation, kind, key) = slot;
     let row = StateLogRow { event: change.event.clone(), replaced: change.replaced.clone() };
     tx.put(&STATE_LOG, &(room, generation, kind, key, Descending(position)), &row);
+    Ok(())
 }
 
 fn move_head(head: &mut Head, pdu: &Pdu, position: Position, after: StateRef) {

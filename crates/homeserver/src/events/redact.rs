@@ -1,10 +1,13 @@
 //! Redactions: what they remove, and how a redacted event is told.
 
-use ruma::{OwnedEventId, events::StateEventType, room_version_rules::RoomVersionRules};
-use tertulia_protocol::{Pdu, Power, RoomIdShown, may_redact};
+use ruma::{OwnedEventId, UserId, events::StateEventType, room_version_rules::RoomVersionRules};
+use tertulia_protocol::{Pdu, Power, RoomIdShown, may_redact, redact};
 use tertulia_storage::{Tx, View};
 
-use super::{ClientEvent, EventCache, Head, current_slots, generation};
+use super::{
+    Base, ClientEvent, EventCache, Head, current_slots, generation, members::row_of,
+    roster::put_member,
+};
 use crate::{
     Error, Result,
     core::Core,
@@ -97,7 +100,7 @@ pub(crate) async fn current_power(view: &View, core: &Core, head: &Head) -> Resu
     Ok(Power::new(&head.rules, create, levels))
 }
 
-/// Notes in every row that shows `event` that it was redacted. The first redaction counts.
+/// Notes in every row that shows `event`, or something of it, that it was redacted. The first redaction counts.
 pub(crate) async fn mark_redacted(
     tx: &mut Tx,
     head: &Head,
@@ -121,19 +124,48 @@ pub(crate) async fn mark_redacted(
     mark_slot(tx, head, event).await
 }
 
+/// Marks the slot that `event` holds, in the state in force and in a base that is being written.
 async fn mark_slot(tx: &mut Tx, head: &Head, event: &Pdu) -> Result<()> {
-    let Some((kind, key)) = event.slot() else { return Ok(()) };
-    let slot = head.slot(&kind.to_string(), key);
     let next = generation::being_written(tx, &head.room).await?;
-    let next = next.map(|number| (slot.0.clone(), number, slot.2.clone(), slot.3.clone()));
-    for slot in next.into_iter().chain([slot]) {
-        let Some(mut row) = tx.get(&STATE, &slot).await? else { continue };
-        if row.event == *event.event_id() {
-            row.redacted = true;
-            tx.put(&STATE, &slot, &row);
-        }
+    for generation in next.into_iter().chain([head.row.generation]) {
+        mark_in(tx, head, Base { room: &head.room, generation }, event).await?;
     }
     Ok(())
+}
+
+async fn mark_in(tx: &mut Tx, head: &Head, base: Base<'_>, event: &Pdu) -> Result<()> {
+    let Some((kind, key)) = event.slot() else { return Ok(()) };
+    let slot = (base.room.to_owned(), base.generation, kind.to_string(), key.clone());
+    let Some(mut row) = tx.get(&STATE, &slot).await? else { return Ok(()) };
+    if row.event != *event.event_id() {
+        return Ok(());
+    }
+    row.redacted = true;
+    tx.put(&STATE, &slot, &row);
+    if *kind == StateEventType::RoomMember
+        && let Ok(user) = UserId::parse(key.as_str())
+    {
+        put_member(tx, base, &user, row_of(&redact(&head.rules, event)).as_ref());
+    }
+    Ok(())
+}
+
+/// The event `id` as it is told now: without what its redaction removed, if there was one.
+pub(super) async fn load_as_told(
+    view: &View,
+    core: &Core,
+    head: &Head,
+    id: &OwnedEventId,
+) -> Result<Pdu> {
+    let event = core.local::<EventCache>().load(view, &head.rules, id).await?;
+    let is_redacted = is_redacted(view, head, id).await?;
+    Ok(if is_redacted { redact(&head.rules, &event) } else { event })
+}
+
+/// Whether an event of the room was redacted.
+pub(super) async fn is_redacted(view: &View, head: &Head, id: &OwnedEventId) -> Result<bool> {
+    let meta = view.get(&EVENT_META, &(head.room.clone(), id.clone())).await?;
+    Ok(meta.is_some_and(|meta| meta.redacted_by.is_some()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ruma::{OwnedEventId, OwnedRoomId, RoomId, UserId};
-use tertulia_protocol::Pdu;
+use tertulia_protocol::{Pdu, redact};
 use tertulia_storage::{Command, Partition, Position, Tx};
 
 use super::newest;
@@ -68,7 +68,9 @@ impl Draft {
         if let Some(user) = UserId::parse(key.as_str()).ok().filter(|_| is_member) {
             let event = match row {
                 Some(row) => {
-                    Some(core.local::<EventCache>().load(tx, &head.rules, &row.event).await?)
+                    let cache = core.local::<EventCache>();
+                    let event = cache.load(tx, &head.rules, &row.event).await?;
+                    Some(if row.redacted { redact(&head.rules, &event) } else { event })
                 }
                 None => None,
             };

@@ -7,12 +7,16 @@ use ruma::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use tertulia_protocol::Pdu;
+use tertulia_protocol::{Draft, Pdu};
 
 use super::*;
 use crate::{
-    EventFilter, Homeserver, MessagesQuery, Room, Session,
-    events::load_head,
+    EventFilter, Homeserver, JoinedMember, MessagesQuery, Room, Session,
+    events::{
+        Admitted,
+        admit_tests::{Scene, member, state},
+        load_head,
+    },
     sync::{SyncFilter, SyncRequest},
     testing::{public_room, raw, server},
 };
@@ -66,6 +70,85 @@ async fn stored_with(session: &Session, room: &Room, event: &OwnedEventId, conte
     let pdu = Pdu::load(event.clone(), json.as_bytes(), &head.rules).unwrap();
     assert_eq!(pdu.content().get(), content);
     cache.keep(&pdu);
+}
+
+/// A member whose face was redacted, in rooms of several versions.
+async fn faceless(version: &str) -> (Homeserver, Session, Room, OwnedEventId) {
+    let server = server().await;
+    let alice = session(&server, "alice").await;
+    let room = alice.room(public_room(&alice, version).await.id());
+    let face = json!({ "membership": "join", "displayname": "Secret", "avatar_url": "mxc://x/s" });
+    let me = alice.id().as_str();
+    let event = room.set_state(StateEventType::RoomMember, me, raw(&face)).await.unwrap();
+    (server, alice, room, event)
+}
+
+fn face_of(member: &JoinedMember) -> (Option<&str>, Option<&str>) {
+    (member.displayname.as_deref(), member.avatar_url.as_deref())
+}
+
+#[tokio::test]
+async fn a_redacted_face_is_nowhere_told() {
+    for version in VERSIONS {
+        let (_server, alice, room, event) = faceless(version).await;
+        let members = room.joined_members().await.unwrap();
+        assert_eq!(face_of(&members[0]), (Some("Secret"), Some("mxc://x/s")));
+        room.redact(&event, None, None).await.unwrap();
+        let members = room.joined_members().await.unwrap();
+        assert_eq!(members.iter().map(face_of).collect::<Vec<_>>(), [(None, None)], "{version}");
+        for answer in told(&alice, &room, &event).await {
+            assert!(!answer.contains("Secret"), "{version}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_replaced_is_not_what_a_redaction_takes_from_the_list() {
+    let (_server, alice, room, event) = faceless("11").await;
+    let face = json!({ "membership": "join", "displayname": "Alice" });
+    let me = alice.id().as_str();
+    room.set_state(StateEventType::RoomMember, me, raw(&face)).await.unwrap();
+    room.redact(&event, None, None).await.unwrap();
+    let members = room.joined_members().await.unwrap();
+    assert_eq!(face_of(&members[0]), (Some("Alice"), None));
+}
+
+/// Bob takes his own power away in one branch and removes Carol in another; by what the branches
+/// resolve to, he could not, so that her join is in force again.
+#[tokio::test]
+async fn a_redacted_face_does_not_come_back_when_branches_meet() {
+    let scene = Scene::new("11").await;
+    let levels = |bob: u8, n: u16| json!({ "users": { "@alice:x": 100, "@bob:y": bob }, "n": n });
+    let kind = StateEventType::RoomPowerLevels;
+    scene.room.set_state(kind, "", raw(&levels(100, 0))).await.unwrap();
+    let face = json!({ "membership": "join", "displayname": "Secret" });
+    let join = Draft {
+        sender: ruma::owned_user_id!("@carol:y"),
+        ..state("m.room.member", "@carol:y", &face)
+    };
+    let join = scene.build(&scene.tips().await, join).await;
+    assert_eq!(scene.admit(join.clone()).await, Admitted::Accepted);
+    scene.room.redact(join.event_id(), None, None).await.unwrap();
+    let fork = scene.tips().await;
+    let kick = scene.build(&fork, member("@carol:y", "leave")).await;
+    assert_eq!(scene.admit(kick.clone()).await, Admitted::Accepted);
+    assert_eq!(scene.room.joined_members().await.unwrap().len(), 2);
+    // Of two events of the same time and power, the one whose ID is less goes first.
+    let mut resigning = None;
+    for n in 0.. {
+        let event = scene.build(&fork, state("m.room.power_levels", "", &levels(0, n))).await;
+        if event.event_id() < kick.event_id() {
+            resigning = Some(event);
+            break;
+        }
+    }
+    assert_eq!(scene.admit(resigning.unwrap()).await, Admitted::Accepted);
+    let members = scene.room.joined_members().await.unwrap();
+    let carol = members.iter().find(|member| member.user == "@carol:y").unwrap();
+    assert_eq!(face_of(carol), (None, None));
+    let view = scene.server.core.store.view().await.unwrap();
+    let slot = scene.head().await.slot("m.room.member", "@carol:y");
+    assert!(view.get(&STATE, &slot).await.unwrap().unwrap().redacted);
 }
 
 #[tokio::test]

@@ -1,3 +1,4 @@
+use ruma::OwnedEventId;
 use serde_json::Value;
 use tertulia_storage::{Memory, MemoryEngine};
 
@@ -69,6 +70,24 @@ async fn a_name_that_is_shown_already_makes_no_event() {
     let view = server.core.store.view().await.unwrap();
     people.handle(&view, again).await.unwrap();
     assert_eq!(member(&room, &alice).await.0, event, "a crash repeats the page");
+}
+
+#[tokio::test]
+async fn a_name_that_was_redacted_comes_back_when_it_is_set_again() {
+    let server = server().await;
+    let alice = user(&server, "alice").await;
+    let rooms = [public_room(&alice, "12").await, public_room(&alice, "1").await];
+    set(&alice, ProfileField::DISPLAY_NAME, "Alice").await;
+    carried(&server).await;
+    let (event, _) = member(&rooms[0], &alice).await;
+    let (other, _) = member(&rooms[1], &alice).await;
+    let event = OwnedEventId::try_from(event).unwrap();
+    alice.room(rooms[0].id()).redact(&event, None, None).await.unwrap();
+    assert_eq!(member(&rooms[0], &alice).await.1, json!({ "membership": "join" }));
+    set(&alice, ProfileField::DISPLAY_NAME, "Alice").await;
+    carried(&server).await;
+    assert_eq!(member(&rooms[0], &alice).await.1["displayname"], "Alice");
+    assert_eq!(member(&rooms[1], &alice).await.0, other, "it shows there already");
 }
 
 #[tokio::test]
