@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error, Result,
     core::Core,
-    schema::{EARLY_REDACTIONS, EVENT_META, STATE, TIMELINE, Verdict},
+    schema::{EARLY_REDACTIONS, EVENT_META, EventMeta, STATE, TIMELINE, Verdict},
 };
 
 /// An event to tell, with what its redaction left.
@@ -42,8 +42,7 @@ pub(crate) async fn load_redacted<'a>(
     events: Vec<(Pdu, Option<OwnedEventId>)>,
 ) -> Result<Vec<Shown<'a>>> {
     let ids: Vec<_> = events.iter().filter_map(|(_, redacted_by)| redacted_by.clone()).collect();
-    let causes = core.local::<EventCache>().load_many(view, &head.rules, &ids).await?;
-    let mut causes = causes.into_iter();
+    let mut causes = load_causes(view, core, head, &ids).await?.into_iter();
     let with_cause = |(pdu, redacted_by): (Pdu, Option<OwnedEventId>)| {
         let because = match redacted_by {
             Some(id) => {
@@ -55,6 +54,23 @@ pub(crate) async fn load_redacted<'a>(
         Ok(Shown { pdu, because, rules: &head.rules })
     };
     events.into_iter().map(with_cause).collect()
+}
+
+/// Redactions, without what was redacted of them in turn.
+async fn load_causes(
+    view: &View,
+    core: &Core,
+    head: &Head,
+    ids: &[OwnedEventId],
+) -> Result<Vec<Option<Pdu>>> {
+    let keys: Vec<_> = ids.iter().map(|id| (head.room.clone(), id.clone())).collect();
+    let metas = view.get_many(&EVENT_META, &keys).await?;
+    let causes = core.local::<EventCache>().load_many(view, &head.rules, ids).await?;
+    let as_told = |(cause, meta): (Option<Pdu>, Option<EventMeta>)| {
+        let is_redacted = meta.is_some_and(|meta| meta.redacted_by.is_some());
+        cause.map(|cause| if is_redacted { redact(&head.rules, &cause) } else { cause })
+    };
+    Ok(causes.into_iter().zip(metas).map(as_told).collect())
 }
 
 /// Applies the redaction `pdu`, if it is one and may redact its target; a target that is not

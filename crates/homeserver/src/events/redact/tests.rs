@@ -152,6 +152,32 @@ async fn a_redacted_face_does_not_come_back_when_branches_meet() {
 }
 
 #[tokio::test]
+async fn a_redaction_that_was_redacted_gives_no_reason_any_more() {
+    for version in VERSIONS {
+        let server = server().await;
+        let alice = session(&server, "alice").await;
+        let room = alice.room(public_room(&alice, version).await.id());
+        let kind = StateEventType::from("m.test");
+        let event = room.set_state(kind, "", raw(&json!({ "a": "words" }))).await.unwrap();
+        let redaction = room.redact(&event, Some("slander".to_owned()), None).await.unwrap();
+        for answer in [text(&room.event(&event).await.unwrap()), messages(&room).await] {
+            assert!(answer.contains("slander"), "{version}: {answer}");
+        }
+        let second = room.redact(&redaction, Some("rude".to_owned()), None).await.unwrap();
+        for answer in told(&alice, &room, &event).await {
+            assert!(!answer.contains("slander"), "{version}: {answer}");
+            assert!(!answer.contains("words"), "{version}: {answer}");
+        }
+        let told = serde_json::to_value(room.event(&event).await.unwrap()).unwrap();
+        assert_eq!(told["unsigned"]["redacted_because"]["event_id"], redaction.as_str());
+        let told = serde_json::to_value(room.event(&redaction).await.unwrap()).unwrap();
+        let because = &told["unsigned"]["redacted_because"];
+        assert_eq!(because["event_id"], second.as_str());
+        assert_eq!(because["content"]["reason"], "rude");
+    }
+}
+
+#[tokio::test]
 async fn what_was_stored_too_deep_can_be_read_and_redacted() {
     for version in VERSIONS {
         let server = server().await;
