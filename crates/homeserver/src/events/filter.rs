@@ -1,6 +1,7 @@
 //! Choosing events by what a client filters for (client-server API, "Filtering").
 
 use ruma::{OwnedRoomId, OwnedUserId, api::client::filter::RoomEventFilter};
+use serde_json::value::RawValue;
 use tertulia_protocol::Pdu;
 
 /// Which events of a room a client asks for.
@@ -49,14 +50,14 @@ impl EventFilter {
         Self { types: Some(types), ..Self::default() }
     }
 
-    /// Whether the client asks for `pdu`.
-    pub(crate) fn passes(&self, pdu: &Pdu) -> bool {
+    /// Whether the client asks for `pdu`. Of one that was redacted it asks for what is left.
+    pub(crate) fn passes(&self, pdu: &Pdu, redacted: bool) -> bool {
         self.passes_type(&pdu.kind().to_string())
             && self.senders.as_ref().is_none_or(|some| some.iter().any(|id| id == pdu.sender()))
             && !self.not_senders.iter().any(|id| id == pdu.sender())
             && self.rooms.as_ref().is_none_or(|some| some.iter().any(|id| id == pdu.room_id()))
             && !self.not_rooms.iter().any(|id| id == pdu.room_id())
-            && self.contains_url.is_none_or(|wanted| wanted == has_url(pdu))
+            && self.contains_url.is_none_or(|wanted| wanted == (has_url(pdu) && !redacted))
     }
 
     fn passes_type(&self, kind: &str) -> bool {
@@ -65,13 +66,15 @@ impl EventFilter {
     }
 }
 
+/// Whether the content has a `url`, which no redaction leaves.
 fn has_url(pdu: &Pdu) -> bool {
     #[derive(serde::Deserialize)]
-    struct Content {
-        url: Option<serde_json::Value>,
+    struct Content<'a> {
+        #[serde(borrow)]
+        url: Option<&'a RawValue>,
     }
-    pdu.content_as::<Content>()
-        .is_some_and(|content| content.url.is_some_and(|url| url.is_string()))
+    pdu.content_as::<Content<'_>>()
+        .is_some_and(|content| content.url.is_some_and(|url| url.get().starts_with('"')))
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any run of characters.

@@ -167,7 +167,7 @@ async fn mark_in(tx: &mut Tx, head: &Head, base: Base<'_>, event: &Pdu) -> Resul
 }
 
 /// The event `id` as it is told now: without what its redaction removed, if there was one.
-pub(super) async fn load_as_told(
+pub(crate) async fn load_as_told(
     view: &View,
     core: &Core,
     head: &Head,

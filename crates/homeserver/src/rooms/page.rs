@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use ruma::{EventId, OwnedUserId, api::Direction as Towards, events::StateEventType};
+use tertulia_protocol::Pdu;
 use tertulia_storage::{Direction, Position};
 
 use super::{
@@ -140,7 +141,9 @@ impl Room {
         let pdus = self.core().local::<EventCache>().load_many(view, &head.rules, &ids).await?;
         let mut wanted = Vec::with_capacity(rows.len());
         for ((place, row), pdu) in rows.into_iter().zip(pdus) {
-            let Some(pdu) = pdu.filter(|pdu| reading.query.filter.passes(pdu)) else { continue };
+            let redacted = row.redacted_by.is_some();
+            let passes = |pdu: &Pdu| reading.query.filter.passes(pdu, redacted);
+            let Some(pdu) = pdu.filter(passes) else { continue };
             if !reading.ignored.hides(view, self.core(), head, &pdu).await? {
                 wanted.push(Placed { place, row, pdu });
             }

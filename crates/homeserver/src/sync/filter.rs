@@ -75,9 +75,9 @@ impl RoomEvents {
         self.filter.is_none()
     }
 
-    /// Whether an event may be told.
-    pub(crate) fn passes(&self, event: &Pdu) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.passes(event))
+    /// Whether an event may be told. Of one that was redacted, it is what is left that is told.
+    pub(crate) fn passes(&self, event: &Pdu, redacted: bool) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.passes(event, redacted))
     }
 }
 
@@ -182,7 +182,11 @@ mod tests {
     #[track_caller]
     fn check(section: &Value, kind: &str, sender: &str, content: &Value, expected: bool) {
         let filter = filter(json!({ "room": { "timeline": section } }));
-        assert_eq!(filter.timeline.passes(&event(kind, sender, content)), expected, "{section}");
+        assert_eq!(
+            filter.timeline.passes(&event(kind, sender, content), false),
+            expected,
+            "{section}"
+        );
         assert!(filter.state.passes_all());
     }
 

@@ -67,10 +67,10 @@ pub(super) async fn state(
         .zip(metas)
         .filter_map(|((_, id), meta)| Some((id, meta?.redacted_by?)));
     let mut redacted: BTreeMap<OwnedEventId, OwnedEventId> = redacted.collect();
-    let wanted = pdus.into_iter().flatten().filter(|pdu| reading.query.filter.state.passes(pdu));
-    let wanted = wanted.map(|pdu| {
+    let wanted = pdus.into_iter().flatten().filter_map(|pdu| {
         let because = redacted.remove(pdu.event_id());
-        (pdu, because)
+        let passes = reading.query.filter.state.passes(&pdu, because.is_some());
+        passes.then_some((pdu, because))
     });
     let shown = client_events(reading, part, wanted.collect()).await?;
     Ok(shown.into_iter().map(|event| in_form(reading, event)).collect())

@@ -111,7 +111,9 @@ impl Walk<'_> {
         for ((place, row), pdu) in new.into_iter().zip(pdus) {
             let Some(pdu) = pdu else { continue };
             self.window.may_redact |= *pdu.kind() == TimelineEventType::RoomRedaction;
-            if !filter.timeline.passes(&pdu) || self.reading.ignores(self.part.head, &pdu).await? {
+            if !filter.timeline.passes(&pdu, row.redacted_by.is_some())
+                || self.reading.ignores(self.part.head, &pdu).await?
+            {
                 continue;
             }
             if self.window.events.len() == filter.limit || !self.sees(place).await? {

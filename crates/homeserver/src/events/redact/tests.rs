@@ -2,7 +2,7 @@
 
 use ruma::{
     OwnedEventId,
-    api::Direction,
+    api::{Direction, client::filter::RoomEventFilter},
     events::{StateEventType, TimelineEventType},
 };
 use serde::Serialize;
@@ -175,6 +175,57 @@ async fn a_redaction_that_was_redacted_gives_no_reason_any_more() {
         assert_eq!(because["event_id"], second.as_str());
         assert_eq!(because["content"]["reason"], "rude");
     }
+}
+
+#[tokio::test]
+async fn a_redacted_invite_gives_no_reason_any_more() {
+    for version in VERSIONS {
+        let server = server().await;
+        let (alice, bob) = (session(&server, "alice").await, session(&server, "bob").await);
+        let room = alice.room(public_room(&alice, version).await.id());
+        room.invite(bob.id(), Some("a secret".to_owned()), false).await.unwrap();
+        assert!(sync(&bob, json!({})).await.contains("a secret"), "{version}");
+        let kind = StateEventType::RoomMember;
+        let invite = room.state_event(&kind, bob.id().as_str()).await.unwrap();
+        room.redact(invite.id(), None, None).await.unwrap();
+        let told = sync(&bob, json!({})).await;
+        assert!(told.contains(r#"{"membership":"invite"}"#), "{version}: {told}");
+        assert!(!told.contains("a secret"), "{version}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_was_redacted_is_none() {
+    let server = server().await;
+    let alice = session(&server, "alice").await;
+    let room = alice.room(public_room(&alice, "11").await.id());
+    let content = json!({ "url": "mxc://x/y" });
+    let message = room.send("m.test".into(), raw(&content), None).await.unwrap();
+    let state = room.set_state("m.state".into(), "", raw(&content)).await.unwrap();
+    let told = async |wanted: bool| {
+        let section = json!({ "contains_url": wanted });
+        let filter: RoomEventFilter = serde_json::from_value(section.clone()).unwrap();
+        let filter = filter.into();
+        let towards = Direction::Backward;
+        let query = MessagesQuery { from: None, to: None, towards, limit: 100, filter };
+        let timeline =
+            json!({ "room": { "timeline": section, "state": { "limit": 0, "types": [] } } });
+        let short = json!({ "room": { "timeline": { "limit": 0 }, "state": section } });
+        let messages = text(&room.messages(&query).await.unwrap().events);
+        let all = [messages, sync(&alice, timeline).await];
+        let has = |answer: &String, event: &OwnedEventId| {
+            answer.contains(&format!(r#""event_id":"{event}","#))
+        };
+        let messages = all.iter().map(|answer| has(answer, &message)).collect::<Vec<_>>();
+        (messages, has(&sync(&alice, short).await, &state))
+    };
+    assert_eq!(told(true).await, (vec![true, true], true));
+    assert_eq!(told(false).await, (vec![false, false], false));
+    for event in [&message, &state] {
+        room.redact(event, None, None).await.unwrap();
+    }
+    assert_eq!(told(true).await, (vec![false, false], false));
+    assert_eq!(told(false).await, (vec![true, true], true));
 }
 
 #[tokio::test]
