@@ -1,7 +1,7 @@
 //! Joining, inviting, leaving and removing.
 
 use serde_json::{Value, json};
-use tertulia_testkit::{Client, TestServer};
+use tertulia_testkit::{Call, Client, TestServer};
 
 /// Alice, Bob and Carol.
 async fn three() -> (Client, Client, Client) {
@@ -259,4 +259,35 @@ async fn one_knocks_only_where_that_is_heard() {
     carol.post(["knock", "!none:example.org"]).await.refused(404, "M_NOT_FOUND");
     carol.post(["knock", "#none:example.org"]).await.refused(404, "M_NOT_FOUND");
     carol.post(["knock", "nowhere"]).await.refused(400, "M_INVALID_PARAM");
+}
+
+/// An invite that would never arrive must not look as if it had been sent.
+#[tokio::test]
+async fn nobody_of_another_server_is_invited_while_there_is_no_federation() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let room = alice.create_room(json!({})).await;
+    let far = "@bob:elsewhere.example";
+    let refused = async |call: Call, body: &Value| {
+        let error = call.json(body.clone()).await.refused(403, "M_FORBIDDEN");
+        assert!(error["error"].as_str().unwrap().contains("does not federate"), "{error}");
+    };
+    let invite = json!({ "membership": "invite" });
+    refused(alice.post(["rooms", &room, "invite"]), &json!({ "user_id": far })).await;
+    refused(alice.put(["rooms", &room, "state", "m.room.member", far]), &invite).await;
+    alice.get(["rooms", &room, "state", "m.room.member", far]).await.refused(404, "M_NOT_FOUND");
+    let initial = json!([{ "type": "m.room.member", "state_key": far, "content": invite }]);
+    for wishes in [
+        json!({ "invite": [far] }),
+        json!({ "invite": [far], "room_alias_name": "ours" }),
+        json!({ "invite": [far], "preset": "trusted_private_chat" }),
+        json!({ "initial_state": initial }),
+    ] {
+        refused(alice.post(["createRoom"]), &wishes).await;
+    }
+    assert_eq!(alice.get(["joined_rooms"]).await.ok()["joined_rooms"], json!([room]));
+    alice.get(["directory", "room", "#ours:example.org"]).await.refused(404, "M_NOT_FOUND");
+    // What needs nobody there to know of it is as it is for everybody.
+    let ban = alice.post(["rooms", &room, "ban"]).json(json!({ "user_id": far }));
+    assert_eq!(ban.await.ok(), json!({}));
 }

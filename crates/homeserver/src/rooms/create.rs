@@ -7,10 +7,13 @@ use ruma::{
     room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
     uint,
 };
-use tertulia_protocol::{AuthState, Draft, Known, NewRoom, Pdu, Tip};
+use tertulia_protocol::{AuthState, Draft, InitialState, Known, NewRoom, Pdu, Tip};
 use tertulia_storage::{Command, Partition, Tx};
 
-use super::Room;
+use super::{
+    Room,
+    membership::{refuse_foreign_guest, refuse_foreign_invite},
+};
 use crate::{
     Error, Result,
     core::{Core, User},
@@ -33,8 +36,9 @@ impl User {
     /// # Errors
     ///
     /// [`Error::UnsupportedRoomVersion`]; [`Error::Refused`] if what is wished for contradicts
-    /// itself.
+    /// itself; [`Error::Forbidden`] for an invite of another server's user.
     pub async fn create_room(&self, mut room: NewRoom) -> Result<Room> {
+        refuse_foreign_guests(&self.core, &room)?;
         room.creator.clone_from(&self.id);
         room.creator_profile = self.face().await?.into_content();
         let mut now = self.core.now();
@@ -71,6 +75,17 @@ impl User {
         }
         Ok(self.room(&id))
     }
+}
+
+/// Refuses wishes for invites that would reach nobody, before there is a room.
+fn refuse_foreign_guests(core: &Core, room: &NewRoom) -> Result<()> {
+    for user in &room.invite {
+        refuse_foreign_guest(core, user)?;
+    }
+    for InitialState { kind, state_key, content } in &room.initial_state {
+        refuse_foreign_invite(core, kind, state_key, content)?;
+    }
+    Ok(())
 }
 
 /// Builds the create event; where it does not name the room, its own ID does.

@@ -4,12 +4,17 @@ use ruma::{
     OwnedUserId, UserId,
     events::{StateEventType, room::member::MembershipState},
 };
-use serde_json::{Map, Value, json, value::to_raw_value};
+use serde::Deserialize;
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use tertulia_protocol::{Draft, JsonObject};
 
 use super::{Face, Room};
 use crate::{
     Error, Result,
+    core::Core,
     events::{self, load_head},
     schema::{Member, MembershipKind},
 };
@@ -46,13 +51,15 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As [`Room::join`]; also if the user is in the room or banned.
+    /// As [`Room::join`]; also if the user is in the room or banned. [`Error::Forbidden`] if the user
+    /// is another server's.
     pub async fn invite(
         &self,
         user: &UserId,
         reason: Option<String>,
         is_direct: bool,
     ) -> Result<()> {
+        refuse_foreign_guest(self.core(), user)?;
         let mut content = member_content(MembershipState::Invite, reason, None);
         if is_direct {
             content.insert("is_direct".to_owned(), true.into());
@@ -143,6 +150,35 @@ impl Room {
         let head = load_head(&view, &self.id).await?;
         events::member(&view, &head, user).await
     }
+}
+
+/// Refuses to invite a user whom the invite would never reach. This server does not federate yet.
+pub(super) fn refuse_foreign_guest(core: &Core, user: &UserId) -> Result<()> {
+    if core.is_local(user.server_name()) {
+        return Ok(());
+    }
+    let reason = "this server does not federate yet: it invites nobody of another server";
+    Err(Error::Forbidden(reason.to_owned()))
+}
+
+/// Refuses to put such an invite into the state.
+pub(super) fn refuse_foreign_invite(
+    core: &Core,
+    kind: &StateEventType,
+    key: &str,
+    content: &RawValue,
+) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Content {
+        membership: MembershipState,
+    }
+    let Ok(user) = UserId::parse(key) else { return Ok(()) };
+    let content = serde_json::from_str::<Content>(content.get());
+    let invites = content.is_ok_and(|content| content.membership == MembershipState::Invite);
+    if *kind == StateEventType::RoomMember && invites {
+        return refuse_foreign_guest(core, &user);
+    }
+    Ok(())
 }
 
 /// The content of a member event.
