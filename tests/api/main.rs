@@ -3,6 +3,7 @@
 mod account;
 mod account_data;
 mod admin;
+mod bodies;
 mod capabilities;
 mod connections;
 mod device;
