@@ -291,3 +291,48 @@ async fn nobody_of_another_server_is_invited_while_there_is_no_federation() {
     let ban = alice.post(["rooms", &room, "ban"]).json(json!({ "user_id": far }));
     assert_eq!(ban.await.ok(), json!({}));
 }
+
+#[tokio::test]
+async fn an_invite_shows_whom_it_invites() {
+    let (alice, bob, carol) = three().await;
+    let profile = async |field: &str, value: &str| {
+        let call = bob.put(["profile", bob.id(), field]);
+        call.json(json!({ field: value })).await.ok();
+    };
+    profile("displayname", "Bobby").await;
+    profile("avatar_url", "mxc://example.org/b").await;
+    let face = |mut content: Value| {
+        content["displayname"] = "Bobby".into();
+        content["avatar_url"] = "mxc://example.org/b".into();
+        content
+    };
+    let room =
+        alice.create_room(json!({ "invite": [bob.id(), carol.id()], "is_direct": true })).await;
+    let invite = json!({ "membership": "invite", "is_direct": true });
+    assert_eq!(membership(&alice, &room, &bob).await, face(invite.clone()));
+    assert_eq!(membership(&alice, &room, &carol).await, invite, "who shows nothing");
+    let told = bob.sync(None).await;
+    let told = told["rooms"]["invite"][&room]["invite_state"]["events"].as_array().unwrap().clone();
+    let mine = told.iter().find(|event| event["state_key"] == bob.id()).unwrap();
+    assert_eq!(mine["content"], face(invite));
+
+    let room = alice.create_room(json!({})).await;
+    let body = json!({ "user_id": bob.id(), "reason": "come in" });
+    alice.post(["rooms", &room, "invite"]).json(body).await.ok();
+    let invite = json!({ "membership": "invite", "reason": "come in" });
+    assert_eq!(membership(&alice, &room, &bob).await, face(invite));
+
+    let room = alice.create_room(json!({})).await;
+    let put = async |content: Value| {
+        alice.set_state(&room, "m.room.member", bob.id(), content).await;
+        membership(&alice, &room, &bob).await
+    };
+    let invite = json!({ "membership": "invite", "org.example": 1 });
+    assert_eq!(put(invite.clone()).await, face(invite));
+    let named = json!({
+        "membership": "invite", "displayname": "Robert", "avatar_url": null,
+    });
+    assert_eq!(put(named.clone()).await, named, "what the client says goes before");
+    bob.join(&room).await;
+    assert_eq!(membership(&alice, &room, &bob).await, face(json!({ "membership": "join" })));
+}

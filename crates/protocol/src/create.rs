@@ -1,5 +1,7 @@
 //! The first events of a new room.
 
+use std::collections::BTreeMap;
+
 use ruma::{
     OwnedRoomAliasId, OwnedUserId, RoomVersionId, events::StateEventType,
     room_version_rules::RoomVersionRules,
@@ -62,6 +64,8 @@ pub struct NewRoom {
     pub topic: Option<String>,
     /// Whom to invite.
     pub invite: Vec<OwnedUserId>,
+    /// What the invitations say of those whom they invite, such as the display name.
+    pub guest_profiles: BTreeMap<OwnedUserId, JsonObject>,
     /// Whether it is a direct chat, as the invitations will say.
     pub is_direct: bool,
 }
@@ -81,6 +85,7 @@ impl NewRoom {
             name: None,
             topic: None,
             invite: vec![],
+            guest_profiles: BTreeMap::new(),
             is_direct: false,
         }
     }
@@ -162,11 +167,12 @@ fn creator_joins(room: &NewRoom) -> Draft {
 }
 
 fn invitation(room: &NewRoom, user: &OwnedUserId) -> Draft {
-    let mut content = json!({ "membership": "invite" });
+    let mut content = room.guest_profiles.get(user).cloned().unwrap_or_default();
+    content.insert("membership".to_owned(), "invite".into());
     if room.is_direct {
-        content["is_direct"] = true.into();
+        content.insert("is_direct".to_owned(), true.into());
     }
-    on_behalf(room, StateEventType::RoomMember, user.as_str(), &content)
+    on_behalf(room, StateEventType::RoomMember, user.as_str(), &content.into())
 }
 
 fn preset_state(preset: Preset) -> [(StateEventType, Value); 3] {

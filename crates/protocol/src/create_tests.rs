@@ -231,3 +231,15 @@ fn an_unknown_version_is_refused_by_name() {
     let refused = create(&wishes("77")).unwrap_err();
     assert_eq!(refused.to_string(), "room version 77 is not known");
 }
+
+#[test]
+fn an_invitation_shows_whom_it_invites() {
+    let mut wishes = wishes("12");
+    wishes.invite = vec![user("@b:x"), user("@c:x")];
+    let profile = object(json!({"displayname": "Bob", "membership": "join"}));
+    wishes.guest_profiles.insert(user("@b:x"), profile);
+    let drafts = create(&wishes).unwrap();
+    let said = drafts.iter().rev().take(2).map(|draft| draft.content.get());
+    let bobs = r#"{"displayname":"Bob","membership":"invite"}"#;
+    assert_eq!(said.collect::<Vec<_>>(), [r#"{"membership":"invite"}"#, bobs]);
+}

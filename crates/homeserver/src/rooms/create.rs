@@ -12,7 +12,7 @@ use tertulia_storage::{Command, Partition, Tx};
 
 use super::{
     Room,
-    membership::{refuse_foreign_guest, refuse_foreign_invite},
+    membership::{guest_of, refuse_foreign_guest},
 };
 use crate::{
     Error, Result,
@@ -41,6 +41,10 @@ impl User {
         refuse_foreign_guests(&self.core, &room)?;
         room.creator.clone_from(&self.id);
         room.creator_profile = self.face().await?.into_content();
+        for guest in &room.invite {
+            let face = User::new(self.core.clone(), guest.clone()).face().await?;
+            room.guest_profiles.insert(guest.clone(), face.into_content());
+        }
         let mut now = self.core.now();
         for _ in 0..TRIES {
             match self.create_room_at(&room, now).await {
@@ -83,7 +87,9 @@ fn refuse_foreign_guests(core: &Core, room: &NewRoom) -> Result<()> {
         refuse_foreign_guest(core, user)?;
     }
     for InitialState { kind, state_key, content } in &room.initial_state {
-        refuse_foreign_invite(core, kind, state_key, content)?;
+        if let Some(guest) = guest_of(kind, state_key, content) {
+            refuse_foreign_guest(core, &guest)?;
+        }
     }
     Ok(())
 }

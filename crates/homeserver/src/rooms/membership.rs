@@ -1,5 +1,7 @@
 //! Inviting, joining, leaving, and removing others.
 
+use std::collections::BTreeMap;
+
 use ruma::{
     OwnedUserId, UserId,
     events::{StateEventType, room::member::MembershipState},
@@ -14,7 +16,7 @@ use tertulia_protocol::{Draft, JsonObject};
 use super::{Face, Room};
 use crate::{
     Error, Result,
-    core::Core,
+    core::{Core, User},
     events::{self, load_head},
     schema::{Member, MembershipKind},
 };
@@ -47,7 +49,8 @@ impl Room {
         self.set_membership(self.me().to_owned(), content).await
     }
 
-    /// Invites `user`; `is_direct` tells them that the room is for the two alone.
+    /// Invites `user`, as whom their profile shows; `is_direct` tells them that the room is for the
+    /// two alone.
     ///
     /// # Errors
     ///
@@ -60,7 +63,8 @@ impl Room {
         is_direct: bool,
     ) -> Result<()> {
         refuse_foreign_guest(self.core(), user)?;
-        let mut content = member_content(MembershipState::Invite, reason, None);
+        let face = self.face_of(user).await?;
+        let mut content = member_content(MembershipState::Invite, reason, Some(face));
         if is_direct {
             content.insert("is_direct".to_owned(), true.into());
         }
@@ -134,6 +138,32 @@ impl Room {
         self.set_membership(user.to_owned(), content).await
     }
 
+    /// The content of a state event that a client wrote: an invite also shows whom it invites, where
+    /// the client does not say it.
+    pub(super) async fn with_face_of_guest(
+        &self,
+        kind: &StateEventType,
+        key: &str,
+        content: Box<RawValue>,
+    ) -> Result<Box<RawValue>> {
+        let Some(guest) = guest_of(kind, key, &content) else { return Ok(content) };
+        refuse_foreign_guest(self.core(), &guest)?;
+        let face = self.face_of(&guest).await?.into_content();
+        let Ok(mut said) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(content.get())
+        else {
+            return Ok(content);
+        };
+        for (field, value) in face {
+            said.entry(field).or_insert_with(|| to_raw_value(&value).expect("text is JSON"));
+        }
+        Ok(to_raw_value(&said).expect("an object is JSON"))
+    }
+
+    /// The face of a user of this server, whom others show.
+    async fn face_of(&self, user: &UserId) -> Result<Face> {
+        User::new(self.core().clone(), user.to_owned()).face().await
+    }
+
     async fn set_membership(&self, user: OwnedUserId, content: Map<String, Value>) -> Result<()> {
         let content = to_raw_value(&content).expect("an object is JSON");
         let (me, kind) = (self.me().to_owned(), StateEventType::RoomMember);
@@ -161,24 +191,22 @@ pub(super) fn refuse_foreign_guest(core: &Core, user: &UserId) -> Result<()> {
     Err(Error::Forbidden(reason.to_owned()))
 }
 
-/// Refuses to put such an invite into the state.
-pub(super) fn refuse_foreign_invite(
-    core: &Core,
+/// Whom a state event invites, if it does.
+pub(super) fn guest_of(
     kind: &StateEventType,
     key: &str,
     content: &RawValue,
-) -> Result<()> {
+) -> Option<OwnedUserId> {
     #[derive(Deserialize)]
     struct Content {
         membership: MembershipState,
     }
-    let Ok(user) = UserId::parse(key) else { return Ok(()) };
-    let content = serde_json::from_str::<Content>(content.get());
-    let invites = content.is_ok_and(|content| content.membership == MembershipState::Invite);
-    if *kind == StateEventType::RoomMember && invites {
-        return refuse_foreign_guest(core, &user);
+    if *kind != StateEventType::RoomMember {
+        return None;
     }
-    Ok(())
+    let content: Content = serde_json::from_str(content.get()).ok()?;
+    let invites = content.membership == MembershipState::Invite;
+    UserId::parse(key).ok().filter(|_| invites).map(|user| user.to_owned())
 }
 
 /// The content of a member event.

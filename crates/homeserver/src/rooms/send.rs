@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tertulia_protocol::{Draft, Pdu};
 use tertulia_storage::{Command, Key as _, Partition, Tx};
 
-use super::{Room, membership::refuse_foreign_invite, redact::refuse_as_state};
+use super::{Room, redact::refuse_as_state};
 use crate::{
     Error, Result,
     core::Core,
@@ -81,7 +81,7 @@ impl Room {
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
         refuse_as_state(&kind)?;
-        refuse_foreign_invite(self.core(), &kind, key, &content)?;
+        let content = self.with_face_of_guest(&kind, key, content).await?;
         let draft = Draft::state(self.me().to_owned(), kind, key, content);
         let send = Send { repeated: Repeated::TellsTheFirst, ..Send::new(self, draft, None) };
         Ok(self.keep(self.core().store.write(send).await?.out))
