@@ -34,7 +34,12 @@ async fn what_is_no_filter_is_refused() {
         json!({ "room": { "rooms": ["not_a_room_id"] } }),
         json!({ "room": { "timeline": { "senders": ["not_a_sender_id"] } } }),
         json!({ "event_format": 7 }),
+        json!({ "event_format": "abc" }),
+        json!({ "event_format": "" }),
+        json!({ "event_format": "Client" }),
     ] {
+        let given = alice.get(["sync"]).query("filter", &wrong.to_string());
+        given.await.refused(400, "M_BAD_JSON");
         let refused = alice.post(["user", alice.id(), "filter"]).json(wrong).await;
         refused.refused(400, "M_BAD_JSON");
     }
@@ -53,4 +58,38 @@ async fn filters_are_their_owners_alone() {
     bob.post(["user", alice.id(), "filter"]).json(json!({})).await.refused(403, "M_FORBIDDEN");
     bob.get(["user", bob.id(), "filter", id]).await.refused(404, "M_NOT_FOUND");
     alice.get(["user", alice.id(), "filter", "none"]).await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_filter_is_given_back_as_it_was_stored() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    for filter in [
+        json!({}),
+        json!({ "event_format": "client" }),
+        json!({ "event_format": "federation", "org.example": { "a": [1, null] } }),
+        json!({ "room": { "timeline": { "limit": 5, "org.example": true }, "state": {} } }),
+        json!({ "presence": { "not_types": [] }, "room": { "include_leave": false } }),
+    ] {
+        let stored = alice.post(["user", alice.id(), "filter"]).json(filter.clone()).await.ok();
+        let id = stored["filter_id"].as_str().unwrap();
+        assert_eq!(alice.get(["user", alice.id(), "filter", id]).await.ok(), filter);
+        alice.get(["sync"]).query("filter", id).await.ok();
+        alice.get(["sync"]).query("filter", &filter.to_string()).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn how_a_filter_is_written_makes_no_other_of_it() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let store = async |body: &'static str| {
+        alice.post(["user", alice.id(), "filter"]).body(body).await.ok()["filter_id"].clone()
+    };
+    let id = store(r#"{"event_fields":["type"],"room":{"timeline":{"limit":1}}}"#).await;
+    assert_eq!(
+        store(r#"{ "room": {"timeline": {"limit":1}}, "event_fields": ["type"] }"#).await,
+        id
+    );
+    assert_ne!(store(r#"{"event_fields":["type"],"room":{"timeline":{"limit":2}}}"#).await, id);
 }

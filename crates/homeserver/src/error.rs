@@ -74,6 +74,9 @@ pub enum Error {
     /// What was sent is JSON, but must be an object.
     #[error("the {0} must be a JSON object")]
     NotAnObject(&'static str),
+    /// What was sent is no filter.
+    #[error("this is no filter: {0}")]
+    NoFilter(String),
     /// There are more of these than one user may have.
     #[error("there are too many {0}")]
     TooMany(&'static str),

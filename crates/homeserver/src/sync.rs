@@ -42,7 +42,7 @@ use futures_core::Stream;
 use ruma::api::client::filter::FilterDefinition;
 
 use self::{filter::Filter, reading::Query};
-use crate::{Result, devices::Session};
+use crate::{Result, account_data::filters, devices::Session};
 
 pub use self::{
     answer::{
@@ -91,6 +91,7 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such filter,
+    /// [`Error::NoFilter`](crate::Error::NoFilter) if it asks for what there is not,
     /// [`Error::UnknownToken`](crate::Error::UnknownToken) if the session ends meanwhile.
     pub async fn sync(&self, request: SyncRequest) -> Result<Update> {
         let query = self.query(&request).await?;
@@ -124,8 +125,14 @@ impl Session {
     async fn query(&self, request: &SyncRequest) -> Result<Query> {
         let filter = match &request.filter {
             SyncFilter::None => Filter::new(&FilterDefinition::default()),
-            SyncFilter::Given(definition) => Filter::new(definition),
-            SyncFilter::Stored(id) => Filter::new(&self.filter(id).await?),
+            SyncFilter::Given(definition) => {
+                filters::check(definition)?;
+                Filter::new(definition)
+            }
+            SyncFilter::Stored(id) => {
+                let definition = self.filter(id).await?.deserialize();
+                Filter::new(&definition.map_err(filters::no_filter)?)
+            }
         };
         Ok(Query { filter, full_state: request.full_state, state: request.state })
     }

@@ -1,7 +1,12 @@
 //! Filters that clients name by an ID instead of repeating them.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
+use ruma::{
+    OwnedUserId,
+    api::client::filter::{EventFormat, FilterDefinition},
+    serde::Raw,
+};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tertulia_storage::{Command, Partition, Tx};
 
@@ -18,13 +23,17 @@ const MAX_SIZE: usize = 64 * 1024;
 const MAX_COUNT: u32 = 1_000;
 
 impl User {
-    /// Stores a filter and tells its ID. The same filter has the same ID.
+    /// Stores a filter, with all that the client wrote into it, and tells its ID. The same filter
+    /// has the same ID.
     ///
     /// # Errors
     ///
-    /// [`Error::BodyTooLarge`] beyond 64 KiB, [`Error::TooMany`] beyond 1,000 filters.
-    pub async fn create_filter(&self, filter: &FilterDefinition) -> Result<String> {
-        let json = serde_json::to_string(filter).expect("a filter is JSON");
+    /// [`Error::NoFilter`] for what is none, [`Error::BodyTooLarge`] beyond 64 KiB,
+    /// [`Error::TooMany`] beyond 1,000 filters.
+    pub async fn create_filter(&self, filter: &Raw<FilterDefinition>) -> Result<String> {
+        check(&filter.deserialize().map_err(no_filter)?)?;
+        let plain: Value = filter.deserialize_as_unchecked().map_err(no_filter)?;
+        let json = plain.to_string();
         if json.len() > MAX_SIZE {
             return Err(Error::BodyTooLarge("filter"));
         }
@@ -38,12 +47,28 @@ impl User {
     /// # Errors
     ///
     /// [`Error::NotFound`] if it gave none.
-    pub async fn filter(&self, id: &str) -> Result<FilterDefinition> {
+    pub async fn filter(&self, id: &str) -> Result<Raw<FilterDefinition>> {
         let view = self.core.store.view().await?;
         let row = view.get(&FILTERS, &(self.id.clone(), id.to_owned())).await?;
         let (json,) = row.ok_or(Error::NotFound("filter"))?;
-        Ok(serde_json::from_str(&json).expect("filters are checked before they are stored"))
+        Ok(Raw::from_json_string(json).expect("filters are stored as JSON"))
     }
+}
+
+/// Refuses a filter that asks for what there is not.
+///
+/// # Errors
+///
+/// [`Error::NoFilter`].
+pub(crate) fn check(filter: &FilterDefinition) -> Result<()> {
+    match &filter.event_format {
+        EventFormat::Client | EventFormat::Federation => Ok(()),
+        other => Err(no_filter(format_args!("there is no event format `{other}`"))),
+    }
+}
+
+pub(crate) fn no_filter(error: impl ToString) -> Error {
+    Error::NoFilter(error.to_string())
 }
 
 /// What a filter is called. It never begins with `{`, by which sync knows filters given in full.

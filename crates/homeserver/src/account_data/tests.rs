@@ -3,6 +3,7 @@ use ruma::{
     events::tag::TagInfo,
     push::{RuleKind, Ruleset},
     room_id,
+    serde::Raw,
 };
 use serde_json::{Value, json};
 
@@ -166,20 +167,19 @@ async fn tags_are_room_account_data() {
 async fn a_filter_is_found_by_its_id_and_by_its_owner() {
     let server = server().await;
     let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
-    let filter = |limit: u32| -> FilterDefinition {
-        serde_json::from_value(json!({ "room": { "timeline": { "limit": limit } } })).unwrap()
+    let filter = |limit: u32| -> Raw<FilterDefinition> {
+        Raw::new(&json!({ "room": { "timeline": { "limit": limit } } })).unwrap().cast_unchecked()
     };
     let id = alice.create_filter(&filter(1)).await.unwrap();
     assert_eq!(alice.create_filter(&filter(1)).await.unwrap(), id);
     assert_ne!(alice.create_filter(&filter(2)).await.unwrap(), id);
-    let read = alice.filter(&id).await.unwrap();
+    let read = alice.filter(&id).await.unwrap().deserialize().unwrap();
     assert_eq!(read.room.timeline.limit, Some(1_u32.into()));
     assert!(matches!(bob.filter(&id).await.unwrap_err(), Error::NotFound(_)));
     assert!(matches!(alice.filter("none").await.unwrap_err(), Error::NotFound(_)));
 
-    let large: FilterDefinition =
-        serde_json::from_value(json!({ "event_fields": ["a".repeat(70_000)] })).unwrap();
-    let refused = alice.create_filter(&large).await.unwrap_err();
+    let large = Raw::new(&json!({ "event_fields": ["a".repeat(70_000)] })).unwrap();
+    let refused = alice.create_filter(&large.cast_unchecked()).await.unwrap_err();
     assert!(matches!(refused, Error::BodyTooLarge(_)));
     for n in 3..=1_000_u32 {
         alice.create_filter(&filter(n)).await.unwrap();

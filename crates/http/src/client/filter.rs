@@ -1,11 +1,15 @@
 //! Filters.
 
 use axum::Router;
-use ruma::api::client::filter::{create_filter, get_filter};
+use ruma::{
+    UserId,
+    api::client::filter::{FilterDefinition, create_filter, get_filter},
+    serde::Raw,
+};
 use tertulia::Homeserver;
 
-use super::account_data::check_own;
-use crate::{ApiError, Endpoints as _, Matrix};
+use super::{account_data::check_own, lenient::Lenient};
+use crate::{Answer, ApiError, Endpoints as _, Matrix};
 
 pub(super) fn routes() -> Router<Homeserver> {
     Router::new().endpoint(create).endpoint(get)
@@ -13,20 +17,20 @@ pub(super) fn routes() -> Router<Homeserver> {
 
 async fn create(
     _: Homeserver,
-    call: Matrix<create_filter::v3::Request>,
+    call: Matrix<Lenient<create_filter::v3::Request, Raw<FilterDefinition>>>,
 ) -> Result<create_filter::v3::Response, ApiError> {
     let Matrix { request, from } = call;
-    check_own(&from, &request.user_id)?;
-    let id = from.create_filter(&request.filter).await?;
+    let owner = UserId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
+    check_own(&from, &owner)?;
+    let id = from.create_filter(&request.body).await?;
     Ok(create_filter::v3::Response::new(id))
 }
 
 async fn get(
     _: Homeserver,
     call: Matrix<get_filter::v3::Request>,
-) -> Result<get_filter::v3::Response, ApiError> {
+) -> Result<Answer<Raw<FilterDefinition>>, ApiError> {
     let Matrix { request, from } = call;
     check_own(&from, &request.user_id)?;
-    let filter = from.filter(&request.filter_id).await?;
-    Ok(get_filter::v3::Response::new(filter))
+    Ok(Answer(from.filter(&request.filter_id).await?))
 }

@@ -29,6 +29,7 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
         (Error::TooMany("tags"), 403, "M_FORBIDDEN", "there are too many tags"),
         (Error::Invalid("the name"), 400, "M_INVALID_PARAM", "the name is not valid"),
         (Error::NotAnObject("tag"), 400, "M_BAD_JSON", "the tag must be a JSON object"),
+        (Error::NoFilter("x".into()), 400, "M_BAD_JSON", "this is no filter: x"),
         (Error::TooLarge, 413, "M_TOO_LARGE", "the event is too large"),
         (Error::BodyTooLarge("filter"), 413, "M_TOO_LARGE", "the filter is too large"),
         (Error::UnknownToken, 401, "M_UNKNOWN_TOKEN", "the access token is unknown"),

@@ -112,7 +112,7 @@ async fn clients_can_have_events_as_servers_know_them() {
 #[tokio::test]
 async fn a_stored_filter_is_used_by_its_name() {
     let (alice, _, room) = alice_bob_room().await;
-    let definition = from_value(limit(1)).unwrap();
+    let definition = ruma::serde::Raw::new(&limit(1)).unwrap().cast_unchecked();
     let id = alice.session.create_filter(&definition).await.unwrap();
     let request = SyncRequest { filter: SyncFilter::Stored(id), ..SyncRequest::default() };
     let update = read(&alice.session.sync(request).await.unwrap());
