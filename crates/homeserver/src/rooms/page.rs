@@ -75,8 +75,13 @@ impl Room {
     ///
     /// [`Error::Forbidden`] for one who may not look into the room.
     pub async fn messages(&self, query: &MessagesQuery) -> Result<Page> {
-        let open = self.open().await?;
+        let mut open = self.open().await?;
         let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
+        // Without a token, one begins at the last event that one may see: here, that is not where
+        // one left.
+        if sight.is_world_readable() {
+            open = Open { until: Until::Now, stretch: open.head.row.stretch, ..open };
+        }
         let start = match query.from {
             Some(from) => from.in_stretch(open.stretch),
             None => first_token(&open, query.towards),

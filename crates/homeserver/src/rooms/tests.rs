@@ -144,6 +144,33 @@ async fn check_visibility(visibility: &str, expected: &[&str]) {
     theirs.leave(None).await.unwrap();
     send(&room, "late").await;
     assert_eq!(said(&theirs).await, expected, "{visibility}");
+    let filter = EventFilter::of_types(&["m.room.message"]);
+    let query = MessagesQuery { filter, ..page(Direction::Backward, 100) };
+    let mut backward = bodies(&theirs.messages(&query).await.unwrap().events);
+    backward.reverse();
+    assert_eq!(backward, expected, "{visibility}, backward");
+}
+
+#[tokio::test]
+async fn one_who_left_sees_no_less_of_a_public_history_than_a_stranger() {
+    let server = server().await;
+    let (alice, bob, carol) =
+        (user(&server, "alice"), user(&server, "bob"), user(&server, "carol"));
+    let room = public_room(&alice, "12").await;
+    let content = field("history_visibility", "world_readable");
+    room.set_state(StateEventType::RoomHistoryVisibility, "", content).await.unwrap();
+    bob.room(room.id()).join(None).await.unwrap();
+    bob.room(room.id()).leave(None).await.unwrap();
+    send(&room, "late").await;
+    for towards in [Direction::Forward, Direction::Backward] {
+        let told = async |user: &crate::core::User| {
+            let page = user.room(room.id()).messages(&page(towards, 100)).await.unwrap();
+            page.events.iter().map(|event| event.id().to_owned()).collect::<Vec<_>>()
+        };
+        let (strangers, members) = (told(&carol).await, told(&alice).await);
+        assert!(!strangers.is_empty() && strangers.iter().all(|event| members.contains(event)));
+        assert_eq!(told(&bob).await, members, "what was said before is theirs, too");
+    }
 }
 
 #[tokio::test]
