@@ -48,12 +48,11 @@ struct Joined {
     joined: BTreeMap<OwnedUserId, Face>,
 }
 
-/// What a member shows of themselves.
+/// What a member shows of themselves. Clients of other servers find both here, null where there is
+/// nothing to show.
 #[derive(Serialize)]
 struct Face {
-    #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     avatar_url: Option<String>,
 }
 
