@@ -6,7 +6,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use rocksdb::{
-    BottommostLevelCompaction, Cache, CompactOptions, DB, WriteBatch, WriteOptions,
+    BottommostLevelCompaction, Cache, CompactOptions, DB, DBRecoveryMode, WriteBatch, WriteOptions,
     checkpoint::Checkpoint,
 };
 use tertulia_storage::{
@@ -14,7 +14,7 @@ use tertulia_storage::{
     Snapshot, check_format,
 };
 
-use crate::{OpenError, Options, files, rows::SnapshotRows};
+use crate::{OpenError, Options, files, rows::SnapshotRows, wal};
 
 /// An open database. Fields are dropped in their order: the lock goes last.
 pub(crate) struct Database {
@@ -53,23 +53,46 @@ impl RocksLocal {
         let path = path.as_ref().to_owned();
         let lock = files::lock(&path)?;
         let cache = Cache::new_lru_cache(options.cache);
-        let database = options.database(&cache);
         if files::hold_a_store(&path)? {
-            inspect(&path, &database, options.format)?;
+            inspect(&path, options, &cache)?;
         }
-        let db = DB::open(&database, &path).map_err(|error| unreadable(&path, error))?;
+        let db = DB::open(&options.database(&cache), &path);
+        let db = db.map_err(|error| unreadable(&path, error))?;
         Ok(Self(Arc::new(Database { db, path, cache, _lock: lock })))
     }
 }
 
-/// Refuses a store that is damaged, or newer than `format`. It is opened to be read only: to open it otherwise rewrites
-/// its log and its lists of files.
-fn inspect(path: &Path, database: &rocksdb::Options, format: Option<u32>) -> Result<(), OpenError> {
-    let db = DB::open_for_read_only(database, path, false);
-    let db = db.map_err(|error| unreadable(path, error))?;
-    let Some(format) = format else { return Ok(()) };
+/// Refuses a store that is damaged, or newer than what may be opened. It is opened to be read only: to open it otherwise
+/// rewrites its log and its lists of files, and deletes what these do not name.
+fn inspect(path: &Path, options: Options, cache: &Cache) -> Result<(), OpenError> {
+    let db = look(path, options, cache)?;
+    let Some(format) = options.format else { return Ok(()) };
     let get = |row: &[u8]| db.get(row).map(|row| row.map(Into::into)).map_err(Error::engine);
-    check_format(format, get).map_err(|error| unreadable(path, error))
+    let found = check_format(format, get).map_err(|error| unreadable(path, error))?;
+    match files::with_rows(path)?.filter(|_| found.is_none()) {
+        Some(rows) if db.latest_sequence_number() > 0 || rows.ends_with("sst") => Err(unreadable(
+            path,
+            format_args!("there is {rows}, but no format number: take a backup"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Opens a store to be read. A power failure may damage the last commit, of which nobody was told yet: it is given up. If
+/// there are sound commits behind the damage, it is of another kind.
+fn look(path: &Path, options: Options, cache: &Cache) -> Result<DB, OpenError> {
+    let open = |mode| {
+        let mut database = options.database(cache);
+        database.set_wal_recovery_mode(mode);
+        DB::open_for_read_only(&database, path, false).map_err(|error| unreadable(path, error))
+    };
+    let opened = open(DBRecoveryMode::TolerateCorruptedTailRecords);
+    let is_refused = || wal::is_damaged_within(path).map_err(|error| unreadable(path, error));
+    match opened {
+        Err(refusal) if options.synced && is_refused()? => Err(refusal),
+        Err(_) => open(DBRecoveryMode::PointInTime),
+        opened => opened,
+    }
 }
 
 fn unreadable(path: &Path, error: impl ToString) -> OpenError {

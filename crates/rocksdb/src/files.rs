@@ -1,7 +1,6 @@
 //! The directory of a store: making it, keeping others out, measuring it.
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::{self, Read as _, Seek as _, Write as _},
     path::Path,
@@ -49,24 +48,37 @@ fn read_pid(file: &mut File) -> u32 {
 /// Whether a store lies in the directory. What is left of one without the file that names its newest state must not be
 /// taken for none: RocksDB would begin anew and delete it.
 pub(crate) fn hold_a_store(path: &Path) -> Result<bool, OpenError> {
-    let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
-    let entries = fs::read_dir(path).map_err(|error| unreadable(error.to_string()))?;
-    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    if names.iter().any(|name| name == CURRENT) {
+    if path.join(CURRENT).exists() {
         return Ok(true);
     }
-    let is_rows = |name: &&OsString| {
-        Path::new(name).extension().is_some_and(|kind| kind == "sst" || kind == "log")
-    };
-    match names.iter().find(is_rows) {
-        Some(rows) => {
-            let rows = rows.display();
-            Err(unreadable(format!(
+    match with_rows(path)? {
+        Some(rows) => Err(OpenError::Unreadable {
+            path: path.to_owned(),
+            reason: format!(
                 "there is {rows}, but the file {CURRENT} is missing: bring it back, or take a backup"
-            )))
-        }
+            ),
+        }),
         None => Ok(false),
     }
+}
+
+/// A file of the directory that holds rows, if there is one: a table, or a log that is not empty.
+pub(crate) fn with_rows(path: &Path) -> Result<Option<String>, OpenError> {
+    let unreadable = |error: io::Error| OpenError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let kind = Path::new(&name).extension();
+        let is_log = kind.is_some_and(|kind| kind == "log");
+        let is_empty = entry.metadata().map_err(unreadable)?.len() == 0;
+        if kind.is_some_and(|kind| kind == "sst") || is_log && !is_empty {
+            return Ok(Some(name.display().to_string()));
+        }
+    }
+    Ok(None)
 }
 
 /// How many bytes the files of a directory have. Files that vanish meanwhile do not count.

@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod options;
 mod rows;
+mod wal;
 
 pub use engine::{Figures, RocksEngine, RocksLocal};
 pub use error::OpenError;

@@ -18,12 +18,21 @@ pub struct Options {
     /// The newest format of a store that may be opened: a newer one is refused, and nothing of it changed. Without it,
     /// the format is looked at only when the store is opened on the engine.
     pub format: Option<u32>,
+    /// Whether each commit lies on the disk before the next is written. Then no crash damages the log in front of sound
+    /// commits, and a store in which that is so is refused; otherwise what follows the damage is given up.
+    pub synced: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let StoreOptions { format, .. } = StoreOptions::default();
-        Self { cache: 16 << 20, rows: 1 << 20, write_buffer: 6 << 20, format: Some(format) }
+        Self {
+            cache: 16 << 20,
+            rows: 1 << 20,
+            write_buffer: 6 << 20,
+            format: Some(format),
+            synced: true,
+        }
     }
 }
 

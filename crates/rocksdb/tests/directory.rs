@@ -164,6 +164,66 @@ async fn a_newer_store_is_left_as_it_is() {
     check_refused(directory.path(), &format!("the store has format {}", known + 1));
 }
 
+/// Writes `commits` of a row each into a new store, and copies it to `path` as a crash leaves it.
+async fn crashed(path: &Path, commits: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, store) = open(directory.path()).await;
+    for from in 0..commits {
+        store.write(Fill { from, rows: 1, size: 1_000 }).await.unwrap();
+    }
+    for (name, bytes) in contents(directory.path()) {
+        fs::write(path.join(name), bytes).unwrap();
+    }
+}
+
+/// Changes a byte of the log, so far from its end.
+fn damage_log(path: &Path, from_end: usize) {
+    let (name, mut log) = contents(path)
+        .into_iter()
+        .filter(|(name, _)| Path::new(name).extension().is_some_and(|kind| kind == "log"))
+        .max_by_key(|(_, log)| log.len())
+        .unwrap();
+    let at = log.len() - from_end;
+    log[at] ^= 0x55;
+    fs::write(path.join(name), log).unwrap();
+}
+
+#[tokio::test]
+async fn a_log_damaged_in_front_of_sound_commits_is_refused() {
+    for (commits, from_end) in [(20, 10_500), (200, 100_000), (200, 10_000), (3, 1_500)] {
+        let directory = tempfile::tempdir().unwrap();
+        crashed(directory.path(), commits).await;
+        damage_log(directory.path(), from_end);
+        check_refused(directory.path(), "Corruption");
+        let relaxed = Options { synced: false, ..Options::default() };
+        let engine = RocksEngine::open(directory.path(), relaxed).unwrap();
+        let store = Store::open(engine, StoreOptions::default()).await.unwrap();
+        assert!(rows(&store).await < usize::try_from(commits).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_last_commit_that_a_power_failure_damaged_is_given_up() {
+    for commits in [2, 20, 100] {
+        let directory = tempfile::tempdir().unwrap();
+        crashed(directory.path(), commits).await;
+        damage_log(directory.path(), 500);
+        let (_, store) = open(directory.path()).await;
+        assert_eq!(rows(&store).await, usize::try_from(commits - 1).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_list_of_files_lost_them_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path(), StoreOptions::default()).await;
+    fill(directory.path(), StoreOptions::default()).await;
+    let is_list = |name: &OsString| name.to_str().unwrap().starts_with("MANIFEST");
+    let (name, list) = contents(directory.path()).into_iter().find(|it| is_list(&it.0)).unwrap();
+    fs::write(directory.path().join(name), &list[..60]).unwrap();
+    check_refused(directory.path(), "cannot be opened");
+}
+
 #[test]
 fn a_store_that_was_only_begun_is_begun_anew() {
     let directory = tempfile::tempdir().unwrap();

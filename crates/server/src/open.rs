@@ -15,6 +15,7 @@ pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver
     let options = tertulia_rocksdb::Options {
         cache: settings.storage.cache_mib << 20,
         format: Some(storage.format),
+        synced: storage.durability == Durability::Synced,
         ..tertulia_rocksdb::Options::default()
     };
     let engine = RocksEngine::open(directory.join("store"), options)?;

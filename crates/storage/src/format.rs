@@ -105,14 +105,17 @@ pub(crate) async fn open(store: &Store, options: &StoreOptions) -> Result<()> {
 
 /// Refuses a store that a newer program wrote, for engines that have to know before they change anything of it.
 ///
-/// `known` is the newest format that may be opened; `get` looks up a row. A store without a format number passes: what
-/// becomes of it is decided when it is opened.
-pub fn check_format(known: u32, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<()> {
-    let Some(stored) = get(&META.row(&own(FORMAT)))? else { return Ok(()) };
+/// `known` is the newest format that may be opened; `get` looks up a row. Returns the format, or `None` where there is no
+/// number, as in an empty store.
+pub fn check_format(
+    known: u32,
+    get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>,
+) -> Result<Option<u32>> {
+    let Some(stored) = get(&META.row(&own(FORMAT)))? else { return Ok(None) };
     let number = <[u8; 4]>::try_from(&stored[..stored.len().saturating_sub(1)]);
     match number.map(u32::from_be_bytes) {
         Ok(found) if found > known => Err(Error::NewerFormat { found, known }),
-        Ok(_) => Ok(()),
+        Ok(found) => Ok(Some(found)),
         Err(_) => Err(Error::Unreadable("its format is not a number".into())),
     }
 }
