@@ -1,7 +1,7 @@
 //! A user's devices.
 
 use serde_json::{Value, json};
-use tertulia_testkit::Client;
+use tertulia_testkit::{Answered, Client};
 
 use crate::{
     people::{challenged, client, is_logged_in, log_in, open_server, owner, register},
@@ -111,6 +111,26 @@ async fn a_proof_for_one_device_does_not_forget_another() {
     let again = alice.delete(["devices", alice.device()]).json(body).await;
     again.refused(401, "M_FORBIDDEN");
     assert!(is_logged_in(&alice).await, "the proof was used up");
+}
+
+#[tokio::test]
+async fn nobody_uses_up_the_session_that_somebody_else_opened() {
+    let server = open_server().await;
+    let (alice, bob) = (register(&server, "alice").await, register(&server, "bob").await);
+    let lost = client(&server, &log_in(&server, "alice", PASSWORD).await);
+    let path = ["devices", lost.device()];
+    let session = challenged(&alice.delete(path).await);
+    let delete = async |by: &Client, session: &str| {
+        by.delete(path).json(json!({ "auth": owner(by, PASSWORD, Some(session)) })).await
+    };
+    let (taken, unknown) = (delete(&bob, &session).await, delete(&bob, "invented").await);
+    let told = |answer: &Answered| {
+        let body = answer.refused(401, "M_FORBIDDEN");
+        (body["error"].clone(), body["completed"].clone())
+    };
+    assert_eq!(told(&taken), told(&unknown));
+    delete(&alice, &session).await.ok();
+    assert!(!is_logged_in(&lost).await);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! User-interactive authentication as a machine: which stages a session has passed, and which
 //! may come next. Time is given to it; credentials are checked elsewhere.
 //!
-//! A session belongs to one operation (say, "delete a device"). As soon as a stage was passed it
+//! A session belongs to one operation (say, "delete a device") and to the user who opened it, where
+//! the operation is a user's: to everyone else it does not exist. As soon as a stage was passed it
 //! also belongs to one content, so that a proof given for one request cannot be used for another.
 
 use std::collections::{HashMap, VecDeque};
 
-use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
 
 /// How long a client has to pass all stages.
 pub(crate) const LIFETIME_MS: u64 = 15 * 60_000;
@@ -30,9 +31,11 @@ pub type Flow = &'static [Stage];
 
 /// What is to be done once it was proved that it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub struct Operation<'a> {
     /// The kind of thing: the endpoint.
     pub name: &'static str,
+    /// Whose request it is, if whoever asks is known.
+    pub subject: Option<&'a UserId>,
     /// A digest of everything the request says, apart from its proof.
     pub content: [u8; 32],
     /// The ways to prove that it may be done. One of them suffices.
@@ -42,7 +45,7 @@ pub struct Operation {
 /// Why a stage cannot be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// There is no such session, or its time is over.
+    /// There is no such session, its time is over, or it is another user's.
     UnknownSession,
     /// The session was opened for something else.
     OtherOperation,
@@ -64,27 +67,39 @@ pub(crate) enum Progress {
 
 #[derive(Clone, Debug)]
 struct Session {
-    operation: Operation,
+    name: &'static str,
+    owner: Option<OwnedUserId>,
+    content: [u8; 32],
+    flows: &'static [Flow],
     opened: u64,
     passed: Vec<Stage>,
     user: Option<OwnedUserId>,
 }
 
 impl Session {
-    fn is_for(&self, operation: &Operation) -> bool {
+    fn new(operation: Operation<'_>, opened: u64) -> Self {
+        let Operation { name, subject, content, flows } = operation;
+        let owner = subject.map(ToOwned::to_owned);
+        Self { name, owner, content, flows, opened, passed: Vec::new(), user: None }
+    }
+
+    fn belongs_to(&self, subject: Option<&UserId>) -> bool {
+        self.owner.as_deref() == subject
+    }
+
+    fn is_for(&self, operation: &Operation<'_>) -> bool {
         let bound = !self.passed.is_empty();
-        self.operation.name == operation.name
-            && (!bound || self.operation.content == operation.content)
+        self.name == operation.name && (!bound || self.content == operation.content)
     }
 
     fn may_come_next(&self, stage: Stage) -> bool {
         let next = self.passed.len();
         let fits = |flow: &Flow| flow.starts_with(&self.passed) && flow.get(next) == Some(&stage);
-        self.operation.flows.iter().any(fits)
+        self.flows.iter().any(fits)
     }
 
     fn is_complete(&self) -> bool {
-        self.operation.flows.contains(&self.passed.as_slice())
+        self.flows.contains(&self.passed.as_slice())
     }
 }
 
@@ -101,7 +116,7 @@ impl Interactions {
     pub(crate) fn open(
         &mut self,
         id: String,
-        operation: Operation,
+        operation: Operation<'_>,
         now: MilliSecondsSinceUnixEpoch,
     ) {
         let opened = now.get().into();
@@ -110,14 +125,14 @@ impl Interactions {
             self.forget_oldest();
         }
         self.ages.push_back((id.clone(), opened));
-        self.sessions.insert(id, Session { operation, opened, passed: Vec::new(), user: None });
+        self.sessions.insert(id, Session::new(operation, opened));
     }
 
     /// Whether `stage` may be tried in the session `id` for `operation`.
     pub(crate) fn may_try(
         &self,
         id: &str,
-        operation: &Operation,
+        operation: &Operation<'_>,
         stage: Stage,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<(), Refusal> {
@@ -136,14 +151,14 @@ impl Interactions {
     pub(crate) fn pass(
         &mut self,
         id: &str,
-        operation: &Operation,
+        operation: &Operation<'_>,
         stage: Stage,
         user: Option<OwnedUserId>,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<Progress, Refusal> {
         self.may_try(id, operation, stage, now)?;
         let session = self.sessions.get_mut(id).ok_or(Refusal::UnknownSession)?;
-        session.operation.content = operation.content;
+        session.content = operation.content;
         session.passed.push(stage);
         session.user = user.or(session.user.take());
         if !session.is_complete() {
@@ -158,7 +173,7 @@ impl Interactions {
     pub(crate) fn passed(
         &self,
         id: &str,
-        operation: &Operation,
+        operation: &Operation<'_>,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<Vec<Stage>, Refusal> {
         self.find(id, operation, now).map(|session| session.passed.clone())
@@ -167,11 +182,11 @@ impl Interactions {
     fn find(
         &self,
         id: &str,
-        operation: &Operation,
+        operation: &Operation<'_>,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<&Session, Refusal> {
         let session = self.sessions.get(id).ok_or(Refusal::UnknownSession)?;
-        if is_over(session.opened, now.get().into()) {
+        if is_over(session.opened, now.get().into()) || !session.belongs_to(operation.subject) {
             return Err(Refusal::UnknownSession);
         }
         if session.is_for(operation) { Ok(session) } else { Err(Refusal::OtherOperation) }

@@ -69,11 +69,16 @@ pub enum Proof {
     Missing(Challenge),
 }
 
-impl Operation {
+impl Operation<'static> {
     /// The operation `name` with everything the request says in `content`, which any of `flows`
-    /// allows.
+    /// allows, for whoever asks.
     pub fn new(name: &'static str, flows: &'static [Flow], content: &[u8]) -> Self {
-        Self { name, content: Sha256::digest(content).into(), flows }
+        Self { name, subject: None, content: Sha256::digest(content).into(), flows }
+    }
+
+    /// The same as a request of `subject`, if that is given: nobody else can prove that it may be done.
+    pub fn of(self, subject: Option<&UserId>) -> Operation<'_> {
+        Operation { subject, ..self }
     }
 }
 
@@ -82,20 +87,15 @@ impl Operation {
 struct Sessions(Mutex<Interactions>);
 
 impl Homeserver {
-    /// Looks at what a client offers to prove that `operation` may be done. Where `subject` is
-    /// given, only that user's password passes.
+    /// Looks at what a client offers to prove that `operation` may be done. Where it has a
+    /// subject, only that user's password passes, in sessions that this user opened.
     ///
     /// # Errors
     ///
     /// [`Error::Busy`] if too many passwords wait to be checked, [`Error::WrongPassword`] for
     /// who is not known by what they gave instead of a name, [`Error::Forbidden`] for who proves
-    /// to be another user than `subject`: trying again does not help.
-    pub async fn prove(
-        &self,
-        operation: Operation,
-        subject: Option<&UserId>,
-        attempt: Option<Attempt>,
-    ) -> Result<Proof> {
+    /// to be another user than the subject: trying again does not help.
+    pub async fn prove(&self, operation: Operation<'_>, attempt: Option<Attempt>) -> Result<Proof> {
         let Some(Attempt { session, credential }) = attempt else {
             return Ok(self.challenge(operation, None));
         };
@@ -103,7 +103,7 @@ impl Homeserver {
         let Some(credential) = credential else {
             return Ok(self.challenge_again(operation, session, None));
         };
-        let tried = self.try_stage(operation, subject, &session, credential).await?;
+        let tried = self.try_stage(operation, &session, credential).await?;
         Ok(match tried {
             Ok(Progress::Proved(user)) => Proof::Given(user),
             Ok(Progress::Missing) => self.challenge_again(operation, session, None),
@@ -114,8 +114,7 @@ impl Homeserver {
     /// The inner error is why the client may try again; `None` says that nothing was wrong.
     async fn try_stage(
         &self,
-        operation: Operation,
-        subject: Option<&UserId>,
+        operation: Operation<'_>,
         session: &str,
         credential: Credential,
     ) -> Result<Result<Progress, Option<&'static str>>> {
@@ -127,7 +126,7 @@ impl Homeserver {
         if let Err(refusal) = sessions.0.lock().may_try(session, &operation, stage, now) {
             return Ok(Err(words(refusal)));
         }
-        let user = match self.check_credential(credential, subject).await? {
+        let user = match self.check_credential(credential, operation.subject).await? {
             Ok(user) => user,
             Err(failure) => return Ok(Err(Some(failure))),
         };
@@ -167,14 +166,14 @@ impl Homeserver {
         }
     }
 
-    fn open(&self, operation: Operation) -> String {
+    fn open(&self, operation: Operation<'_>) -> String {
         let id = self.core.random.word(24);
         let sessions = self.core.local::<Sessions>();
         sessions.0.lock().open(id.clone(), operation, self.core.now());
         id
     }
 
-    fn challenge(&self, operation: Operation, failure: Option<&'static str>) -> Proof {
+    fn challenge(&self, operation: Operation<'_>, failure: Option<&'static str>) -> Proof {
         let session = self.open(operation);
         let flows = operation.flows;
         Proof::Missing(Challenge { flows, passed: Vec::new(), session, failure })
@@ -183,7 +182,7 @@ impl Homeserver {
     /// Goes on in `session`, or in a new one if that is not one for `operation`.
     fn challenge_again(
         &self,
-        operation: Operation,
+        operation: Operation<'_>,
         session: String,
         failure: Option<&'static str>,
     ) -> Proof {

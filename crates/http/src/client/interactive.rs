@@ -32,15 +32,15 @@ pub(crate) struct Interactive<R> {
 
 impl<R: Metadata> Interactive<R> {
     /// What is asked for, and whose password was given, if one was; once any of `flows` was
-    /// passed. Where `subject` is given, only that user's password passes.
+    /// passed. Where `subject` is given, only that user's password passes, in that user's sessions.
     pub(crate) async fn prove(
         self,
         server: &Homeserver,
         flows: &'static [Flow],
         subject: Option<&UserId>,
     ) -> Result<(R, Option<OwnedUserId>), ApiError> {
-        let operation = self.operation(flows);
-        match server.prove(operation, subject, self.attempt).await? {
+        let operation = self.operation(flows).of(subject);
+        match server.prove(operation, self.attempt).await? {
             Proof::Given(user) => Ok((self.request, user)),
             Proof::Missing(challenge) => {
                 Err(ApiError::unproved(information(&challenge), challenge.failure))
@@ -48,7 +48,7 @@ impl<R: Metadata> Interactive<R> {
         }
     }
 
-    fn operation(&self, flows: &'static [Flow]) -> Operation {
+    fn operation(&self, flows: &'static [Flow]) -> Operation<'static> {
         let path = R::PATH_BUILDER.all_paths().next().expect("every endpoint has a path");
         Operation::new(path, flows, &self.content)
     }
@@ -201,7 +201,7 @@ mod tests {
         check(json!({ "type": "m.login.registration_token" }), "-: Unknown");
     }
 
-    fn content(device: &str, body: Value) -> Operation {
+    fn content(device: &str, body: Value) -> Operation<'static> {
         read::<delete_device::v3::Request>(&[device], &body).operation(&[])
     }
 

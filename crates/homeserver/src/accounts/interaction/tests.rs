@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use ruma::owned_user_id;
+use ruma::{owned_user_id, user_id};
 
 use super::{Progress::*, Refusal::*, Stage::*, *};
 
@@ -7,8 +7,8 @@ fn at(milliseconds: u64) -> MilliSecondsSinceUnixEpoch {
     MilliSecondsSinceUnixEpoch(milliseconds.try_into().unwrap())
 }
 
-fn operation(flows: &'static [Flow]) -> Operation {
-    Operation { name: "register", content: [1; 32], flows }
+fn operation(flows: &'static [Flow]) -> Operation<'static> {
+    Operation { name: "register", subject: None, content: [1; 32], flows }
 }
 
 /// Tries `stages` one after the other in one session; each with what comes of it.
@@ -71,6 +71,20 @@ fn a_session_belongs_to_one_operation() {
     interactions.open("s".to_owned(), opened, at(0));
     assert_eq!(interactions.pass("s", &other, Dummy, None, at(1)), Err(OtherOperation));
     assert_eq!(interactions.passed("s", &other, at(1)), Err(OtherOperation));
+}
+
+#[test]
+fn a_session_is_unknown_to_all_but_its_user() {
+    let of = |subject| Operation { subject, ..operation(&[&[Password]]) };
+    let alice = of(Some(user_id!("@alice:example.org")));
+    let mut interactions = Interactions::default();
+    interactions.open("s".to_owned(), alice, at(0));
+    for other in [of(Some(user_id!("@bob:example.org"))), of(None)] {
+        assert_eq!(interactions.may_try("s", &other, Password, at(1)), Err(UnknownSession));
+        assert_eq!(interactions.pass("s", &other, Password, None, at(1)), Err(UnknownSession));
+        assert_eq!(interactions.passed("s", &other, at(1)), Err(UnknownSession));
+    }
+    assert_eq!(interactions.pass("s", &alice, Password, None, at(1)), Ok(Proved(None)));
 }
 
 #[test]
