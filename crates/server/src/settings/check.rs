@@ -1,10 +1,12 @@
 //! What settings must be together, beyond each being of its kind.
 
-use anyhow::{bail, ensure};
+use std::collections::HashSet;
+
+use anyhow::{Context as _, bail, ensure};
 use ruma::RoomVersionId;
 
 use super::{Listener, Mode, Settings};
-use crate::telemetry;
+use crate::{telemetry, tls::Tls};
 
 /// Refuses settings with which a server could not run, or would surprise its operator.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
@@ -13,6 +15,7 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         "there is no listener: name at least one address in `listeners`"
     );
     settings.listeners.iter().try_for_each(check_listener)?;
+    check_addresses(&settings.listeners)?;
     check_registration(settings)?;
     check_room_version(&settings.rooms.default_version)?;
     check_costs(settings)?;
@@ -30,6 +33,24 @@ fn check_listener(listener: &Listener) -> anyhow::Result<()> {
         "the listener on {} has only one of `certificate` and `key`: HTTPS needs both, plain HTTP none",
         listener.address,
     );
+    Tls::of(listener).with_context(|| {
+        format!(
+            "`certificate` and `key` of the listener on {} have to be PEM files that go together",
+            listener.address
+        )
+    })?;
+    Ok(())
+}
+
+/// Port 0 is any that is free, so it may be asked for more than once.
+fn check_addresses(listeners: &[Listener]) -> anyhow::Result<()> {
+    let mut taken = HashSet::new();
+    for address in listeners.iter().map(|listener| listener.address) {
+        ensure!(
+            address.port() == 0 || taken.insert(address),
+            "two `listeners` have the `address` {address}: give each its own"
+        );
+    }
     Ok(())
 }
 
@@ -82,13 +103,15 @@ fn check_range(name: &str, value: u64, least: u64, most: u64) -> anyhow::Result<
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::{super::Secret, *};
 
     #[track_caller]
     fn refused(word: &str, change: impl FnOnce(&mut Settings)) {
         let mut settings = Settings::default();
         change(&mut settings);
-        let error = check(&settings).unwrap_err().to_string();
+        let error = format!("{:#}", check(&settings).unwrap_err());
         assert!(error.contains(word), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
@@ -156,6 +179,47 @@ mod tests {
         refused("needs both", |settings| {
             settings.listeners[0].certificate = Some("certificate.pem".into())
         });
+    }
+
+    fn speak_https(settings: &mut Settings, certificate: &str, key: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+        settings.listeners[0].certificate = Some(folder.join(certificate));
+        settings.listeners[0].key = Some(folder.join(key));
+    }
+
+    #[test]
+    fn certificate_and_key_have_to_be_there_and_to_go_together() {
+        accepted(|settings| speak_https(settings, "first.pem", "first.key.pem"));
+        for (certificate, key) in [
+            ("nowhere.pem", "first.key.pem"),
+            ("first.pem", "nowhere.pem"),
+            ("first.key.pem", "first.key.pem"),
+            ("first.pem", "first.pem"),
+            ("first.pem", "second.key.pem"),
+        ] {
+            refused("`certificate` and `key` of the listener on 127.0.0.1:8008", |settings| {
+                speak_https(settings, certificate, key);
+            });
+        }
+    }
+
+    #[test]
+    fn every_listener_has_an_address_of_its_own() {
+        let two = |one: &str, other: &str| {
+            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
+            move |settings: &mut Settings| {
+                settings.listeners.push(settings.listeners[0].clone());
+                settings.listeners[0].address = one;
+                settings.listeners[1].address = other;
+            }
+        };
+        refused(
+            "two `listeners` have the `address` 127.0.0.1:1:",
+            two("127.0.0.1:1", "127.0.0.1:1"),
+        );
+        accepted(two("127.0.0.1:1", "127.0.0.1:2"));
+        accepted(two("127.0.0.1:1", "[::1]:1"));
+        accepted(two("127.0.0.1:0", "127.0.0.1:0"));
     }
 
     #[test]

@@ -64,8 +64,21 @@ fn open_registration_that_others_can_reach() {
 fn a_certificate_that_is_not_there() {
     let home = Home::new("");
     home.write("[[listeners]]\naddress = \"127.0.0.1:0\"\ncertificate = \"/nowhere.pem\"\nkey = \"/nowhere.key\"\n");
-    let complaint = complaint(home.command(&["serve"]));
-    assert!(complaint.contains("/nowhere.pem"), "{complaint}");
+    for command in ["serve", "check-config"] {
+        let complaint = complaint(home.command(&[command]));
+        assert!(complaint.contains("/nowhere.pem"), "{complaint}");
+        assert!(complaint.contains("`certificate`"), "{complaint}");
+    }
+}
+
+#[test]
+fn the_same_address_twice() {
+    let home = Home::new("");
+    home.write(&"[[listeners]]\naddress = \"127.0.0.1:1\"\n".repeat(2));
+    for command in ["serve", "check-config"] {
+        let complaint = complaint(home.command(&[command]));
+        assert!(complaint.contains("`address` 127.0.0.1:1"), "{complaint}");
+    }
 }
 
 #[test]
