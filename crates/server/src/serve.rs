@@ -32,12 +32,15 @@ pub(crate) fn serve(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("signals cannot be listened for")?;
+    info!(server_name = %settings.server_name, "starting");
     // Addresses are taken before the store is opened, so that a mistake in them is told at once, and served after
     // it, so that whoever gets an answer can ask for anything.
     let listeners = Listeners::bind(&settings.listeners)?;
-    let homeserver = open::homeserver(&settings).await?;
+    let Some(homeserver) = open_unless_stopped(&mut signals, &settings).await? else {
+        return Ok(());
+    };
     let router = tertulia_http::router_with(homeserver.clone(), open::http_options(&settings));
-    let signals = Signals::listen().context("signals cannot be listened for")?;
     let serving = listeners.serve(&router)?;
     info!(server_name = %settings.server_name, "ready");
     let ended = until_stopped(signals, serving).await;
@@ -48,6 +51,32 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     finish(&homeserver).await;
     closed
+}
+
+/// Opens the store; gives nothing if a signal said stop meanwhile. What is opened is not left half open: it is waited
+/// for, and closed.
+async fn open_unless_stopped(
+    signals: &mut Signals,
+    settings: &Settings,
+) -> anyhow::Result<Option<Homeserver>> {
+    let settings = settings.clone();
+    // A task of its own, since opening blocks: signals are heard all the while.
+    let mut opening = tokio::spawn(async move { open::homeserver(&settings).await });
+    loop {
+        tokio::select! {
+            biased;
+            wish = signals.next() => match wish {
+                Wish::Stop => break,
+                // Certificates were read just now.
+                Wish::Reload => {}
+            },
+            opened = &mut opening => return opened.context("the store was not opened")?.map(Some),
+        }
+    }
+    info!("stopping as soon as the store is open");
+    let homeserver = opening.await.context("the store was not opened")??;
+    finish(&homeserver).await;
+    Ok(None)
 }
 
 /// Serves until a signal says stop; gives the listeners back to be closed.

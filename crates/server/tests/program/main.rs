@@ -68,17 +68,29 @@ struct Server {
 
 impl Server {
     /// Starts a server and reads its log until it is ready.
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        let mut server = Self::begin(command);
+        server.wait_until_ready();
+        server
+    }
+
+    /// Starts a server and reads its log until it says so; its store is yet to be opened.
+    fn begin(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
         let mut server = Self { child, lines, addresses: Vec::new() };
+        server.wait_for("starting");
+        server
+    }
+
+    fn wait_until_ready(&mut self) {
         loop {
-            let line = server.line();
+            let line = self.line();
             match line["message"].as_str() {
                 Some("listening") => {
-                    server.addresses.push(line["address"].as_str().unwrap().to_owned())
+                    self.addresses.push(line["address"].as_str().unwrap().to_owned())
                 }
-                Some("ready") => return server,
+                Some("ready") => return,
                 _ => {}
             }
         }

@@ -71,6 +71,28 @@ fn either_signal_ends_a_server_well_and_what_it_knew_is_there_again() {
 }
 
 #[test]
+fn a_server_that_is_told_to_stop_while_it_opens_its_store_ends_well() {
+    let home = Home::new(OPEN);
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::begin(home.command(&["serve"]));
+        server.send(signal);
+        assert_eq!(server.end().code(), Some(0), "{signal:?}");
+    }
+    register(&home.serve());
+}
+
+#[test]
+fn a_server_that_is_told_to_reload_while_it_opens_its_store_goes_on() {
+    let home = Home::new("");
+    let mut server = Server::begin(home.command(&["serve"]));
+    server.send(Signal::HUP);
+    server.wait_until_ready();
+    assert_eq!(server.ask("GET", "/_matrix/client/versions", "").0, 200);
+    server.send(Signal::TERM);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
 fn a_long_poll_is_answered_when_the_server_stops() {
     let home = Home::new(OPEN);
     let mut server = home.serve();
