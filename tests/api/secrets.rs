@@ -1,26 +1,13 @@
-//! The secrets that the tests of accounts use, so that a search through the logs knows what to
-//! look for.
+//! The secrets that these tests use, and the search for them through the logs of the whole suite.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
 
-use serde_json::json;
-use tertulia::{Registration, Secret};
+use serde_json::Value;
+use tertulia_testkit::Recording;
 
-use crate::people::{client, get, log_in, owner, post, server_where};
-
-/// Every password, token and shared secret that is written down in these tests. Alice's access
-/// tokens are found by what they begin with.
-pub(crate) const SECRETS: &[&str] = &[
-    PASSWORD,
-    NEW_PASSWORD,
-    WRONG_PASSWORD,
-    REGISTRATION_TOKEN,
-    SHARED_SECRET,
-    "tertulia.YWxpY2U",
-];
+/// Every password, token and shared secret that is written down in these tests.
+pub(crate) const SECRETS: &[&str] =
+    &[PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, REGISTRATION_TOKEN, SHARED_SECRET];
 
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple";
 pub(crate) const NEW_PASSWORD: &str = "even-better-than-before";
@@ -28,56 +15,136 @@ pub(crate) const WRONG_PASSWORD: &str = "this-is-but-a-guess";
 pub(crate) const REGISTRATION_TOKEN: &str = "open-sesame-please";
 pub(crate) const SHARED_SECRET: &str = "known-to-scripts-only";
 
-/// Everything that is logged, at any level.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
+/// Some of what people write in these tests, so that a search that finds nothing has looked for it.
+const TEXTS: &[&str] = &[
+    "¡hola! 👋",
+    "Alice 🐚",
+    "All about it",
+    "The room",
+    "The root",
+    "before",
+    "come in",
+    "curious",
+    "for all",
+    "let me in",
+    "my phone",
+    "not for bob",
+    "private",
+    "something",
+];
 
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
+/// What belongs to people alone, whatever it looks like.
+const PRIVATE_KEYS: &[&str] = &[
+    "avatar_url",
+    "body",
+    "display_name",
+    "displayname",
+    "formatted_body",
+    "new_password",
+    "password",
+    "reason",
+    "session",
+    "token",
+    "topic",
+];
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+/// How long a text is that is nowhere by chance. A shorter one is looked for as a string of its own.
+const LONG: usize = 6;
+
+/// Runs the other tests of this program once more, and records what they log and send.
+fn record_suite(folder: &Path) -> Recording {
+    let ran = Command::new(env::current_exe().unwrap())
+        .args(["--quiet", "--skip", "no_log_of_the_whole_suite_shows_a_secret"])
+        .env(Recording::VARIABLE, folder)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+    Recording::of(folder)
+}
+
+/// Adds all texts of `body` that no server has a reason to say by itself.
+fn collect_texts(key: &str, body: &Value, texts: &mut BTreeSet<String>) {
+    match body {
+        Value::String(text) if is_private(key, text) => drop(texts.insert(text.clone())),
+        Value::Array(values) => values.iter().for_each(|value| collect_texts(key, value, texts)),
+        Value::Object(values) => {
+            values.iter().for_each(|(key, value)| collect_texts(key, value, texts));
+        }
+        _ => {}
     }
 }
 
-/// Does everything that has to do with secrets, rightly and wrongly.
-async fn use_all_secrets() {
-    let server = server_where(Registration::Tokens(vec![Secret::new(REGISTRATION_TOKEN)])).await;
-    for token in [WRONG_PASSWORD, REGISTRATION_TOKEN] {
-        let auth = json!({ "type": "m.login.registration_token", "token": token });
-        let body = json!({ "username": "alice", "password": PASSWORD, "auth": auth });
-        post(&server, "register", body).await;
-    }
-    log_in(&server, "alice", WRONG_PASSWORD).await.refused(403, "M_FORBIDDEN");
-    let alice = client(&server, &log_in(&server, "alice", PASSWORD).await);
-    for password in [WRONG_PASSWORD, PASSWORD] {
-        let auth = owner(&alice, password, None);
-        let body = json!({ "new_password": NEW_PASSWORD, "auth": auth });
-        alice.post(["account", "password"]).json(body).await;
-    }
-    log_in(&server, "alice", NEW_PASSWORD).await.ok();
-    get(&server, &format!("account/whoami?access_token={}", alice.token())).await.ok();
-    alice.post(["logout"]).await.ok();
-    get(&server, &format!("sync?access_token={}", alice.token())).await;
+/// Whether `text` is what somebody wrote, and no name that the specification or a path has.
+fn is_private(key: &str, text: &str) -> bool {
+    let is_name = |char: char| char.is_ascii_alphanumeric() || "._-:/@!#$".contains(char);
+    let is_sentence = text.len() >= LONG && !text.chars().all(is_name);
+    !text.is_empty() && (is_sentence || PRIVATE_KEYS.contains(&key))
 }
 
-#[tokio::test]
-async fn no_log_shows_a_secret() {
-    let logged = Logged::default();
-    let writer = logged.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_writer(move || writer.clone())
-        .finish();
-    // For all threads: what another test logged first would stay off for one thread alone.
-    tracing::subscriber::set_global_default(subscriber).expect("no other test listens");
-    use_all_secrets().await;
-    let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("login"), "requests are logged: {logged}");
-    for secret in SECRETS {
-        assert!(!logged.contains(secret), "{secret} in {logged}");
+/// Where `text` is in `logs`: by itself, in a Rust or JSON string, or in JSON within a string.
+fn find_text(logs: &str, text: &str) -> Option<usize> {
+    if text.len() >= LONG {
+        return logs.find(text);
     }
+    logs.find(&format!("\"{text}\"")).or_else(|| logs.find(&format!("\"{text}\\\"")))
+}
+
+/// Where an access token is in `logs`, which is `tertulia.USER.SECRET`.
+fn find_token(logs: &str) -> Option<usize> {
+    let is_base64 = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    let is_token = |rest: &str| {
+        let (user, rest) = rest.split_once('.').unwrap_or_default();
+        let secret = rest.chars().take_while(|char| is_base64(*char)).count();
+        !user.is_empty() && user.chars().all(is_base64) && secret >= 43
+    };
+    let marks = logs.match_indices("tertulia.");
+    marks
+        .map(|(at, mark)| (at, &logs[at + mark.len()..]))
+        .find(|(_, rest)| is_token(rest))
+        .map(|(at, _)| at)
+}
+
+/// Fails with the line at which `secret` was found, if it was.
+#[track_caller]
+fn refuse(logs: &str, secret: &str, found: Option<usize>) {
+    if let Some(at) = found {
+        let number = logs[..at].matches('\n').count();
+        let line = logs.lines().nth(number).unwrap();
+        panic!("line {} of the logs shows {secret:?}: {line}", number + 1);
+    }
+}
+
+#[test]
+fn no_log_of_the_whole_suite_shows_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = record_suite(folder.path());
+    let mut texts = BTreeSet::new();
+    for body in fs::read_to_string(recording.sent()).unwrap().lines() {
+        collect_texts("", &serde_json::from_str(body).unwrap(), &mut texts);
+    }
+    let missing = TEXTS.iter().find(|text| !texts.contains(**text));
+    assert_eq!(missing, None, "the suite does not send it any more");
+    texts.extend(SECRETS.iter().map(|&secret| secret.to_owned()));
+    let logs = fs::read_to_string(recording.logs()).unwrap();
+    assert!(logs.contains("login") && logs.contains("createRoom"), "requests are logged");
+    refuse(&logs, "an access token", find_token(&logs));
+    for text in &texts {
+        refuse(&logs, text, find_text(&logs, text));
+    }
+}
+
+#[test]
+fn access_tokens_are_known_by_their_form() {
+    let secret = "a".repeat(43);
+    let logs = format!("one\nGET /sync?access_token=tertulia.YWxpY2U.{secret}&x=y");
+    assert_eq!(find_token(&logs), Some(27));
+    let logs = format!("DEBUG tertulia.rs tertulia::rooms tertulia.YWxpY2U {secret}");
+    assert_eq!(find_token(&logs), None);
+}
+
+#[test]
+fn short_texts_are_found_in_strings_only() {
+    assert_eq!(find_text("which", "hi"), None);
+    assert_eq!(find_text(r#"Message { body: "hi" }"#, "hi"), Some(16));
+    assert_eq!(find_text(r#"body: "{\"body\":\"hi\"}""#, "hi"), Some(18));
 }

@@ -9,6 +9,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::record;
+
 /// A path of the server.
 ///
 /// Made from segments, which are percent-encoded and stand below `/_matrix/client/v3`, or from a
@@ -92,6 +94,7 @@ impl Call {
 
     /// Sends JSON.
     pub fn json(self, body: Value) -> Self {
+        record::sent(&body);
         let body = body.to_string();
         self.header(header::CONTENT_TYPE, "application/json").body(body)
     }

@@ -21,6 +21,7 @@ mod call;
 mod client;
 mod clock;
 mod random;
+mod record;
 mod server;
 mod socket;
 
@@ -28,5 +29,6 @@ pub use call::{Answered, Call, Path};
 pub use client::Client;
 pub use clock::DrivenClock;
 pub use random::SeededRandom;
+pub use record::Recording;
 pub use server::{TestServer, TestServerBuilder};
 pub use socket::Listening;

@@ -6,7 +6,7 @@ use tertulia::{Homeserver, Settings};
 use tertulia_http::{Options, RateLimits};
 use tertulia_storage::{Engine, MemoryEngine};
 
-use crate::{Call, Client, DrivenClock, Listening, Path, SeededRandom};
+use crate::{Call, Client, DrivenClock, Listening, Path, SeededRandom, record};
 
 /// A whole server named `example.org` in this process. Time stands still unless
 /// [`TestServer::clock`] is moved, chance repeats itself, and no rate is limited.
@@ -121,6 +121,7 @@ impl TestServerBuilder {
     ///
     /// If it does not start.
     pub async fn start_on(self, engine: impl Engine) -> TestServer {
+        record::logs();
         let builder = Homeserver::builder("example.org").expect("a server name");
         let server = builder
             .settings(self.settings)
