@@ -28,6 +28,17 @@ pub(crate) struct Open {
     pub(crate) stretch: u32,
 }
 
+impl Open {
+    /// The room as one to read the history of: what is open to the world is so to those who left
+    /// (client-server API, "Room history visibility").
+    pub(super) fn for_history(self, sight: &Sight) -> Self {
+        if !sight.is_world_readable() {
+            return self;
+        }
+        Self { until: Until::Now, stretch: self.head.row.stretch, ..self }
+    }
+}
+
 impl Room {
     /// Opens the room for its user to read.
     ///

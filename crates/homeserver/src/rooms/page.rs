@@ -75,13 +75,9 @@ impl Room {
     ///
     /// [`Error::Forbidden`] for one who may not look into the room.
     pub async fn messages(&self, query: &MessagesQuery) -> Result<Page> {
-        let mut open = self.open().await?;
+        let open = self.open().await?;
         let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
-        // Without a token, one begins at the last event that one may see: here, that is not where
-        // one left.
-        if sight.is_world_readable() {
-            open = Open { until: Until::Now, stretch: open.head.row.stretch, ..open };
-        }
+        let open = open.for_history(&sight);
         let start = match query.from {
             Some(from) => from.in_stretch(open.stretch),
             None => first_token(&open, query.towards),
@@ -115,6 +111,8 @@ impl Room {
     ) -> Result<Context> {
         let event = self.event(id).await?;
         let open = self.open().await?;
+        let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
+        let open = open.for_history(&sight);
         let (stretch, ordinal) = self.place_of(&open.view, id).await?;
         let page = |from, towards, limit| {
             let filter = filter.clone();

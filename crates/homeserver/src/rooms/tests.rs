@@ -115,6 +115,45 @@ async fn who_left_sees_the_room_as_it_was() {
     assert!(matches!(theirs.state().await, Err(Error::Forbidden(_))));
 }
 
+/// What Bob, Carol and a stranger find in a room that the first has left and the second was banned
+/// from, on a page from its end and on one from its beginning.
+async fn check_left(visibility: &str, of_those_gone: &[&str], of_a_stranger: Option<&[&str]>) {
+    let server = server().await;
+    let room = public_room(&user(&server, "alice"), "11").await;
+    let setting = field("history_visibility", visibility);
+    room.set_state(StateEventType::RoomHistoryVisibility, "", setting).await.unwrap();
+    let [bob, carol, stranger] =
+        ["bob", "carol", "dave"].map(|name| user(&server, name).room(room.id()));
+    bob.join(None).await.unwrap();
+    carol.join(None).await.unwrap();
+    send(&room, "then").await;
+    bob.leave(None).await.unwrap();
+    room.ban(carol.me(), None).await.unwrap();
+    send(&room, "now").await;
+    for towards in [Direction::Forward, Direction::Backward] {
+        let filter = EventFilter::of_types(&["m.room.message"]);
+        let query = MessagesQuery { filter, ..page(towards, 100) };
+        for reader in [&bob, &carol, &stranger] {
+            let told = reader.messages(&query).await.ok().map(|page| bodies(&page.events));
+            let told = told.map(|mut told| {
+                told.sort_by_key(|body| body != "then");
+                told
+            });
+            let gone = reader.me() != stranger.me();
+            let expected = if gone { Some(of_those_gone) } else { of_a_stranger };
+            let expected = expected.map(|bodies| bodies.iter().map(ToString::to_string).collect());
+            assert_eq!(told, expected, "{visibility} {towards:?} {}", reader.me());
+        }
+    }
+}
+
+#[tokio::test]
+async fn those_who_left_read_on_where_anyone_may() {
+    check_left("world_readable", &["then", "now"], Some(&["then", "now"])).await;
+    check_left("shared", &["then"], None).await;
+    check_left("joined", &["then"], None).await;
+}
+
 #[tokio::test]
 async fn a_room_is_forgotten_only_after_leaving() {
     let server = server().await;
