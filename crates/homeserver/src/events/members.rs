@@ -175,7 +175,8 @@ pub(super) fn next_membership(
         before,
         joined,
         stretch,
-        forgotten: same.is_some_and(|old| old.forgotten),
+        // A stay that was forgotten stays so, whatever becomes of the user until the next one.
+        forgotten: kind != MembershipKind::Join && old.is_some_and(|old| old.forgotten),
         direct: direct || keeps_direct,
     }
 }
@@ -261,6 +262,21 @@ mod tests {
         check(&[Join, Leave, Invite], 3, Some(Leave), Some((1, Some(2))));
         check(&[Join, Leave, Join], 3, Some(Leave), Some((3, None)));
         check(&[Invite, Leave], 2, Some(Invite), None);
+    }
+
+    #[test]
+    fn a_stay_that_was_forgotten_stays_so_until_the_next() {
+        let member = |kind| {
+            let event = ruma::event_id!("$e").to_owned();
+            Member { kind, event, displayname: None, avatar_url: None }
+        };
+        for (kind, forgotten) in
+            [(Leave, true), (Ban, true), (Invite, true), (Knock, true), (Join, false)]
+        {
+            let old = Membership { forgotten: true, ..after(&[Join, Leave]) };
+            let row = next_membership(Some(old), &member(kind), Position::new(3), 0, false);
+            assert_eq!(row.forgotten, forgotten, "{kind:?}");
+        }
     }
 
     #[test]
