@@ -6,6 +6,7 @@
 //! | wait, and read one snapshot | `wait` |
 //! | which rooms may have news | `news`, by the log or by looking at every room |
 //! | in which section, from where to where | `section`, pure, and `renewal` |
+//! | what an invite hides until it is declined | `hidden` |
 //! | the newest events | `timeline` |
 //! | the state that goes with them | `state`, decided by [`tertulia_protocol::sync`] |
 //! | in the client's form | `show` |
@@ -18,6 +19,7 @@ mod aside;
 mod collect;
 mod fields;
 mod filter;
+mod hidden;
 mod joined;
 mod newest;
 mod news;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::{
     answer::{Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Timeline, Update},
     aside::{self, AccountData},
+    hidden,
     joined::Joined,
     news::{Touch, news},
     reading::{Part, Reading},
@@ -32,9 +33,13 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
     };
     update.account_data = std::mem::take(&mut data.global);
     let mut rooms = to_tell(reading, news.rooms);
+    let mut open = hidden::still_open(reading).await?;
     for (room, head) in heads(reading, &rooms).await? {
         let Some(touched) = rooms.remove(&room) else { continue };
         let Some(touched) = heard(reading, &head, touched).await? else { continue };
+        if matches!(touched.section, Section::Invited | Section::Knocked) {
+            open.extend(reading.asked().left_open(&touched.me));
+        }
         let (head, section) = renewed(reading, head, touched.section).await?;
         let telling = Telling { reading, head: &head, me: &touched.me, touch: touched.touch };
         telling.tell(section, &mut data, &mut update.rooms).await?;
@@ -42,6 +47,7 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
     if reading.since.is_some() {
         tell_of_left(reading, data, &mut update.rooms).await?;
     }
+    update.next_batch.ends = open.into_iter().min().unwrap_or(reading.next.at);
     Ok((update, news.joined))
 }
 
@@ -194,7 +200,9 @@ impl Telling<'_> {
         if self.me.at > part.end && self.me.kind != MembershipKind::Invite {
             delta.add_membership(self.reading, &part, self.me).await?;
         }
-        let account_data = self.account_data(span.timeline_after.is_none(), data).await?;
+        // What was noted while the user was invited again was not told.
+        let told_of = span.timeline_after == self.reading.since();
+        let account_data = self.account_data(!told_of, data).await?;
         Ok(LeftRoom { timeline: delta.timeline, state: delta.state, account_data })
     }
 

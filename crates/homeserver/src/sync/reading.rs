@@ -94,6 +94,7 @@ impl Reading<'_> {
     pub(crate) fn asked(&self) -> Asked {
         Asked {
             since: self.since(),
+            ends: self.since.map_or(Position::ZERO, |since| since.ends),
             include_leave: self.query.filter.include_leave,
             full_state: self.query.full_state,
         }

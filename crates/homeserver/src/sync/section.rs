@@ -9,10 +9,40 @@ use crate::schema::{Membership, MembershipKind};
 pub(crate) struct Asked {
     /// Up to where the client was told; none if it knows nothing.
     pub(crate) since: Option<Position>,
+    /// Up to where it was told how stays ended: `since`, but for ends that an invite hid.
+    pub(crate) ends: Position,
     /// Whether rooms that the user had left before belong to the picture.
     pub(crate) include_leave: bool,
     /// Whether the client wants to be told all state again.
     pub(crate) full_state: bool,
+}
+
+impl Asked {
+    /// What the client knows of a stay: all up to there; none if it may know nothing. Whoever was
+    /// told of its end knows all of it.
+    fn known(self, joined: Position, end: Option<Position>) -> Option<Position> {
+        let since = self.since?;
+        let known = match end.filter(|end| *end <= since) {
+            Some(end) if end <= self.ends => return Some(end),
+            Some(_) => self.ends,
+            None => since,
+        };
+        Some(known).filter(|known| joined <= *known)
+    }
+
+    /// Up to where the client was told of a stay whose end it is not told, as it is told that the
+    /// user is asked in again, or asks for it; none if it needs no more.
+    pub(crate) fn left_open(self, guest: &Membership) -> Option<Position> {
+        let outside = matches!(guest.kind, MembershipKind::Invite | MembershipKind::Knock);
+        let (_, end) = guest.joined.filter(|_| outside && !guest.forgotten)?;
+        let known = match self.since {
+            Some(since) if end.is_some_and(|end| since < end) => since,
+            Some(_) => self.ends,
+            None if self.include_leave => Position::ZERO,
+            None => return None,
+        };
+        end.filter(|end| known < *end).map(|_| known)
+    }
 }
 
 /// How a room is told.
@@ -73,7 +103,7 @@ pub(crate) fn section(membership: &Membership, asked: Asked) -> Option<Section> 
 pub(crate) fn unheard(invite: &Membership, asked: Asked) -> Option<Section> {
     let since = asked.since?;
     invite.before?;
-    Some(match invite.joined {
+    Some(match invite.joined.filter(|_| !invite.forgotten) {
         Some((joined, Some(end))) if since < end => Section::Left(span(joined, Some(end), asked)),
         _ => Section::Gone,
     })
@@ -86,10 +116,9 @@ fn left(membership: &Membership, asked: Asked) -> Section {
     }
 }
 
-/// Tells what is new to one who knows the room, and all of it to one who does not: who came in
-/// since, or who was told after the end that the room is another thing, like an invite.
+/// Tells what is new to one who knows the room, and all of it to one who does not.
 fn span(joined: Position, end: Option<Position>, asked: Asked) -> Span {
-    let known = asked.since.filter(|since| joined <= *since && end.is_none_or(|end| *since < end));
+    let known = asked.known(joined, end);
     Span { timeline_after: known, state_after: known.filter(|_| !asked.full_state), joined, end }
 }
 
@@ -122,10 +151,11 @@ mod tests {
     }
 
     fn since(position: u64) -> Asked {
-        Asked { since: Some(at(position)), include_leave: false, full_state: false }
+        Asked { since: Some(at(position)), ends: at(position), ..INITIAL }
     }
 
-    const INITIAL: Asked = Asked { since: None, include_leave: false, full_state: false };
+    const INITIAL: Asked =
+        Asked { since: None, ends: Position::ZERO, include_leave: false, full_state: false };
 
     /// A section in short: its name, and from where to where it tells.
     fn short(section: Option<Section>) -> (&'static str, Option<u64>, Option<u64>) {
@@ -183,10 +213,45 @@ mod tests {
     }
 
     #[test]
-    fn who_was_invited_again_and_declines_is_told_the_old_room_in_full() {
+    fn of_a_stay_whose_end_was_told_nothing_is_told_again() {
+        for kind in [MembershipKind::Leave, MembershipKind::Ban] {
+            let again = membership(kind, 30, Some((10, Some(20))));
+            check(&again, since(20), ("leave", Some(20), Some(20)));
+            check(&again, since(25), ("leave", Some(20), Some(20)));
+            check(&again, since(15), ("leave", Some(15), Some(20)));
+            check(&again, since(5), ("leave", None, Some(20)));
+        }
+    }
+
+    #[test]
+    fn an_end_that_an_invite_hid_is_told_once_that_is_declined() {
         let declined = membership(MembershipKind::Leave, 30, Some((10, Some(20))));
-        check(&declined, since(25), ("leave", None, Some(20)));
-        check(&declined, since(15), ("leave", Some(15), Some(20)));
+        let check = |ends, expected| {
+            check(&declined, Asked { ends: at(ends), ..since(25) }, ("leave", expected, Some(20)));
+        };
+        check(20, Some(20));
+        check(15, Some(15));
+        check(10, Some(10));
+        check(9, None);
+    }
+
+    #[test]
+    fn an_invite_hides_the_end_of_a_stay_from_those_who_were_not_told_it() {
+        let check = |guest: &Membership, asked: Asked, expected: Option<u64>| {
+            assert_eq!(asked.left_open(guest).map(Position::get), expected, "{guest:?} {asked:?}");
+        };
+        for kind in [MembershipKind::Invite, MembershipKind::Knock] {
+            let guest = membership(kind, 25, Some((10, Some(20))));
+            check(&guest, since(15), Some(15));
+            check(&guest, since(5), Some(5));
+            check(&guest, since(20), None);
+            check(&guest, Asked { ends: at(15), ..since(27) }, Some(15));
+            check(&guest, INITIAL, None);
+            check(&guest, Asked { include_leave: true, ..INITIAL }, Some(0));
+            check(&Membership { forgotten: true, ..guest }, since(15), None);
+            check(&membership(kind, 25, None), since(15), None);
+        }
+        check(&membership(MembershipKind::Leave, 20, Some((10, Some(20)))), since(15), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod forms;
 mod generations;
 mod ignoring;
+mod leaving;
 mod rooms;
 mod state;
 mod waiting;

@@ -10,12 +10,16 @@ use crate::{Error, log::SHARD, typing::TypingVersion};
 /// A place between two syncs: what a client was told lies before it.
 ///
 /// It reads `s1_{shard}.{position}_{d}_{boot}.{count}`: how far the log was told, the last
-/// to-device message delivered, and how far what lives in memory was told. Clients must not look
-/// inside; the number behind the `s` names the form, which other engines will need to change.
+/// to-device message delivered, and how far what lives in memory was told. Where an invite hid
+/// how a stay ended, `_{position}` follows: how far that was told. Clients must not look inside;
+/// the number behind the `s` names the form, which other engines will need to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncToken {
     /// The newest position of the log that was told of.
     pub(crate) at: Position,
+    /// Up to where the client was told how stays ended. It lies before `at` while an invite or a
+    /// knock stands for the room instead, and the client does not know the end before it.
+    pub(crate) ends: Position,
     /// The last message of the device's queue that was delivered.
     pub(crate) to_device: u64,
     /// What was told of the facts that live in memory.
@@ -24,9 +28,10 @@ pub struct SyncToken {
 
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, to_device, fleeting } = self;
+        let Self { at, ends, to_device, fleeting } = self;
         let TypingVersion { boot, count } = fleeting;
-        write!(f, "s1_{SHARD}.{}_{to_device}_{boot}.{count}", at.get())
+        write!(f, "s1_{SHARD}.{}_{to_device}_{boot}.{count}", at.get())?;
+        if ends == at { Ok(()) } else { write!(f, "_{}", ends.get()) }
     }
 }
 
@@ -43,9 +48,14 @@ fn parse(text: &str) -> Option<SyncToken> {
     let (shard, at) = pair(parts.next()?)?;
     let to_device = number(parts.next()?)?;
     let (boot, count) = pair(parts.next()?)?;
+    let ends = match parts.next() {
+        Some(ends) => number(ends).filter(|ends| *ends < at)?,
+        None => at,
+    };
     let whole = parts.next().is_none() && shard == u64::from(SHARD) && at < 1 << 62;
     whole.then(|| SyncToken {
         at: Position::new(at),
+        ends: Position::new(ends),
         to_device,
         fleeting: TypingVersion { boot, count },
     })
@@ -100,6 +110,9 @@ mod tests {
             "s2_0.1_0_0.0",
             "s1_1.1_0_0.0",
             "s1_0.1_0_0.0_",
+            "s1_0.1_0_0.0_1",
+            "s1_0.1_0_0.0_00",
+            "s1_0.1_0_0.0_0_0",
             "s1_0.1_0",
             "s1_0.-1_0_0.0",
             "s1_0.+1_0_0.0",
@@ -118,10 +131,11 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_reads_as_it_was_written(
-            at in 0..1_u64 << 62, to_device: u64, boot: u64, count: u64,
+            at in 0..1_u64 << 62, hidden in 0..3_u64, to_device: u64, boot: u64, count: u64,
         ) {
             let fleeting = TypingVersion { boot, count };
-            let token = SyncToken { at: Position::new(at), to_device, fleeting };
+            let (at, ends) = (Position::new(at), Position::new(at.saturating_sub(hidden)));
+            let token = SyncToken { at, ends, to_device, fleeting };
             prop_assert_eq!(token.to_string().parse::<SyncToken>().unwrap(), token);
         }
 

@@ -78,7 +78,7 @@ async fn reading<'a>(
     let to_device = since.map_or(0, |since| since.to_device);
     // A token from beyond the end is from before a backup was restored.
     let since = since.filter(|since| since.at <= at);
-    let next = SyncToken { at, to_device, fleeting };
+    let next = SyncToken { at, ends: at, to_device, fleeting };
     let (now, ignored) = (session.core.now(), OnceCell::new());
     Ok(Reading { view, session, query, since, next, now, ignored })
 }
