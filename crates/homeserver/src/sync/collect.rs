@@ -198,6 +198,7 @@ impl Telling<'_> {
         let mut delta = room::delta(self.reading, &part).await?;
         // Whoever is told so of a room they are invited to does not hear of the invite.
         if self.me.at > part.end && self.me.kind != MembershipKind::Invite {
+            delta.add_sender(self.reading, &part, self.me).await?;
             delta.add_membership(self.reading, &part, self.me).await?;
         }
         // What was noted while the user was invited again was not told.

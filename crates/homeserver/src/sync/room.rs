@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Result,
+    events::EventCache,
     schema::{Membership, Ordinal},
 };
 
@@ -44,6 +45,26 @@ impl Delta {
             && !self.timeline.limited
             && self.state.events().is_empty()
             && self.summary.is_none()
+    }
+
+    /// Adds who did to the user what came after the end of the part that the user may see, as the
+    /// user saw them last, for a client that loads members lazily.
+    pub(super) async fn add_sender(
+        &mut self,
+        reading: &Reading<'_>,
+        part: &Part<'_>,
+        me: &Membership,
+    ) -> Result<()> {
+        if reading.query.filter.members == Members::All {
+            return Ok(());
+        }
+        let cache = reading.core().local::<EventCache>();
+        let event = cache.load(&reading.view, &part.head.rules, &me.event).await?;
+        let others = Some(event.sender().to_owned()).filter(|sender| *sender != reading.me());
+        let told = state::members_at_end(reading, part, &others.into_iter().collect()).await?;
+        let (State::Before(events) | State::After(events)) = &mut self.state;
+        events.events.extend(show::state(reading, part, told).await?);
+        Ok(())
     }
 
     /// Adds what became of the user after the end of the part that the user may see.

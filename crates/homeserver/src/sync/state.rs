@@ -225,7 +225,7 @@ async fn current(
 }
 
 /// The member events in force at the end of `part`.
-async fn members_at_end(
+pub(super) async fn members_at_end(
     reading: &Reading<'_>,
     part: &Part<'_>,
     members: &BTreeSet<OwnedUserId>,

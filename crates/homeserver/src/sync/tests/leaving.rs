@@ -23,6 +23,10 @@ async fn check(bob: &mut Client, room: &Room, membership: &str) {
     assert_eq!(bob.sync().await["rooms"]["leave"], json!({}));
 }
 
+fn state(update: &Value, room: &Room) -> Vec<String> {
+    short(&section(update, "leave", room.id())["state"])
+}
+
 #[tokio::test]
 async fn what_becomes_of_one_who_left_is_told_without_what_was_told_before() {
     let (_, mut bob, room) = bob_left().await;
@@ -135,6 +139,15 @@ async fn what_happened_between_two_stays_outside_is_told_to_nobody() {
     let update = bob.sync().await;
     let me = "m.room.member @bob:x";
     assert_eq!(short(&section(&update, "leave", room.id())["timeline"]), [me, me]);
+}
+
+#[tokio::test]
+async fn a_client_that_loads_members_lazily_is_told_who_did_it() {
+    let (_, bob, room) = bob_left().await;
+    let mut lazy = bob.filtered(json!({ "room": { "state": { "lazy_load_members": true } } }));
+    lazy.request.since = bob.request.since;
+    room.ban(bob.session.id(), None).await.unwrap();
+    assert_eq!(state(&lazy.sync().await, &room), ["m.room.member @alice:x"]);
 }
 
 #[tokio::test]
