@@ -71,6 +71,8 @@ pub struct Known {
     pub events: BTreeMap<String, bool>,
     /// The same events in the order in which they were told first.
     pub timeline: Vec<String>,
+    /// An event that it was told again although it knew it.
+    pub told_again: Option<String>,
     /// Whether events were left out, so that it may have missed a redaction.
     pub gaps: bool,
     pub account_data: BTreeMap<String, Value>,
@@ -139,20 +141,21 @@ impl Client {
             ("knock", Place::Knock),
             ("leave", Place::Leave),
         ];
+        let me = world.session(self.user).id().as_str();
         for (name, place) in places {
             let rooms = update["rooms"][name].as_object().expect("every section is there");
             for (id, room) in rooms {
                 let known = self.rooms.entry(id.clone()).or_default();
                 known.place = Some(place);
                 let misses = |flaw: &Flaw| *flaw != Flaw::MissesRenewals || world.was_renewed(id);
-                known.apply(room, self.flaw.filter(misses));
+                known.apply(room, self.flaw.filter(misses), me);
             }
         }
     }
 }
 
 impl Known {
-    fn apply(&mut self, room: &Value, flaw: Option<Flaw>) {
+    fn apply(&mut self, room: &Value, flaw: Option<Flaw>, me: &str) {
         for stripped in ["invite_state", "knock_state"] {
             if let Some(state) = room.get(stripped) {
                 self.stripped = state.clone();
@@ -165,6 +168,8 @@ impl Known {
             Some(Flaw::MissesRenewals) => &[],
             _ => &["state", "state_after"],
         };
+        self.told_again =
+            self.told_again.take().or_else(|| self.again(list(&room["timeline"]), me));
         let events = told.iter().flat_map(|part| list(&room[*part]));
         events.for_each(|event| self.put(event));
         for event in list(&room["timeline"]) {
@@ -182,6 +187,17 @@ impl Known {
         if let Some(summary) = room.get("summary") {
             self.summary = summary.clone();
         }
+    }
+
+    /// An event of a timeline that it knows already. A stay that is new to it is told with what
+    /// came before, but for that it came in stands behind.
+    fn again(&self, timeline: &[Value], me: &str) -> Option<String> {
+        let is_known = |event: &Value| self.events.contains_key(&text(&event["event_id"]));
+        let comes_in = |event: &Value| {
+            event["state_key"] == me && event["content"]["membership"] == "join" && !is_known(event)
+        };
+        let told = timeline.iter().rposition(comes_in).map_or(0, |came_in| came_in + 1);
+        timeline[told..].iter().find(|event| is_known(event)).map(|event| text(&event["event_id"]))
     }
 
     /// Applies an event to the state, if it is one of the state.

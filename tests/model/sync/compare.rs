@@ -15,6 +15,7 @@ pub fn check(world: &World, old: &Client, new: &Client, complete: &Client) -> Re
     for (id, told) in &new.rooms {
         let known = old.rooms.get(id).ok_or(format!("it does not know {id}"))?;
         let all = complete.rooms.get(id).ok_or(format!("{id} is told to lazy clients only"))?;
+        told_once(known, world.was_renewed(id)).map_err(|what| format!("{id}: {what}"))?;
         begins_later(known, told, world.was_renewed(id)).map_err(|what| format!("{id}: {what}"))?;
         room(known, told, all, old.wishes.lazy).map_err(|what| format!("{id}: {what}"))?;
     }
@@ -73,6 +74,12 @@ fn state(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), Str
         others.map(|(slot, event)| (slot.clone(), event.clone())).collect()
     };
     same("state without members", &others(&known.state), &others(&all.state))
+}
+
+/// It was told no event twice. Where the state was told anew, the user may have come in by that.
+fn told_once(known: &Known, was_renewed: bool) -> Result<(), String> {
+    let again = known.told_again.as_ref().filter(|_| !was_renewed);
+    again.map_or(Ok(()), |event| Err(format!("it was told {event} again")))
 }
 
 /// It was told the newest events. Where the state was told anew, state events of before are cut
