@@ -9,7 +9,7 @@ use tertulia_storage::{Position, View};
 use super::reading::Reading;
 use crate::{
     Result,
-    events::{EventCache, Head, current_rows, slot_at},
+    events::{EventCache, Head, base_at, current_rows, slot_at},
     schema::{EVENT_META, EventMeta, Membership},
 };
 
@@ -44,11 +44,13 @@ async fn in_force(
     at: Position,
 ) -> Result<Vec<OwnedEventId>> {
     let mut events = Vec::with_capacity(slots.len() + 1);
+    let base = base_at(view, head, at).await?;
+    let began_since = base.generation != head.row.generation;
     for ((kind, key), row) in slots.iter().zip(current_rows(view, head, slots).await?) {
         events.extend(match row {
-            Some(row) if row.at <= at => Some(row.event),
+            Some(row) if row.at <= at && !began_since => Some(row.event),
             _ if head.row.state_at <= at => None,
-            _ => slot_at(view, head.base(), &kind.to_string(), key, at).await?,
+            _ => slot_at(view, base, &kind.to_string(), key, at).await?,
         });
     }
     Ok(events)

@@ -127,3 +127,17 @@ async fn what_one_saw_under_the_old_state_one_sees_still() {
         assert_eq!(bob.room(&room).event(&event).await.is_ok(), expected, "{event}");
     }
 }
+
+#[tokio::test]
+async fn an_invite_goes_on_to_show_what_the_room_was_like_then() {
+    let (alice, room, mut told) = room_with_topics().await;
+    let mut carol = Client::new(&alice.server(), "carol").await;
+    room.invite(carol.session.id(), None, false).await.unwrap();
+    let invite = room.state_event(&"m.room.member".into(), carol.id()).await.unwrap();
+    told.push(invite.id().to_owned());
+    let invite_state = |update: Value| section(&update, "invite", room.id()).clone();
+    let first = invite_state(carol.sync().await);
+    assert!(first.to_string().contains("new"), "{first}");
+    renew(&alice, &room, &told).await;
+    assert_eq!(invite_state(carol.filtered(json!({})).sync().await), first);
+}
