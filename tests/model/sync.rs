@@ -32,7 +32,10 @@ struct History {
 impl History {
     async fn begin(seed: u64, engine: impl Engine, flaw: Option<Flaw>) -> Result<Self, Stopped> {
         let mut dice = Dice::new(seed);
-        let world = World::start(dice.seed(), engine).await?;
+        let mut world = World::start(dice.seed(), engine).await?;
+        if dice.once_in(3) {
+            world.make_restless();
+        }
         world.ignore_some(&mut dice).await?;
         let clients = (0..world.users() * CLIENTS)
             .map(|n| Client::new(n / CLIENTS, Wishes::random(&mut dice), flaw))

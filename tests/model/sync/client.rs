@@ -75,6 +75,8 @@ pub struct Known {
     pub told_again: Option<String>,
     /// Whether events were left out, so that it may have missed a redaction.
     pub gaps: bool,
+    /// The first event it was told after the last of those gaps, if there was one.
+    pub after_gap: Option<String>,
     pub account_data: BTreeMap<String, Value>,
     /// By reader and kind.
     pub receipts: BTreeMap<(String, String), String>,
@@ -163,6 +165,9 @@ impl Known {
         }
         let limited = room["timeline"]["limited"] == true;
         self.gaps |= limited;
+        if limited {
+            self.after_gap = None;
+        }
         let told = match flaw {
             Some(Flaw::IgnoresGaps) if limited => &["state_after"][..],
             Some(Flaw::MissesRenewals) => &[],
@@ -211,6 +216,7 @@ impl Known {
     fn see(&mut self, event: &Value) {
         let redacted = !event["unsigned"]["redacted_because"].is_null();
         self.timeline.push(text(&event["event_id"]));
+        self.after_gap.get_or_insert_with(|| text(&event["event_id"]));
         let known = self.events.entry(text(&event["event_id"])).or_default();
         *known |= redacted;
         // An event that was itself redacted redacts nothing.

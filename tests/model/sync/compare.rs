@@ -87,8 +87,9 @@ fn told_once(known: &Known, was_renewed: bool) -> Result<(), String> {
 /// took their slots.
 fn begins_later(known: &Known, told: &Known, was_renewed: bool) -> Result<(), String> {
     let is_known = |event: &&String| known.events.contains_key(*event);
-    let start = told.timeline.iter().position(|event| is_known(&event)).filter(|_| known.gaps);
-    let start = start.filter(|_| was_renewed).unwrap_or(0);
+    let after_gap = |event: &String| known.after_gap.as_ref() == Some(event);
+    let start = told.timeline.iter().position(after_gap).filter(|_| known.gaps && was_renewed);
+    let start = start.unwrap_or(0);
     let missed = told.timeline[start..].iter().find(|event| !is_known(event));
     missed.map_or(Ok(()), |event| Err(format!("it was not told {event}")))
 }

@@ -29,6 +29,8 @@ pub struct World {
     states: Vec<(OwnedRoomId, Vec<OwnedEventId>)>,
     /// The rooms whose state was told anew.
     renewed: BTreeSet<String>,
+    /// Whether there is one room only, in and out of which its users mostly go.
+    restless: bool,
 }
 
 fn raw(content: &Value) -> Box<RawValue> {
@@ -62,7 +64,14 @@ impl World {
         }
         let (rooms, events, states) = (Vec::new(), Vec::new(), Vec::new());
         let renewed = BTreeSet::new();
-        Ok(Self { server, sessions, tokens, clock, seed, rooms, events, states, renewed })
+        let restless = false;
+        Ok(Self { server, sessions, tokens, clock, seed, rooms, events, states, renewed, restless })
+    }
+
+    /// From now on the users mostly come and go: what they are to a room changes so often that
+    /// clients miss much of it.
+    pub fn make_restless(&mut self) {
+        self.restless = true;
     }
 
     /// Starts the server again, on what is left of its store.
@@ -104,11 +113,15 @@ impl World {
     pub async fn command(&mut self, dice: &mut Dice) -> Result<(), Stopped> {
         self.clock.advance(Duration::from_millis(10));
         let user = dice.roll(NAMES.len());
-        if self.rooms.is_empty() || self.rooms.len() < 6 && dice.once_in(15) {
+        let most = if self.restless { 1 } else { 6 };
+        if self.rooms.is_empty() || self.rooms.len() < most && dice.once_in(15) {
             return self.create_room(user, dice).await;
         }
         let id = dice.pick(&self.rooms).expect("there is a room").clone();
         let room = self.sessions[user].room(&id);
+        if self.restless && !dice.once_in(4) {
+            return self.come_or_go(&room, dice).await;
+        }
         match dice.roll(21) {
             0..=6 => self.say(&room, dice).await,
             7..=12 => self.come_or_go(&room, dice).await,
