@@ -39,7 +39,7 @@ pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use ignored::Ignored;
 pub(crate) use members::MemberContent;
 pub(crate) use place::place;
-pub(crate) use redact::{Shown, current_power, load_redacted};
+pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted};
 pub(crate) use replaced::{Replacements, load_pairs, load_replaced};
 pub(crate) use roster::{member, members};
 pub(crate) use sight::Sight;

@@ -42,7 +42,8 @@ pub(crate) async fn load_redacted<'a>(
     events: Vec<(Pdu, Option<OwnedEventId>)>,
 ) -> Result<Vec<Shown<'a>>> {
     let ids: Vec<_> = events.iter().filter_map(|(_, redacted_by)| redacted_by.clone()).collect();
-    let mut causes = load_causes(view, core, head, &ids).await?.into_iter();
+    // A redaction can have been redacted in turn.
+    let mut causes = load_many_as_told(view, core, head, &ids).await?.into_iter();
     let with_cause = |(pdu, redacted_by): (Pdu, Option<OwnedEventId>)| {
         let because = match redacted_by {
             Some(id) => {
@@ -56,8 +57,8 @@ pub(crate) async fn load_redacted<'a>(
     events.into_iter().map(with_cause).collect()
 }
 
-/// Redactions, without what was redacted of them in turn.
-async fn load_causes(
+/// The events `ids`, in their order, as they are told now: [`load_as_told`] for many.
+pub(crate) async fn load_many_as_told(
     view: &View,
     core: &Core,
     head: &Head,
@@ -65,12 +66,12 @@ async fn load_causes(
 ) -> Result<Vec<Option<Pdu>>> {
     let keys: Vec<_> = ids.iter().map(|id| (head.room.clone(), id.clone())).collect();
     let metas = view.get_many(&EVENT_META, &keys).await?;
-    let causes = core.local::<EventCache>().load_many(view, &head.rules, ids).await?;
-    let as_told = |(cause, meta): (Option<Pdu>, Option<EventMeta>)| {
+    let events = core.local::<EventCache>().load_many(view, &head.rules, ids).await?;
+    let as_told = |(event, meta): (Option<Pdu>, Option<EventMeta>)| {
         let is_redacted = meta.is_some_and(|meta| meta.redacted_by.is_some());
-        cause.map(|cause| if is_redacted { redact(&head.rules, &cause) } else { cause })
+        event.map(|event| if is_redacted { redact(&head.rules, &event) } else { event })
     };
-    Ok(causes.into_iter().zip(metas).map(as_told).collect())
+    Ok(events.into_iter().zip(metas).map(as_told).collect())
 }
 
 /// Applies the redaction `pdu`, if it is one and may redact its target; a target that is not

@@ -3,14 +3,14 @@
 
 use ruma::{OwnedEventId, events::StateEventType};
 use serde_json::value::RawValue;
-use tertulia_protocol::{Pdu, Slot, redact, stripped};
+use tertulia_protocol::{Pdu, Slot, stripped};
 use tertulia_storage::{Position, View};
 
 use super::reading::Reading;
 use crate::{
     Result,
-    events::{EventCache, Head, base_at, current_rows, slot_at},
-    schema::{EVENT_META, EventMeta, Membership},
+    events::{EventCache, Head, base_at, current_rows, load_many_as_told, slot_at},
+    schema::Membership,
 };
 
 /// The stripped state of a room as it was when the user was asked in or asked, their own member event and that of its
@@ -20,20 +20,13 @@ pub(super) async fn state(
     head: &Head,
     me: &Membership,
 ) -> Result<Vec<Box<RawValue>>> {
-    let (view, cache) = (&reading.view, reading.core().local::<EventCache>());
-    let mine = cache.load(view, &head.rules, &me.event).await?;
+    let (view, core) = (&reading.view, reading.core());
+    let mine = core.local::<EventCache>().load(view, &head.rules, &me.event).await?;
     let mut ids = in_force(view, head, &slots(&mine), me.at).await?;
     ids.retain(|id| *id != me.event);
     ids.push(me.event.clone());
-    let keys: Vec<_> = ids.iter().map(|id| (head.room.clone(), id.clone())).collect();
-    let metas = view.get_many(&EVENT_META, &keys).await?;
-    let events = cache.load_many(view, &head.rules, &ids).await?;
-    let shown = |(event, meta): (Option<Pdu>, Option<EventMeta>)| match (event?, meta?.redacted_by)
-    {
-        (event, Some(_)) => stripped(&redact(&head.rules, &event)),
-        (event, None) => stripped(&event),
-    };
-    Ok(events.into_iter().zip(metas).filter_map(shown).collect())
+    let events = load_many_as_told(view, core, head, &ids).await?;
+    Ok(events.iter().flatten().filter_map(stripped).collect())
 }
 
 /// The events in some slots as of a position.
