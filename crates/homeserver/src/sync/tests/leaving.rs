@@ -27,6 +27,17 @@ fn state(update: &Value, room: &Room) -> Vec<String> {
     short(&section(update, "leave", room.id())["state"])
 }
 
+/// Bob, who was in the room, was sent a message, left, and has not been told since he came in.
+async fn left_unseen() -> (Client, Room) {
+    let (_, mut bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    bob.sync().await;
+    room.send_text("for bob").await.unwrap();
+    bob.room(&room).leave(None).await.unwrap();
+    room.send_text("not for bob").await.unwrap();
+    (bob, room)
+}
+
 #[tokio::test]
 async fn what_becomes_of_one_who_left_is_told_without_what_was_told_before() {
     let (_, mut bob, room) = bob_left().await;
@@ -59,12 +70,7 @@ async fn so_it_is_for_clients_that_read_the_state_after() {
 
 #[tokio::test]
 async fn who_was_away_while_leaving_and_being_banned_is_told_both() {
-    let (_, mut bob, room) = alice_bob_room().await;
-    bob.room(&room).join(None).await.unwrap();
-    bob.sync().await;
-    room.send_text("for bob").await.unwrap();
-    bob.room(&room).leave(None).await.unwrap();
-    room.send_text("not for bob").await.unwrap();
+    let (mut bob, room) = left_unseen().await;
     room.ban(bob.session.id(), None).await.unwrap();
     let update = bob.sync().await;
     let told = &section(&update, "leave", room.id())["timeline"];
@@ -76,12 +82,7 @@ async fn who_was_away_while_leaving_and_being_banned_is_told_both() {
 
 #[tokio::test]
 async fn the_end_of_a_stay_that_an_invite_hid_is_told_once_it_is_declined() {
-    let (_, mut bob, room) = alice_bob_room().await;
-    bob.room(&room).join(None).await.unwrap();
-    bob.sync().await;
-    room.send_text("for bob").await.unwrap();
-    bob.room(&room).leave(None).await.unwrap();
-    room.send_text("not for bob").await.unwrap();
+    let (mut bob, room) = left_unseen().await;
     room.invite(bob.session.id(), None, false).await.unwrap();
     let update = bob.sync().await;
     assert_ne!(section(&update, "invite", room.id()), &Value::Null);
