@@ -172,65 +172,6 @@ fn without_the_cut_the_law_would_break() {
     assert_ne!(known, history.state);
 }
 
-/// Memberships by their first letters: what it was, what it became one by one, and the section.
-#[track_caller]
-fn check(memberships: &str, expected: Option<Section>) {
-    let membership = |letter| match letter {
-        'j' => MembershipState::Join,
-        'i' => MembershipState::Invite,
-        'k' => MembershipState::Knock,
-        'b' => MembershipState::Ban,
-        _ => MembershipState::Leave,
-    };
-    let all: Vec<_> = memberships.chars().map(membership).collect();
-    let stay = Stay { then: &all[0], changes: &all[1..] };
-    assert_eq!(section(stay), expected, "{memberships}");
-}
-
-#[test]
-fn a_joined_room_is_told_always_and_in_full_after_coming_in() {
-    check("j", Some(Section::Join { newly: false }));
-    check("jj", Some(Section::Join { newly: false }));
-    check("lj", Some(Section::Join { newly: true }));
-    check("ij", Some(Section::Join { newly: true }));
-    check("jlj", Some(Section::Join { newly: true }));
-}
-
-#[test]
-fn invitations_and_knocks_are_told_once() {
-    check("li", Some(Section::Invite));
-    check("ii", Some(Section::Invite));
-    check("i", None);
-    check("jli", Some(Section::Invite));
-    check("lk", Some(Section::Knock));
-    check("k", None);
-}
-
-#[test]
-fn leaving_is_told_once_to_whoever_was_near() {
-    check("jl", Some(Section::Leave));
-    check("jb", Some(Section::Leave));
-    check("il", Some(Section::Leave));
-    check("kl", Some(Section::Leave));
-    check("ljl", Some(Section::Leave));
-    check("jlb", Some(Section::Leave));
-    check("l", None);
-    check("b", None);
-    check("lb", None);
-}
-
-#[test]
-fn a_first_sync_tells_left_rooms_on_request_only() {
-    let leave = MembershipState::Leave;
-    assert_eq!(first_section(&leave, false, false), None);
-    assert_eq!(first_section(&leave, true, false), Some(Section::Leave));
-    assert_eq!(first_section(&leave, true, true), None);
-    let join = first_section(&MembershipState::Join, false, false);
-    assert_eq!(join, Some(Section::Join { newly: true }));
-    assert_eq!(first_section(&MembershipState::Invite, false, true), Some(Section::Invite));
-    assert_eq!(first_section(&MembershipState::Knock, false, false), Some(Section::Knock));
-}
-
 #[track_caller]
 fn check_heroes(members: &[(&str, MembershipState)], expected: &[&str]) {
     let members: Vec<_> = members.iter().map(|(id, state)| (user(id), state.clone())).collect();
