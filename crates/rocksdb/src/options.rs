@@ -51,6 +51,8 @@ impl Options {
         options.set_max_total_wal_size(4 * self.write_buffer as u64);
         options.set_target_file_size_base(32 << 20);
         options.set_max_bytes_for_level_base(64 << 20);
+        // Twice RocksDB's own: what is below is written anew half as often.
+        options.set_level_zero_file_num_compaction_trigger(8);
         options.set_bytes_per_sync(1 << 20);
         options.set_max_background_jobs(2);
         options.set_max_open_files(512);
