@@ -11,8 +11,6 @@ const ZSTD_LEVEL: i32 = 1;
 pub struct Options {
     /// Bytes of blocks kept in memory, indexes and filters among them.
     pub cache: usize,
-    /// Bytes of single rows from files kept in memory: those that are read again and again, like access tokens.
-    pub rows: usize,
     /// Bytes of new rows gathered in memory before they become a file; two such buffers may exist.
     pub write_buffer: usize,
     /// The newest format of a store that may be opened: a newer one is refused, and nothing of it changed. Without it,
@@ -26,13 +24,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let StoreOptions { format, .. } = StoreOptions::default();
-        Self {
-            cache: 16 << 20,
-            rows: 1 << 20,
-            write_buffer: 6 << 20,
-            format: Some(format),
-            synced: true,
-        }
+        Self { cache: 16 << 20, write_buffer: 6 << 20, format: Some(format), synced: true }
     }
 }
 
@@ -45,7 +37,6 @@ impl Options {
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
         options.set_bottommost_compression_options(WINDOW_BITS, ZSTD_LEVEL, 0, 0, true);
-        options.set_row_cache(&Cache::new_lru_cache(self.rows));
         options.set_write_buffer_size(self.write_buffer);
         options.set_max_write_buffer_number(2);
         options.set_max_total_wal_size(4 * self.write_buffer as u64);

@@ -252,7 +252,7 @@ async fn a_backup_is_a_store_of_its_own() {
 #[tokio::test]
 async fn reads_beyond_the_cache_find_the_same_rows() {
     let directory = tempfile::tempdir().unwrap();
-    let small = Options { cache: 64 << 10, rows: 0, write_buffer: 256 << 10, ..Options::default() };
+    let small = Options { cache: 64 << 10, write_buffer: 256 << 10, ..Options::default() };
     let engine = RocksEngine::open(directory.path(), small).unwrap();
     let store = Store::open(engine.clone(), StoreOptions::default()).await.unwrap();
     for page in 0..20 {

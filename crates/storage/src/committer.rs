@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -16,7 +16,7 @@ use crate::{
     chunks::seal,
     codec::resolve,
     format::{self, META},
-    local::{Settled, Shared},
+    local::Shared,
     table::corrupt,
 };
 
@@ -105,10 +105,9 @@ impl Drop for Committer {
     }
 }
 
-/// Which rows were written by which version, as far back as it is remembered.
+/// Which rows, by their hashes, were written by which version, as far back as it is remembered.
 #[derive(Default)]
 struct Written {
-    hasher: RandomState,
     versions: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
     order: VecDeque<(u64, u64)>,
     /// Versions up to this one are forgotten.
@@ -134,8 +133,7 @@ impl Hasher for Hashed {
 }
 
 impl Written {
-    fn note(&mut self, row: &[u8], version: u64) {
-        let hash = self.hasher.hash_one(row);
+    fn note(&mut self, hash: u64, version: u64) {
         self.versions.insert(hash, version);
         self.order.push_back((version, hash));
         while self.order.len() > REMEMBERED_ROWS {
@@ -149,12 +147,9 @@ impl Written {
         }
     }
 
-    fn changed_since(&self, row: &[u8], version: u64) -> bool {
+    fn changed_since(&self, hash: u64, version: u64) -> bool {
         version < self.forgotten
-            || self
-                .versions
-                .get(&self.hasher.hash_one(row))
-                .is_some_and(|written| *written > version)
+            || self.versions.get(&hash).is_some_and(|written| *written > version)
     }
 }
 
@@ -248,7 +243,9 @@ impl<L: Local> Desk<L> {
         merged.topics.extend(commit.topics);
         for write in commit.writes {
             let (row, value) = settle(write, first);
-            self.written.note(&row, self.version);
+            let hash = self.shared.unchanged.hash(&row);
+            self.shared.unchanged.write(hash, self.version);
+            self.written.note(hash, self.version);
             merged.bytes += row.len() + value.as_ref().map_or(0, bytes::Bytes::len);
             merged.batch.push((row, value));
         }
@@ -256,7 +253,8 @@ impl<L: Local> Desk<L> {
     }
 
     fn conflict(&self, commit: &Commit) -> Option<Error> {
-        let changed = |row: &Vec<u8>| self.written.changed_since(row, commit.version);
+        let hash = |row: &Vec<u8>| self.shared.unchanged.hash(row);
+        let changed = |row| self.written.changed_since(hash(row), commit.version);
         commit.guards.iter().any(changed).then_some(Error::Conflict)
     }
 
@@ -273,7 +271,7 @@ impl<L: Local> Desk<L> {
             Ok(()) => {
                 self.position = position;
                 let rows = self.local.snapshot();
-                if self.shared.publish(Settled { rows, position, version: self.version }) {
+                if self.shared.publish(rows, position, self.version) {
                     merged.topics.push(Topic::LOG);
                 }
                 let bell = self.shared.bell.clone();
@@ -416,22 +414,24 @@ mod tests {
     #[test]
     fn a_row_changed_if_it_was_written_after_the_snapshot() {
         let mut written = Written::default();
-        written.note(b"row", 3);
-        written.note(b"row", 5);
-        written.note(b"other", 6);
-        assert!(written.changed_since(b"row", 2) && written.changed_since(b"row", 4));
-        assert!(!written.changed_since(b"row", 5) && !written.changed_since(b"never", 0));
+        let (row, other, never) = (1, 2, 3);
+        written.note(row, 3);
+        written.note(row, 5);
+        written.note(other, 6);
+        assert!(written.changed_since(row, 2) && written.changed_since(row, 4));
+        assert!(!written.changed_since(row, 5) && !written.changed_since(never, 0));
     }
 
     #[test]
     fn a_snapshot_older_than_memory_counts_as_overtaken() {
         let mut written = Written::default();
-        written.note(b"row", 1);
+        let (row, never) = (u64::MAX, u64::MAX - 1);
+        written.note(row, 1);
         for n in 0..REMEMBERED_ROWS as u64 {
-            written.note(&n.to_be_bytes(), n + 2);
+            written.note(n, n + 2);
         }
-        assert!(written.changed_since(b"never", 0), "nobody knows any more");
-        assert!(!written.changed_since(b"row", 1));
+        assert!(written.changed_since(never, 0), "nobody knows any more");
+        assert!(!written.changed_since(row, 1));
         assert_eq!(written.versions.len(), REMEMBERED_ROWS);
     }
 }

@@ -43,6 +43,7 @@ macro_rules! conformance {
     ($subject:expr) => {
         $crate::conformance! { $subject =>
             a_view_does_not_change
+            a_row_that_rested_is_read_as_each_view_has_it
             a_transaction_sees_its_own_writes
             what_was_committed_is_found_by_the_next_view
             many_rows_are_found_in_the_order_asked_for

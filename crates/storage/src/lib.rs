@@ -58,6 +58,7 @@ mod table;
 pub mod testing;
 mod topics;
 mod tx;
+mod unchanged;
 mod view;
 
 pub use chunks::MAX_WHOLE;

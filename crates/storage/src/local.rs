@@ -10,6 +10,7 @@ use crate::{
     Answer, Bell, Commit, Direction, Engine, Error, Position, Receipt, Result, Row, RowRange,
     Snapshot, at_once,
     committer::{Committer, Order, stored_position},
+    unchanged::Unchanged,
 };
 
 /// Rows to write, and rows (without a value) to delete.
@@ -59,6 +60,7 @@ pub struct LocalEngine {
 /// What the committer and the readers both see.
 pub(crate) struct Shared {
     pub bell: Arc<Bell>,
+    pub unchanged: Arc<Unchanged>,
     current: RwLock<Arc<Settled>>,
 }
 
@@ -68,8 +70,8 @@ impl Shared {
     }
 
     /// From now on this is what is read. True if the log has grown, which is for the caller to ring.
-    pub(crate) fn publish(&self, settled: Settled) -> bool {
-        let position = settled.position;
+    pub(crate) fn publish(&self, rows: Arc<dyn Rows>, position: Position, version: u64) -> bool {
+        let settled = Settled { rows, position, version, unchanged: self.unchanged.clone() };
         // The old snapshot is dropped outside the lock: that may take a while.
         let old = std::mem::replace(&mut *self.current.write(), Arc::new(settled));
         drop(old);
@@ -79,9 +81,10 @@ impl Shared {
 
 /// A state that may be read: everything in it is as safe as it was promised to be.
 pub(crate) struct Settled {
-    pub rows: Arc<dyn Rows>,
+    rows: Arc<dyn Rows>,
     pub position: Position,
     pub version: u64,
+    unchanged: Arc<Unchanged>,
 }
 
 impl LocalEngine {
@@ -89,9 +92,12 @@ impl LocalEngine {
     pub fn start(local: impl Local) -> Result<Self> {
         let rows = local.snapshot();
         let position = stored_position(&*rows)?;
+        let unchanged = Arc::<Unchanged>::default();
+        let settled = Settled { rows, position, version: 0, unchanged: unchanged.clone() };
         let shared = Arc::new(Shared {
             bell: Arc::default(),
-            current: RwLock::new(Arc::new(Settled { rows, position, version: 0 })),
+            unchanged,
+            current: RwLock::new(Arc::new(settled)),
         });
         shared.bell.settle(position);
         let committer = Committer::start(local, shared.clone())?;
@@ -146,7 +152,14 @@ impl Snapshot for Settled {
     }
 
     fn get<'a>(&'a self, row: &'a [u8]) -> Answer<'a, Option<Bytes>> {
-        self.read(self.rows.get(row, Reach::Memory), |rows| {
+        if let Some(value) = self.unchanged.get(row, self.version) {
+            return at_once(Ok(Some(value)));
+        }
+        let found = self.rows.get(row, Reach::Memory);
+        if let Ok(Some(Some(value))) = &found {
+            self.unchanged.keep(row, value, self.version);
+        }
+        self.read(found, |rows| {
             let row = row.to_vec();
             Box::new(move || rows.get(&row, Reach::Disk))
         })

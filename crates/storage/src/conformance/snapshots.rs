@@ -1,7 +1,8 @@
 use super::{
     Subject,
-    fixture::{COUNT, Step, TEXT, key, open, put, reopen, script, text},
+    fixture::{COUNT, Script, Step, TEXT, key, open, put, reopen, script, text},
 };
+use crate::{Durability, Store};
 
 /// A view shows one state, whatever is committed later.
 pub async fn a_view_does_not_change(subject: &impl Subject) {
@@ -12,6 +13,37 @@ pub async fn a_view_does_not_change(subject: &impl Subject) {
     assert_eq!(before.get(&TEXT, &key("k")).await.unwrap().unwrap(), "old");
     assert_eq!(before.get(&TEXT, &key("other")).await.unwrap(), None);
     assert_eq!(text(&store, "k").await.unwrap(), "new");
+}
+
+/// A row that has not been written for long is read as each view has it, however often it was read before.
+pub async fn a_row_that_rested_is_read_as_each_view_has_it(subject: &impl Subject) {
+    let store = open(subject).await;
+    store.write(script("a", [put("k", "old")])).await.unwrap();
+    let store = reopen(subject, store).await;
+    let mut views = Vec::new();
+    for step in [put("other", "x"), put("k", "new"), Step::Delete("k"), put("k", "newest")] {
+        store.write(script("a", [step])).await.unwrap();
+        rest(&store).await;
+        views.push(store.view().await.unwrap());
+    }
+    let mut expected = [Some("old"), Some("new"), None, Some("newest")];
+    for _ in 0..4 {
+        for (view, value) in views.iter().zip(expected) {
+            let found = view.get(&TEXT, &key("k")).await.unwrap();
+            assert_eq!(found.as_deref(), value.map(str::as_bytes));
+        }
+        views.reverse();
+        expected.reverse();
+    }
+}
+
+/// Commits much else.
+async fn rest(store: &Store) {
+    for _ in 0..300 {
+        let relaxed = Durability::Relaxed;
+        let other = Script { durability: relaxed, ..script("b", [Step::Add("n", 1)]) };
+        store.write(other).await.unwrap();
+    }
 }
 
 /// What a transaction wrote it reads, deletions too.
