@@ -295,8 +295,18 @@ fn receipt((_, user, kind, thread): Key, row: ReceiptRow) -> Receipt {
     Receipt { user, kind, thread, event, ts, at }
 }
 
-/// The `m.receipt` event that tells a client of `receipts`.
-pub(crate) fn event(receipts: &[Receipt]) -> Box<RawValue> {
+/// The `m.receipt` events that tell a client of `receipts`: one for each thread, as an event has
+/// one place for what a user has read.
+pub(crate) fn events(receipts: &[Receipt]) -> Vec<Box<RawValue>> {
+    let mut threads: BTreeMap<&str, Vec<&Receipt>> = BTreeMap::new();
+    for receipt in receipts {
+        threads.entry(&receipt.thread).or_default().push(receipt);
+    }
+    threads.into_values().map(event).collect()
+}
+
+/// The event that tells of the receipts of one thread.
+fn event(receipts: Vec<&Receipt>) -> Box<RawValue> {
     #[derive(Serialize)]
     struct Told<'a> {
         ts: u64,
@@ -311,10 +321,7 @@ pub(crate) fn event(receipts: &[Receipt]) -> Box<RawValue> {
             ReceiptKind::ReadPrivate => "m.read.private",
         };
         let users = content.entry(event).or_default().entry(kind).or_default();
-        // There is one place for a user's receipts on an event: the one for all threads goes first.
-        if thread.is_empty() || !users.contains_key(&**user) {
-            users.insert(user, Told { ts: *ts, thread_id: thread });
-        }
+        users.insert(user, Told { ts: *ts, thread_id: thread });
     }
     to_raw_value(&json!({ "type": "m.receipt", "content": content })).expect("JSON serialises")
 }

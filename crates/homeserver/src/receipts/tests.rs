@@ -216,7 +216,7 @@ async fn a_receipt_wakes_the_room_unless_it_is_private() {
 }
 
 #[test]
-fn receipts_are_told_in_one_event() {
+fn receipts_are_told_in_one_event_for_each_thread() {
     let receipt = |user: &UserId, kind, thread: &str, event: &str, ts| Receipt {
         user: user.to_owned(),
         kind,
@@ -226,22 +226,24 @@ fn receipts_are_told_in_one_event() {
         at: Position::new(1),
     };
     let (alice, bob) = (user_id!("@alice:x"), user_id!("@bob:x"));
-    let event = event(&[
+    let events = events(&[
         receipt(alice, ReceiptKind::Read, "", "$a", 1),
-        // Whoever has read all of the event is not shown as having read it in a thread.
         receipt(alice, ReceiptKind::Read, "main", "$a", 2),
         receipt(alice, ReceiptKind::ReadPrivate, "$root", "$b", 3),
         receipt(bob, ReceiptKind::Read, "main", "$a", 4),
         receipt(bob, ReceiptKind::Read, "", "$a", 5),
     ]);
-    let expected = json!({
-        "type": "m.receipt",
-        "content": {
-            "$a": { "m.read": { "@alice:x": { "ts": 1 }, "@bob:x": { "ts": 5 } } },
-            "$b": { "m.read.private": { "@alice:x": { "ts": 3, "thread_id": "$root" } } },
-        },
-    });
-    assert_eq!(serde_json::from_str::<Value>(event.get()).unwrap(), expected);
+    let told: Vec<Value> =
+        events.iter().map(|event| serde_json::from_str(event.get()).unwrap()).collect();
+    let in_thread = |ts: u64, thread: &str| json!({ "ts": ts, "thread_id": thread });
+    let expected = [
+        json!({ "$a": { "m.read": { "@alice:x": { "ts": 1 }, "@bob:x": { "ts": 5 } } } }),
+        json!({ "$b": { "m.read.private": { "@alice:x": in_thread(3, "$root") } } }),
+        json!({ "$a": { "m.read": {
+            "@alice:x": in_thread(2, "main"), "@bob:x": in_thread(4, "main"),
+        } } }),
+    ];
+    assert_eq!(told, expected.map(|content| json!({ "type": "m.receipt", "content": content })));
 }
 
 #[test]

@@ -78,14 +78,14 @@ pub(super) async fn receipts(
     reading: &Reading<'_>,
     room: &RoomId,
     after: Option<Position>,
-) -> Result<Option<Box<RawValue>>> {
+) -> Result<Vec<Box<RawValue>>> {
     if !reading.query.filter.ephemeral.passes(Some(room), "m.receipt") {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let after = after.unwrap_or(Position::ZERO);
     let reader = (reading.me(), reading.ignored().await?);
     let changed = receipts::changed(&reading.view, room, reader, after, RECEIPTS).await?;
-    Ok((!changed.is_empty()).then(|| receipts::event(&changed)))
+    Ok(receipts::events(&changed))
 }
 
 /// Who is typing in a room, if the client does not know it and asks for it.

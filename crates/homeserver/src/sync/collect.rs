@@ -247,7 +247,7 @@ impl Telling<'_> {
         let (room, known) = (&self.head.room, span.timeline_after);
         let receipts = match self.touch.receipts || known.is_none() {
             true => aside::receipts(self.reading, room, known).await?,
-            false => None,
+            false => Vec::new(),
         };
         let typing = aside::typing(self.reading, room, known.is_none()).await?;
         Ok(Events { events: typing.into_iter().chain(receipts).collect() })
