@@ -1,5 +1,6 @@
 //! Users: who has an account here, under which name.
 
+mod carried;
 mod name;
 
 use ruma::{OwnedUserId, UserId};
@@ -10,6 +11,7 @@ use crate::{
     schema::{ACCOUNTS, Account},
 };
 
+pub(crate) use carried::{carried, note_carried};
 pub(crate) use name::{existing_id, new_id};
 
 /// Where everything of a user is written.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ruma::{OwnedUserId, UserId};
 use serde_json::Value;
-use tertulia_storage::{Command, Json, Partition, Tx};
+use tertulia_storage::{Command, Json, Partition, Position, Tx};
 
 use crate::{
     Error, Homeserver, Result, User, log,
@@ -117,7 +117,7 @@ impl User {
     }
 
     /// Tells something about the user. A new display name or avatar shows in the user's rooms
-    /// soon after.
+    /// then; where it takes longer than a second, in the last of them soon after.
     ///
     /// # Errors
     ///
@@ -138,7 +138,10 @@ impl User {
 
     async fn write_profile_field(&self, field: ProfileField, value: Option<Value>) -> Result<()> {
         let set = SetField { user: self.id.clone(), field, value };
-        self.core.store.write(set).await?;
+        let set = self.core.store.write(set).await?;
+        if let Some(position) = set.out {
+            users::carried(&self.core, set.at(position)).await;
+        }
         Ok(())
     }
 }
@@ -151,14 +154,15 @@ struct SetField {
 }
 
 impl Command for SetField {
-    type Out = ();
+    /// Where the log tells rooms of it, if they are to show it.
+    type Out = Option<Position>;
     type Error = Error;
 
     fn partition(&self) -> Partition {
         users::partition(&self.user)
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<()> {
+    async fn run(&self, tx: &mut Tx) -> Result<Option<Position>> {
         users::active_account(tx, &self.user).await?;
         let key = (self.user.clone(),);
         let Json(mut profile) = tx.get_guarded(&PROFILES, &key).await?.unwrap_or_default();
@@ -173,10 +177,8 @@ impl Command for SetField {
             tx.put(&PROFILES, &key, &Json(profile));
         }
         // A room in which the face was redacted shows it again when it is set again.
-        if is_in_rooms(name) && (is_new || self.value.is_some()) {
-            log::record(tx, &Entry::Profile { user: self.user.clone() });
-        }
-        Ok(())
+        let shown = is_in_rooms(name) && (is_new || self.value.is_some());
+        Ok(shown.then(|| log::record(tx, &Entry::Profile { user: self.user.clone() })))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     log,
     rooms::Face,
     schema::{Entry, LOG, MEMBERSHIPS, MembershipKind},
+    users,
 };
 
 /// How far it may lie behind while nothing that concerns it has happened. It looks only when
@@ -37,6 +38,8 @@ pub(super) async fn follow(core: Arc<Core>) {
             Ok(false) => {}
             Err(error) => {
                 tracing::error!(%error, "names and departures no longer reach the rooms");
+                // Nobody need wait for it.
+                users::note_carried(&core, Position::new(u64::MAX));
                 return;
             }
         }
@@ -71,6 +74,7 @@ impl Follower for People {
 
     async fn handle(&self, _: &View, page: Vec<(Position, Entry)>) -> Result<()> {
         let (mut changed, mut closed) = (BTreeSet::new(), BTreeSet::new());
+        let end = page.last().map(|(position, _)| *position);
         for (_, entry) in page {
             match entry {
                 Entry::Profile { user } => changed.insert(user),
@@ -83,6 +87,9 @@ impl Follower for People {
         }
         for user in closed {
             self.leave(&User::new(self.core.clone(), user)).await?;
+        }
+        if let Some(end) = end {
+            users::note_carried(&self.core, end);
         }
         Ok(())
     }
