@@ -12,11 +12,15 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId};
+use ruma::{
+    MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId,
+    events::{StateEventType, room::member::MembershipState},
+};
 use serde_json::{
     json,
     value::{RawValue, to_raw_value},
 };
+use tertulia_protocol::{Pdu, visibility::membership_in};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -82,6 +86,18 @@ impl User {
             Some(MembershipKind::Join) => Ok(()),
             _ => Err(Error::Forbidden("you are not in this room".to_owned())),
         }
+    }
+}
+
+/// Whoever has left `room`, or was removed from it, types there no more.
+pub(crate) fn note_member(core: &Core, room: &RoomId, event: &Pdu) {
+    let Some((StateEventType::RoomMember, user)) = event.slot() else { return };
+    if membership_in(event) == MembershipState::Join {
+        return;
+    }
+    let Ok(user) = UserId::parse(user) else { return };
+    if core.local::<Typing>().lists.lock().stop(room, &user) {
+        wake(core, room);
     }
 }
 

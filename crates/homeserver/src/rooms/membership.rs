@@ -95,8 +95,21 @@ impl Room {
             Some(MembershipKind::Leave) => Ok(()),
             Some(_) => {
                 let content = member_content(MembershipState::Leave, reason, None);
-                self.set_membership(self.me().to_owned(), content).await
+                let left = self.set_membership(self.me().to_owned(), content).await;
+                self.unless_gone(left).await
             }
+        }
+    }
+
+    /// To be refused to leave is no failure for one who has left meanwhile by another request.
+    async fn unless_gone(&self, left: Result<()>) -> Result<()> {
+        match left {
+            Err(Error::Refused(_))
+                if self.membership_of(self.me()).await? == Some(MembershipKind::Leave) =>
+            {
+                Ok(())
+            }
+            left => left,
         }
     }
 
@@ -167,7 +180,7 @@ impl Room {
     async fn set_membership(&self, user: OwnedUserId, content: Map<String, Value>) -> Result<()> {
         let content = to_raw_value(&content).expect("an object is JSON");
         let (me, kind) = (self.me().to_owned(), StateEventType::RoomMember);
-        self.append(Draft::state(me, kind, user.as_str(), content), None).await.map(drop)
+        self.put_once(Draft::state(me, kind, user.as_str(), content)).await.map(drop)
     }
 
     /// What `user` is to the room by its own list.

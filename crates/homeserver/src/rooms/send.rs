@@ -19,6 +19,7 @@ use crate::{
     core::Core,
     events::{self, EventCache, Head},
     schema::{STATE, TRANSACTIONS},
+    typing,
 };
 
 /// The most bytes of a transaction's ID, as of other identifiers.
@@ -54,7 +55,8 @@ impl Room {
             return self.send_redaction(&content, transaction).await;
         }
         let draft = Draft::message(self.me().to_owned(), kind, content);
-        self.append(draft, transaction).await
+        let send = Send::new(self, draft, transaction)?;
+        Ok(self.keep(self.core().store.write(send).await?.out))
     }
 
     /// Sends a plain text.
@@ -83,7 +85,13 @@ impl Room {
         refuse_as_state(&kind)?;
         let content = self.with_face_of_guest(&kind, key, content).await?;
         let draft = Draft::state(self.me().to_owned(), kind, key, content);
-        let send = Send { repeated: Repeated::TellsTheFirst, ..Send::new(self, draft, None) };
+        self.put_once(draft).await
+    }
+
+    /// Sends an event that changes the state, unless the sender has put the same there already:
+    /// then that is what is told.
+    pub(super) async fn put_once(&self, draft: Draft) -> Result<OwnedEventId> {
+        let send = Send { repeated: Repeated::TellsTheFirst, ..Send::new(self, draft, None)? };
         Ok(self.keep(self.core().store.write(send).await?.out))
     }
 
@@ -93,19 +101,18 @@ impl Room {
         draft: Draft,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
-        if transaction.as_ref().is_some_and(|transaction| transaction.id.as_str().len() > LONGEST) {
-            return Err(Error::Invalid("the transaction ID"));
-        }
-        let sent = self.core().store.write(Send::new(self, draft, transaction)).await?;
-        Ok(self.keep(sent.out))
+        let send = Send::new(self, draft, transaction)?;
+        Ok(self.keep(self.core().store.write(send).await?.out))
     }
 
-    /// The event that was sent; whoever syncs finds it in memory.
+    /// The event that was sent; whoever syncs finds it in memory, and nobody types where they are
+    /// not any more.
     fn keep(&self, sent: Sent) -> OwnedEventId {
         match sent {
             Sent::Before(event) => event,
             Sent::Now(pdu) => {
                 self.core().local::<EventCache>().keep(&pdu);
+                typing::note_member(self.core(), &self.id, &pdu);
                 pdu.event_id().clone()
             }
         }
@@ -140,10 +147,13 @@ enum Sent {
 }
 
 impl Send {
-    fn new(room: &Room, draft: Draft, transaction: Option<Transaction>) -> Self {
+    fn new(room: &Room, draft: Draft, transaction: Option<Transaction>) -> Result<Self> {
+        if transaction.as_ref().is_some_and(|transaction| transaction.id.as_str().len() > LONGEST) {
+            return Err(Error::Invalid("the transaction ID"));
+        }
         let core = room.core().clone();
         let repeated = Repeated::IsAnother;
-        Self { now: core.now(), room: room.id.clone(), draft, transaction, repeated, core }
+        Ok(Self { now: core.now(), room: room.id.clone(), draft, transaction, repeated, core })
     }
 
     /// The row that remembers the transaction.

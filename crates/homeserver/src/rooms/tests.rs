@@ -49,6 +49,29 @@ async fn two_users_talk_in_a_room_of_every_version() {
 }
 
 #[tokio::test]
+async fn who_joins_or_leaves_by_many_requests_at_once_does_it_once() {
+    let server = server().await;
+    let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
+    let room = public_room(&alice, "12").await;
+    let theirs = bob.room(room.id());
+    for (leaves, membership) in [(false, "join"), (true, "leave")] {
+        let requests = (0..8).map(|_| async {
+            if leaves { theirs.leave(None).await } else { theirs.join(None).await }
+        });
+        for answer in futures_util::future::join_all(requests).await {
+            assert!(answer.is_ok(), "{membership}: {answer:?}");
+        }
+        let filter = EventFilter::of_types(&["m.room.member"]);
+        let query = MessagesQuery { filter, ..page(Direction::Forward, 100) };
+        let events = room.messages(&query).await.unwrap().events;
+        let told = events.iter().map(|event| serde_json::to_value(event).unwrap());
+        let theirs = told.filter(|event| event["state_key"] == bob.id().as_str());
+        let alike = theirs.filter(|event| event["content"]["membership"] == membership);
+        assert_eq!(alike.count(), 1, "{membership}");
+    }
+}
+
+#[tokio::test]
 async fn only_members_speak_and_read() {
     let server = server().await;
     let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));

@@ -94,6 +94,23 @@ async fn the_room_is_woken_when_someone_begins_and_when_they_stop() {
 }
 
 #[tokio::test]
+async fn who_leaves_or_is_removed_types_no_more() {
+    let mut scene = Scene::new().await;
+    let (alice, theirs) = (scene.alice.clone(), scene.alice.room(scene.room.id()));
+    for removed in [false, true] {
+        scene.start(30).await;
+        assert_eq!(scene.told(), Some(vec![alice.id().to_owned()]));
+        match removed {
+            true => scene.room.kick(alice.id(), None).await.unwrap(),
+            false => theirs.leave(None).await.unwrap(),
+        }
+        assert_eq!(scene.told(), Some(vec![]), "removed: {removed}");
+        theirs.join(None).await.unwrap();
+        assert_eq!(scene.told(), None, "removed: {removed}");
+    }
+}
+
+#[tokio::test]
 async fn typing_ends_when_its_time_is_up_and_not_before() {
     let mut scene = Scene::new().await;
     scene.start(30).await;
