@@ -205,8 +205,9 @@ impl Settings {
         settings
     }
 
-    /// Whether someone who is not on this machine can reach a listener.
+    /// Whether someone who is not on this machine can reach a listener, be it through a proxy.
     pub(crate) fn reachable_by_others(&self) -> bool {
-        self.listeners.iter().any(|listener| !listener.address.ip().is_loopback())
+        self.trust_forwarded_for
+            || self.listeners.iter().any(|listener| !listener.address.ip().is_loopback())
     }
 }

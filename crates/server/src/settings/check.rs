@@ -62,7 +62,7 @@ fn check_registration(settings: &Settings) -> anyhow::Result<()> {
     {
         bail!(
             "registration is open and others can reach a listener, so that anyone could make accounts: listen on \
-             127.0.0.1 only, set `registration.mode` to \"token\", or, if it is meant, set `registration.open_to_others`"
+             127.0.0.1 only and without a proxy (`trust_forwarded_for`), set `registration.mode` to \"token\", or, if it is meant, set `registration.open_to_others`"
         );
     }
     let needs_token = registration.mode == Mode::Token && registration.token.is_none();
@@ -144,6 +144,14 @@ mod tests {
         }
         accepted(|settings| open_on(settings, "127.0.0.1:1"));
         accepted(|settings| open_on(settings, "[::1]:1"));
+    }
+
+    #[test]
+    fn others_reach_a_listener_behind_a_proxy() {
+        refused("registration.open_to_others", |settings| {
+            open_on(settings, "127.0.0.1:1");
+            settings.trust_forwarded_for = true;
+        });
     }
 
     #[test]
