@@ -17,7 +17,10 @@ use std::sync::Arc;
 
 use ruma::{DeviceId, OwnedDeviceId, OwnedRoomId, RoomId, UserId};
 
-use crate::core::{Core, User};
+use crate::{
+    core::{Core, User},
+    events::Reader,
+};
 
 pub(crate) use face::Face;
 pub use page::{Context, MessagesQuery, Page};
@@ -59,6 +62,11 @@ impl Room {
 
     fn me(&self) -> &UserId {
         &self.user.id
+    }
+
+    /// Who is told of the room's events.
+    fn reader(&self) -> Reader<'_> {
+        Reader::Inside(self.me())
     }
 
     fn core(&self) -> &Arc<Core> {

@@ -112,6 +112,9 @@ pub const LAST_SEEN: Table<(OwnedUserId, OwnedDeviceId), Sighting> = Table::new(
 /// User → that the user was removed altogether. The closed account keeps the name.
 pub const REMOVED_USERS: Table<(OwnedUserId,), RemovedUser> = Table::new(45, "removed_users");
 
+/// User → since when what the user wrote is hidden from those who come later.
+pub const ERASED: Table<(OwnedUserId,), (Position,)> = Table::new(46, "erased");
+
 /// User, scope and type → account data. `m.push_rules` has a row once it differs from the default.
 pub const ACCOUNT_DATA: Table<(OwnedUserId, Scope, String), AccountDatum> =
     Table::new(60, "account_data");

@@ -138,6 +138,7 @@ impl Builder {
             locals: Locals::default(),
         };
         let server = Homeserver { core: Arc::new(core) };
+        server.core.recall_erased().await?;
         server.follow_log();
         Ok(server)
     }

@@ -5,7 +5,7 @@ use tertulia_storage::{Command, Partition, Tx};
 
 use crate::{
     Error, Result, User, devices, log,
-    schema::{ACCOUNTS, Entry, PROFILES},
+    schema::{ACCOUNTS, ERASED, Entry, PROFILES},
     users,
 };
 
@@ -28,7 +28,9 @@ impl User {
     pub async fn deactivate(&self, remains: Remains) -> Result<()> {
         let at = self.core.now().get().into();
         let deactivate = Deactivate { user: self.id.clone(), remains, at };
-        if self.core.store.write(deactivate).await?.out {
+        let more_devices = self.core.store.write(deactivate).await?.out;
+        self.core.learn_if_erased(&self.id).await?;
+        if more_devices {
             self.delete_all_devices(None).await?;
         }
         Ok(())
@@ -57,12 +59,14 @@ impl Command for Deactivate {
         };
         account.deactivated = Some(self.at);
         account.password = None;
+        let key = (self.user.clone(),);
+        let closed = log::record(tx, &Entry::Deactivated { user: self.user.clone() });
         if self.remains == Remains::Erase {
             account.erased = true;
-            tx.delete(&PROFILES, &(self.user.clone(),));
+            tx.put(&ERASED, &key, &(closed,));
+            tx.delete(&PROFILES, &key);
         }
-        tx.put(&ACCOUNTS, &(self.user.clone(),), &account);
-        log::record(tx, &Entry::Deactivated { user: self.user.clone() });
+        tx.put(&ACCOUNTS, &key, &account);
         devices::delete_page(tx, &self.user, None).await
     }
 }

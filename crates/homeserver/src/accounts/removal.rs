@@ -1,9 +1,9 @@
 //! Removing a user altogether: the account is closed, its user is in no room any more, and no row
-//! of the user's own is left but the closed account, which keeps the name, and the note that the
-//! user was removed.
+//! of the user's own is left but the closed account, which keeps the name, and the notes that the
+//! user was removed and erased.
 //!
-//! What the user said stays in the rooms where it was said, and so do uploaded files, which no
-//! index finds by who uploaded them.
+//! What the user said stays in the rooms where it was said, hidden from those who come later. So
+//! do uploaded files, which no index finds by who uploaded them.
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tertulia_storage::{Command, Direction, Partition, Tx};
@@ -11,9 +11,9 @@ use tertulia_storage::{Command, Direction, Partition, Tx};
 use crate::{
     Error, Homeserver, Result, User, log, receipts,
     schema::{
-        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, Entry, FILTER_COUNTS, FILTERS,
-        LAST_SEEN, MEMBERSHIPS, MembershipKind, PROFILES, REMOVED_USERS, RemovedUser, TOKENS,
-        TRANSACTIONS,
+        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, Entry, FILTER_COUNTS,
+        FILTERS, LAST_SEEN, MEMBERSHIPS, MembershipKind, PROFILES, REMOVED_USERS, RemovedUser,
+        TOKENS, TRANSACTIONS,
     },
     users,
 };
@@ -39,6 +39,7 @@ impl Homeserver {
         if store.write(Close { user: user.id.clone(), at }).await?.out {
             return Ok(());
         }
+        user.core.learn_if_erased(&user.id).await?;
         user.delete_all_devices(None).await?;
         user.vanish_from_rooms().await?;
         while !store.write(DeleteRows { user: user.id.clone() }).await?.out {}
@@ -113,9 +114,10 @@ impl Command for Close {
         }
         let account = tx.get_guarded(&ACCOUNTS, &key).await?;
         let mut account = account.ok_or(Error::NotFound("user"))?;
-        if account.deactivated.is_none() {
-            account.deactivated = Some(self.at);
-            log::record(tx, &Entry::Deactivated { user: self.user.clone() });
+        account.deactivated = account.deactivated.or(Some(self.at));
+        if !account.erased {
+            let closed = log::record(tx, &Entry::Deactivated { user: self.user.clone() });
+            tx.put(&ERASED, &key, &(closed,));
         }
         account.password = None;
         (account.admin, account.erased) = (false, true);

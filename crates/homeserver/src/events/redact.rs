@@ -5,8 +5,8 @@ use tertulia_protocol::{Pdu, Power, RoomIdShown, may_redact, redact};
 use tertulia_storage::{Tx, View};
 
 use super::{
-    Base, ClientEvent, EventCache, Head, current_slots, generation, members::row_of,
-    roster::put_member,
+    Base, ClientEvent, EventCache, Head, Reader, current_slots, generation, load_for,
+    members::row_of, roster::put_member,
 };
 use crate::{
     Error, Result,
@@ -39,11 +39,12 @@ pub(crate) async fn load_redacted<'a>(
     view: &View,
     core: &Core,
     head: &'a Head,
+    reader: Reader<'_>,
     events: Vec<(Pdu, Option<OwnedEventId>)>,
 ) -> Result<Vec<Shown<'a>>> {
     let ids: Vec<_> = events.iter().filter_map(|(_, redacted_by)| redacted_by.clone()).collect();
     // A redaction can have been redacted in turn.
-    let mut causes = load_many_as_told(view, core, head, &ids).await?.into_iter();
+    let mut causes = load_many_as_told(view, core, head, reader, &ids).await?.into_iter();
     let with_cause = |(pdu, redacted_by): (Pdu, Option<OwnedEventId>)| {
         let because = match redacted_by {
             Some(id) => {
@@ -57,16 +58,17 @@ pub(crate) async fn load_redacted<'a>(
     events.into_iter().map(with_cause).collect()
 }
 
-/// The events `ids`, in their order, as they are told now: [`load_as_told`] for many.
+/// The events `ids`, in their order, as `reader` is told them now.
 pub(crate) async fn load_many_as_told(
     view: &View,
     core: &Core,
     head: &Head,
+    reader: Reader<'_>,
     ids: &[OwnedEventId],
 ) -> Result<Vec<Option<Pdu>>> {
     let keys: Vec<_> = ids.iter().map(|id| (head.room.clone(), id.clone())).collect();
     let metas = view.get_many(&EVENT_META, &keys).await?;
-    let events = core.local::<EventCache>().load_many(view, &head.rules, ids).await?;
+    let events = load_for(view, core, head, reader, ids).await?;
     let as_told = |(event, meta): (Option<Pdu>, Option<EventMeta>)| {
         let is_redacted = meta.is_some_and(|meta| meta.redacted_by.is_some());
         event.map(|event| if is_redacted { redact(&head.rules, &event) } else { event })

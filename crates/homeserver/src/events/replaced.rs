@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tertulia_protocol::redact;
 use tertulia_storage::View;
 
-use super::{EventCache, Head, Sight, client_event::Unsigned};
+use super::{Head, Reader, Sight, client_event::Unsigned, load_for};
 use crate::{
     Result,
     core::Core,
@@ -20,7 +20,7 @@ pub(crate) struct Replaced {
     event: OwnedEventId,
     /// Where it stands, if it stands in the timeline.
     place: Option<Ordinal>,
-    /// What it said, or what a redaction left of that.
+    /// What it said, or what the reader is told of that.
     content: Option<Box<RawValue>>,
 }
 
@@ -42,11 +42,12 @@ impl Replaced {
     }
 }
 
-/// What these events replaced at the places where they stand.
+/// What these events replaced at the places where they stand, as `reader` is told.
 pub(crate) async fn load_replaced(
     view: &View,
     core: &Core,
     head: &Head,
+    reader: Reader<'_>,
     events: Vec<(OwnedEventId, Ordinal)>,
 ) -> Result<Replacements> {
     let live = events.into_iter().filter_map(|(event, place)| Some((event, place.position()?)));
@@ -62,22 +63,22 @@ pub(crate) async fn load_replaced(
         let change = changes.find(|change| change.event.as_ref() == Some(&id))?;
         Some((id, change.replaced?))
     });
-    load_pairs(view, core, head, pairs.collect()).await
+    load_pairs(view, core, head, reader, pairs.collect()).await
 }
 
-/// What is told of the second event of each pair, which the first one replaced.
+/// What `reader` is told of the second event of each pair, which the first one replaced.
 pub(crate) async fn load_pairs(
     view: &View,
     core: &Core,
     head: &Head,
+    reader: Reader<'_>,
     pairs: Vec<(OwnedEventId, OwnedEventId)>,
 ) -> Result<Replacements> {
     let (newer, older): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     if newer.is_empty() {
         return Ok(Replacements::new());
     }
-    let cache = core.local::<EventCache>();
-    let events = cache.load_many(view, &head.rules, &older).await?;
+    let events = load_for(view, core, head, reader, &older).await?;
     let keys: Vec<_> = older.iter().map(|id| (head.room.clone(), id.clone())).collect();
     let metas = view.get_many(&EVENT_META, &keys).await?;
     let replaced = older.into_iter().zip(events).zip(metas).map(|((event, pdu), meta)| {

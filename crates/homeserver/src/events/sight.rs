@@ -86,6 +86,15 @@ impl Sight {
         self.membership.around(position).1
     }
 
+    /// Whether the user was in the room at some time after what happened at `from`, up to `until`.
+    pub(crate) fn was_in(&self, from: Position, until: Position) -> bool {
+        let in_time = |at: &Position| *at > from && *at <= until;
+        let changes = self.membership.later.iter();
+        let mut later = changes.filter(|(at, _)| in_time(at)).map(|(_, kind)| kind);
+        self.membership.around(from).1 == MembershipState::Join
+            || later.any(|kind| *kind == MembershipState::Join)
+    }
+
     /// Whether anyone may read the room as it is now.
     pub(crate) fn is_world_readable(&self) -> bool {
         self.visibility.now() == HistoryVisibility::WorldReadable

@@ -118,6 +118,8 @@ impl People {
 
     /// Takes the user out of all rooms, refuses all invites, and ends what sessions are left.
     async fn leave(&self, user: &User) -> Result<()> {
+        // Whoever closed the account may not have come to that.
+        self.core.learn_if_erased(user.id()).await?;
         user.delete_all_devices(None).await?;
         let kinds = [MembershipKind::Join, MembershipKind::Invite, MembershipKind::Knock];
         for room in self.rooms(user, &kinds).await? {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Result,
-    events::{ClientEvent, EventCache, Ignored, Sight, TimelineToken, base_at, state_at},
+    events::{ClientEvent, Ignored, Sight, TimelineToken, base_at, load_for, state_at},
     schema::{Ordinal, TIMELINE, TimelineRow},
 };
 
@@ -141,7 +141,7 @@ impl Room {
         rows.retain(|(ordinal, _)| reading.sight.sees(*ordinal));
         let ids: Vec<_> = rows.iter().map(|(_, row)| row.event.clone()).collect();
         let Open { view, head, .. } = reading.open;
-        let pdus = self.core().local::<EventCache>().load_many(view, &head.rules, &ids).await?;
+        let pdus = load_for(view, self.core(), head, self.reader(), &ids).await?;
         let mut wanted = Vec::with_capacity(rows.len());
         for ((place, row), pdu) in rows.into_iter().zip(pdus) {
             let redacted = row.redacted_by.is_some();

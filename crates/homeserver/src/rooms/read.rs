@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Error, Result,
     events::{
-        ClientEvent, EventCache, FullState, Head, Sight, TimelineToken, base_at, current_state,
+        ClientEvent, FullState, Head, Sight, TimelineToken, base_at, current_state, load_for,
         load_head, load_redacted, load_replaced, members, slot_at, state_at,
     },
     schema::{EVENT_META, Member, MembershipKind, Ordinal, STATE, TIMELINE, Verdict},
@@ -139,7 +139,9 @@ impl Room {
         }
         let row = view.get(&TIMELINE, &(self.id.clone(), stretch, place)).await?;
         let row = row.ok_or_else(missing)?;
-        let pdu = self.core().local::<EventCache>().load(&view, &head.rules, id).await?;
+        let ids = [id.to_owned()];
+        let pdu = load_for(&view, self.core(), &head, self.reader(), &ids).await?.pop().flatten();
+        let pdu = pdu.ok_or_else(missing)?;
         let open = Open { view, head, until: Until::Now, stretch };
         let mut events = self.tell(&open, &sight, vec![Placed { place, row, pdu }]).await?;
         events.pop().ok_or_else(missing)
@@ -162,11 +164,11 @@ impl Room {
     ) -> Result<Vec<ClientEvent>> {
         let keys: Vec<_> = ids.iter().map(|id| (self.id.clone(), id.clone())).collect();
         let metas = open.view.get_many(&EVENT_META, &keys).await?;
-        let cache = self.core().local::<EventCache>();
-        let events = cache.load_many(&open.view, &open.head.rules, &ids).await?;
+        let (view, head, reader) = (&open.view, &open.head, self.reader());
+        let events = load_for(view, self.core(), head, reader, &ids).await?;
         let redacted_by = metas.into_iter().map(|meta| meta.and_then(|meta| meta.redacted_by));
         let found = events.into_iter().zip(redacted_by).filter_map(|(pdu, by)| Some((pdu?, by)));
-        let shown = load_redacted(&open.view, self.core(), &open.head, found.collect()).await?;
+        let shown = load_redacted(view, self.core(), head, reader, found.collect()).await?;
         let now = self.core().now();
         Ok(shown.into_iter().map(|event| event.shown(RoomIdShown::Yes).aged(now)).collect())
     }
@@ -188,7 +190,7 @@ impl Room {
             })
             .collect();
         let placed = places.iter().map(|(id, place)| (id.clone(), *place)).collect();
-        let replaced = load_replaced(view, self.core(), head, placed).await?;
+        let replaced = load_replaced(view, self.core(), head, self.reader(), placed).await?;
         if replaced.is_empty() {
             return Ok(());
         }

@@ -29,10 +29,11 @@ impl Room {
         let Open { view, head, .. } = open;
         let state = events.iter().filter(|event| event.row.is_state);
         let state = state.map(|event| (event.row.event.clone(), event.place)).collect();
-        let replaced = load_replaced(view, self.core(), head, state).await?;
+        let replaced = load_replaced(view, self.core(), head, self.reader(), state).await?;
         let redacted =
             events.iter().map(|event| (event.pdu.clone(), event.row.redacted_by.clone()));
-        let shown = load_redacted(view, self.core(), head, redacted.collect()).await?;
+        let reader = self.reader();
+        let shown = load_redacted(view, self.core(), head, reader, redacted.collect()).await?;
         let tell = |(shown, Placed { place, row, .. }): (crate::events::Shown, Placed)| {
             let mut event = shown.shown(RoomIdShown::Yes).aged(self.core().now());
             let transaction_id = self.transaction_of(event.sender(), row.sent_by);

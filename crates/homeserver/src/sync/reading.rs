@@ -14,7 +14,7 @@ use crate::{
     Result,
     core::Core,
     devices::Session,
-    events::{Head, Ignored},
+    events::{Head, Ignored, Reader},
     schema::{Membership, Ordinal},
     typing::TypingVersion,
 };
@@ -77,6 +77,11 @@ impl Reading<'_> {
 
     pub(crate) fn me(&self) -> &UserId {
         self.session.id()
+    }
+
+    /// Who is told of a room's events.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader::Inside(self.me())
     }
 
     pub(crate) fn device(&self) -> &DeviceId {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Result,
-    events::{ClientEvent, EventCache, Replacements, load_pairs, load_redacted},
+    events::{ClientEvent, Replacements, load_for, load_pairs, load_redacted},
     schema::{EVENT_META, Ordinal},
 };
 
@@ -54,14 +54,14 @@ pub(super) async fn state(
     told: Told,
 ) -> Result<Vec<Shown>> {
     let ids: Vec<OwnedEventId> = told.slots.into_values().collect();
-    let cache = reading.core().local::<EventCache>();
-    let pdus = cache.load_many(&reading.view, &part.head.rules, &ids).await?;
+    let (view, reader) = (&reading.view, reading.reader());
+    let pdus = load_for(view, reading.core(), part.head, reader, &ids).await?;
     let doubtful: Vec<_> = ids
         .iter()
         .filter(|id| !told.intact.contains(*id))
         .map(|id| (part.head.room.clone(), id.clone()))
         .collect();
-    let metas = reading.view.get_many(&EVENT_META, &doubtful).await?;
+    let metas = view.get_many(&EVENT_META, &doubtful).await?;
     let redacted = doubtful
         .into_iter()
         .zip(metas)
@@ -81,7 +81,8 @@ async fn client_events(
     part: &Part<'_>,
     events: Vec<(Pdu, Option<OwnedEventId>)>,
 ) -> Result<Vec<ClientEvent>> {
-    let events = load_redacted(&reading.view, reading.core(), part.head, events).await?;
+    let (view, core, reader) = (&reading.view, reading.core(), reading.reader());
+    let events = load_redacted(view, core, part.head, reader, events).await?;
     let aged = |event: crate::events::Shown<'_>| event.shown(RoomIdShown::No).aged(reading.now);
     Ok(events.into_iter().map(aged).collect())
 }
@@ -129,5 +130,6 @@ async fn replaced(
         let (newer, older) = (change.event.clone()?, change.replaced.clone()?);
         (places.get(&*newer) == Some(&change.at)).then_some((newer, older))
     });
-    load_pairs(&reading.view, reading.core(), part.head, pairs.collect()).await
+    let (view, core, reader) = (&reading.view, reading.core(), reading.reader());
+    load_pairs(view, core, part.head, reader, pairs.collect()).await
 }

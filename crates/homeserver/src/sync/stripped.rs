@@ -9,7 +9,7 @@ use tertulia_storage::{Position, View};
 use super::reading::Reading;
 use crate::{
     Result,
-    events::{EventCache, Head, base_at, current_rows, load_many_as_told, slot_at},
+    events::{EventCache, Head, Reader, base_at, current_rows, load_many_as_told, slot_at},
     schema::Membership,
 };
 
@@ -25,7 +25,8 @@ pub(super) async fn state(
     let mut ids = in_force(view, head, &slots(&mine), me.at).await?;
     ids.retain(|id| *id != me.event);
     ids.push(me.event.clone());
-    let events = load_many_as_told(view, core, head, &ids).await?;
+    let reader = Reader::Outside(reading.me(), me.at);
+    let events = load_many_as_told(view, core, head, reader, &ids).await?;
     Ok(events.iter().flatten().filter_map(stripped).collect())
 }
 

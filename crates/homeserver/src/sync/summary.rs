@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Result,
-    events::{EventCache, current_rows},
+    events::{EventCache, current_rows, load_for},
     schema::{STATE, StateRow},
 };
 
@@ -92,8 +92,8 @@ fn naming_slots() -> [Slot; 2] {
 async fn has_name(reading: &Reading<'_>, part: &Part<'_>, mut rows: Vec<StateRow>) -> Result<bool> {
     rows.retain(|row| !row.redacted);
     let ids: Vec<_> = rows.into_iter().map(|row| row.event).collect();
-    let cache = reading.core().local::<EventCache>();
-    let events = cache.load_many(&reading.view, &part.head.rules, &ids).await?;
+    let (view, core, reader) = (&reading.view, reading.core(), reading.reader());
+    let events = load_for(view, core, part.head, reader, &ids).await?;
     Ok(events.iter().flatten().any(names))
 }
 

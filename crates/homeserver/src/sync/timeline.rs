@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Result,
-    events::{EventCache, Sight, TimelineToken},
+    events::{Sight, TimelineToken, load_for},
     schema::{Ordinal, TimelineRow},
 };
 
@@ -104,9 +104,8 @@ impl Walk<'_> {
         let new: Vec<Row> = new.collect();
         let all_new = new.len() == count;
         let ids: Vec<_> = new.iter().map(|(_, row)| row.event.clone()).collect();
-        let (view, rules) = (&self.reading.view, &self.part.head.rules);
-        let cache = self.reading.core().local::<EventCache>();
-        let pdus = cache.load_many(view, rules, &ids).await?;
+        let (reading, head) = (self.reading, self.part.head);
+        let pdus = load_for(&reading.view, reading.core(), head, reading.reader(), &ids).await?;
         let filter = &self.reading.query.filter;
         for ((place, row), pdu) in new.into_iter().zip(pdus) {
             let Some(pdu) = pdu else { continue };
