@@ -26,6 +26,16 @@ pub(crate) fn user(server: &Homeserver, name: &str) -> User {
     User::new(server.core.clone(), id)
 }
 
+/// Waits until everything that users did outside of rooms so far was carried into the rooms.
+pub(crate) async fn carried(server: &Homeserver) {
+    let store = &server.core.store;
+    let now = store.settled();
+    while store.view().await.unwrap().cursor("people").await.unwrap() < Some(now) {
+        assert!(!server.core.tasks.is_empty(), "the follower has given up");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// JSON as it comes from a client.
 pub(crate) fn raw(content: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(content).unwrap()

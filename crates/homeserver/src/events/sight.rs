@@ -161,3 +161,42 @@ async fn held_in(
     held.extend(rows.into_iter().map(|((.., at), row)| (at.0, row.event)));
     Ok(held)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MembershipState::*, *};
+
+    fn sight(memberships: &[(u64, MembershipState)]) -> Sight {
+        let later = memberships.iter().map(|(at, kind)| (Position::new(*at), kind.clone()));
+        let membership = Slot { first: Leave, later: later.collect() };
+        let visibility = Slot { first: HistoryVisibility::Shared, later: Vec::new() };
+        Sight { visibility, membership }
+    }
+
+    #[track_caller]
+    fn check(memberships: &[(u64, MembershipState)], from: u64, until: u64, expected: bool) {
+        let was_in = sight(memberships).was_in(Position::new(from), Position::new(until));
+        assert_eq!(was_in, expected, "{memberships:?} {from} {until}");
+    }
+
+    #[test]
+    fn one_was_in_the_room_who_joined_before_or_in_time() {
+        let stays = [(10, Join), (20, Leave), (30, Invite), (40, Join)];
+        check(&[], 5, 50, false);
+        for from in [10, 15, 19] {
+            check(&stays, from, from, true);
+        }
+        check(&stays, 5, 9, false);
+        check(&stays, 5, 10, true);
+        check(&stays, 20, 39, false);
+        check(&stays, 20, 40, true);
+    }
+
+    #[test]
+    fn what_came_after_the_time_only_those_saw_who_were_in_then() {
+        let stays = [(10, Join), (20, Leave), (40, Join)];
+        check(&stays, 30, 5, false);
+        check(&stays, 30, 15, false);
+        check(&stays, 45, 5, true);
+    }
+}

@@ -1,9 +1,12 @@
-use serde_json::json;
+use ruma::OwnedEventId;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Homeserver, NewAccount, NewDevice, OtherSessions, ProfileField, Registration, Secret, Session,
-    schema::LOG, testing::server_where,
+    Homeserver, NewAccount, NewDevice, OtherSessions, ProfileField, Registration, Room, Secret,
+    Session,
+    schema::LOG,
+    testing::{carried, public_room, server_where},
 };
 
 async fn server_with_alice() -> (Homeserver, Session) {
@@ -72,4 +75,33 @@ async fn an_administrator_no_more() {
     assert!(root.is_admin().await.unwrap());
     root.deactivate(Remains::Keep).await.unwrap();
     assert!(!root.is_admin().await.unwrap());
+}
+
+/// Alice's words in a room, as one hears them who comes in now.
+async fn heard(alice: &Session, room: &Room, said: &OwnedEventId) -> Value {
+    let server = Homeserver { core: alice.core.clone() };
+    let theirs = server.create_user("bob").await.unwrap().room(room.id());
+    theirs.join(None).await.unwrap();
+    serde_json::from_str(theirs.event(said).await.unwrap().content().get()).unwrap()
+}
+
+#[tokio::test]
+async fn an_erasure_that_nobody_waited_for_is_learned_from_the_log() {
+    let (server, alice) = server_with_alice().await;
+    let room = public_room(&alice, "12").await;
+    let said = room.send_text("secret").await.unwrap();
+    let (user, remains) = (alice.id().to_owned(), Remains::Erase);
+    server.core.store.write(Deactivate { user, remains, at: 1 }).await.unwrap();
+    carried(&server).await;
+    assert_eq!(heard(&alice, &room, &said).await, json!({}));
+}
+
+#[tokio::test]
+async fn an_account_that_is_closed_already_is_not_erased_later() {
+    let (_server, alice) = server_with_alice().await;
+    let room = public_room(&alice, "12").await;
+    let said = room.send_text("no secret").await.unwrap();
+    alice.deactivate(Remains::Keep).await.unwrap();
+    alice.deactivate(Remains::Erase).await.unwrap();
+    assert_eq!(heard(&alice, &room, &said).await["body"], "no secret");
 }

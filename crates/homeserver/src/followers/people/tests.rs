@@ -5,21 +5,11 @@ use tertulia_storage::{Memory, MemoryEngine};
 use super::*;
 use crate::{
     Homeserver, ProfileField, Remains, Room,
-    testing::{public_room, server},
+    testing::{carried, public_room, server},
 };
 
 async fn user(server: &Homeserver, name: &str) -> User {
     server.create_user(name).await.unwrap()
-}
-
-/// Waits until everything that has happened so far was carried into the rooms.
-async fn carried(server: &Homeserver) {
-    let store = &server.core.store;
-    let now = store.settled();
-    while store.view().await.unwrap().cursor(People::NAME).await.unwrap() < Some(now) {
-        assert!(!server.core.tasks.is_empty(), "the follower has given up");
-        tokio::task::yield_now().await;
-    }
 }
 
 /// What a room shows of a user: the member event and its content.
