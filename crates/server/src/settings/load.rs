@@ -123,6 +123,7 @@ fn read_variables(variables: impl IntoIterator<Item = (String, String)>) -> anyh
             continue;
         };
         let path: Vec<_> = rest.to_ascii_lowercase().split("__").map(str::to_owned).collect();
+        refuse_items(&path, &variable)?;
         let name = path.join(".");
         let value = match names::is_list(&name) {
             true => read_list(&text, &variable)?,
@@ -136,6 +137,17 @@ fn read_variables(variables: impl IntoIterator<Item = (String, String)>) -> anyh
         insert(&mut source.values, &path, value);
     }
     Ok(source)
+}
+
+/// A list is set as a whole: nobody could say what becomes of its other items.
+fn refuse_items(path: &[String], variable: &str) -> anyhow::Result<()> {
+    let within = |parts: &usize| names::is_list(&path[..*parts].join("."));
+    let Some(parts) = (1..path.len()).find(within) else { return Ok(()) };
+    let list = path[..parts].join("__").to_uppercase();
+    bail!(
+        "environment variable {variable}: `{}` is a list, which is set as a whole: {PREFIX}{list}='[…]', with items as in TOML",
+        path[..parts].join(".")
+    )
 }
 
 /// A list is written as in TOML; anything else is a text as it stands. The error quotes nothing of the text.
@@ -265,6 +277,17 @@ mod tests {
         let broken = loaded("", &[("TERTULIA_LISTENERS", "[SECRET")]).unwrap_err();
         let broken = format!("{broken:#}");
         assert!(broken.contains("TERTULIA_LISTENERS") && !broken.contains("SECRET"), "{broken}");
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_not_set_by_itself() {
+        let variable = [("TERTULIA_LISTENERS__0__ADDRESS", "127.0.0.1:1")];
+        check(
+            "",
+            &variable,
+            "environment variable TERTULIA_LISTENERS__0__ADDRESS: `listeners` is a list, which is set as a whole: \
+             TERTULIA_LISTENERS='[…]', with items as in TOML",
+        );
     }
 
     #[test]
