@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use ruma::{OwnedUserId, UserId};
 use serde_json::Value;
-use tertulia_storage::{Command, Json, Partition, Position, Tx};
+use tertulia_storage::{Command, Direction, Json, Partition, Position, Tx};
 
 use crate::{
     Error, Homeserver, Result, User, log,
-    schema::{ACCOUNTS, Entry, PROFILES, Profile},
+    schema::{ACCOUNTS, Entry, MEMBERSHIPS, PROFILES, Profile},
     users,
 };
 
@@ -139,10 +139,21 @@ impl User {
     async fn write_profile_field(&self, field: ProfileField, value: Option<Value>) -> Result<()> {
         let set = SetField { user: self.id.clone(), field, value };
         let set = self.core.store.write(set).await?;
-        if let Some(position) = set.out {
+        if let Some(position) = set.out
+            && self.has_rooms().await?
+        {
             users::carried(&self.core, set.at(position)).await;
         }
         Ok(())
+    }
+}
+
+impl User {
+    /// Whether the user has, or had, to do with any room.
+    async fn has_rooms(&self) -> Result<bool> {
+        let (view, own) = (self.core.store.view().await?, (self.id.clone(),));
+        let page = view.scan(&MEMBERSHIPS, &own, Direction::Forward, 1).await?;
+        Ok(!page.is_empty())
     }
 }
 

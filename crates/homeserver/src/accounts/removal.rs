@@ -115,7 +115,7 @@ impl Command for Close {
         let account = tx.get_guarded(&ACCOUNTS, &key).await?;
         let mut account = account.ok_or(Error::NotFound("user"))?;
         account.deactivated = account.deactivated.or(Some(self.at));
-        if !account.erased {
+        if tx.get_guarded(&ERASED, &key).await?.is_none() {
             let closed = log::record(tx, &Entry::Deactivated { user: self.user.clone() });
             tx.put(&ERASED, &key, &(closed,));
         }

@@ -3,7 +3,8 @@
 //!
 //! Whoever was in a room at some time between an event and the erasure of its sender could see it
 //! before, and still does. To all others it is told as if it were redacted. No redaction is sent,
-//! and nothing stored changes.
+//! and nothing stored changes. State by which a room works is told whole: without it a newcomer
+//! would write in the clear, or take rights away by what they put back.
 
 use std::collections::HashMap;
 
@@ -18,6 +19,20 @@ use crate::{
     core::Core,
     schema::{ERASED, EVENT_META, EventMeta, Verdict},
 };
+
+/// The state without which clients would take the room for another one than it is.
+const WORKINGS: [StateEventType; 10] = [
+    StateEventType::RoomCreate,
+    StateEventType::RoomPowerLevels,
+    StateEventType::RoomJoinRules,
+    StateEventType::RoomHistoryVisibility,
+    StateEventType::RoomGuestAccess,
+    StateEventType::RoomEncryption,
+    StateEventType::RoomServerAcl,
+    StateEventType::RoomTombstone,
+    StateEventType::SpaceChild,
+    StateEventType::SpaceParent,
+];
 
 /// The erased users of this server, and since when they are erased: all of [`ERASED`], where
 /// nothing is ever taken back.
@@ -63,13 +78,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the reader was told of `event` wherever they were when it happened, or was shown
+    /// Whether the reader is told of `event` wherever they were when it happened, or was shown
     /// it outside before its sender was erased.
-    fn was_told(self, event: &Pdu, erased: Position) -> bool {
-        let is_mine = event.slot().is_some_and(|(kind, key)| {
-            *kind == StateEventType::RoomMember && key == self.user().as_str()
+    fn is_told(self, event: &Pdu, erased: Position) -> bool {
+        let is_needed = event.slot().is_some_and(|(kind, key)| {
+            let is_mine = *kind == StateEventType::RoomMember && key == self.user().as_str();
+            is_mine || WORKINGS.contains(kind)
         });
-        is_mine || matches!(self, Self::Outside(_, asked) if asked <= erased)
+        is_needed || matches!(self, Self::Outside(_, asked) if asked <= erased)
     }
 }
 
@@ -104,7 +120,7 @@ impl Erased {
         let doubt = |(index, event): (usize, &Option<Pdu>)| {
             let event = event.as_ref()?;
             let erased = *since.get(event.sender())?;
-            (!reader.was_told(event, erased)).then_some((index, erased))
+            (!reader.is_told(event, erased)).then_some((index, erased))
         };
         events.iter().enumerate().filter_map(doubt).collect()
     }

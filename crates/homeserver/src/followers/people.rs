@@ -85,11 +85,12 @@ impl Follower for People {
         for user in changed {
             self.show_face(&User::new(self.core.clone(), user)).await?;
         }
-        for user in closed {
-            self.leave(&User::new(self.core.clone(), user)).await?;
-        }
+        // Those who wait wait for faces.
         if let Some(end) = end {
             users::note_carried(&self.core, end);
+        }
+        for user in closed {
+            self.leave(&User::new(self.core.clone(), user)).await?;
         }
         Ok(())
     }

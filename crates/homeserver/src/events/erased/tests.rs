@@ -302,6 +302,30 @@ async fn a_filter_finds_no_url_in_what_is_hidden() {
 }
 
 #[tokio::test]
+async fn newcomers_are_told_how_the_room_works() {
+    for version in VERSIONS {
+        let scene = Scene::of_version(version).await;
+        let hers = scene.alice.room(&scene.room);
+        let algorithm = json!({ "algorithm": "m.megolm.v1.aes-sha2" });
+        let settings = [
+            (StateEventType::RoomEncryption, algorithm),
+            (StateEventType::RoomGuestAccess, json!({ "guest_access": "can_join" })),
+        ];
+        for (kind, content) in &settings {
+            hers.set_state(kind.clone(), "", raw(content)).await.unwrap();
+        }
+        scene.close(Remains::Erase).await;
+        let newcomer = scene.newcomer("carol").await;
+        let theirs = newcomer.room(&scene.room);
+        for (kind, content) in settings {
+            let event = theirs.state_event(&kind, "").await.unwrap();
+            let told: Value = serde_json::from_str(event.content().get()).unwrap();
+            assert_eq!(told, content, "{kind} in version {version}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_guest_knows_of_the_room_what_the_invite_told() {
     let scene = Scene::new().await;
     let hers = scene.alice.room(&scene.room);
