@@ -9,7 +9,7 @@ const LONGEST: usize = 80;
 /// Half of all code stands in functions that are no longer.
 const SHORT: usize = 20;
 /// So many lines of tests there are at least for a hundred lines of code. The aim is a hundred: raise it, never lower it.
-const SHARE: usize = 80;
+const SHARE: usize = 96;
 
 fn too_long(sources: &[Source]) -> Vec<String> {
     let functions = sources
