@@ -146,9 +146,7 @@ impl User {
         }
         Ok(())
     }
-}
 
-impl User {
     /// Whether the user has, or had, to do with any room.
     async fn has_rooms(&self) -> Result<bool> {
         let (view, own) = (self.core.store.view().await?, (self.id.clone(),));
