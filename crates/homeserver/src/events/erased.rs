@@ -81,11 +81,9 @@ impl<'a> Reader<'a> {
     /// Whether the reader is told of `event` wherever they were when it happened, or was shown
     /// it outside before its sender was erased.
     fn is_told(self, event: &Pdu, erased: Position) -> bool {
-        let is_needed = event.slot().is_some_and(|(kind, key)| {
-            let is_mine = *kind == StateEventType::RoomMember && key == self.user().as_str();
-            is_mine || WORKINGS.contains(kind)
-        });
-        is_needed || matches!(self, Self::Outside(_, asked) if asked <= erased)
+        event.is_at(&StateEventType::RoomMember, self.user().as_str())
+            || event.slot().is_some_and(|(kind, _)| WORKINGS.contains(kind))
+            || matches!(self, Self::Outside(_, asked) if asked <= erased)
     }
 }
 

@@ -62,7 +62,8 @@ fn check_registration(settings: &Settings) -> anyhow::Result<()> {
     {
         bail!(
             "registration is open and others can reach a listener, so that anyone could make accounts: listen on \
-             127.0.0.1 only and without a proxy (`trust_forwarded_for`), set `registration.mode` to \"token\", or, if it is meant, set `registration.open_to_others`"
+             127.0.0.1 only and without a proxy (`trust_forwarded_for`), set `registration.mode` to \"token\", or, if \
+             it is meant, set `registration.open_to_others`"
         );
     }
     let needs_token = registration.mode == Mode::Token && registration.token.is_none();

@@ -145,7 +145,8 @@ fn refuse_items(path: &[String], variable: &str) -> anyhow::Result<()> {
     let Some(parts) = (1..path.len()).find(within) else { return Ok(()) };
     let list = path[..parts].join("__").to_uppercase();
     bail!(
-        "environment variable {variable}: `{}` is a list, which is set as a whole: {PREFIX}{list}='[…]', with items as in TOML",
+        "environment variable {variable}: `{}` is a list, which is set as a whole: {PREFIX}{list}='[…]', with items \
+         as in TOML",
         path[..parts].join(".")
     )
 }
