@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `test`, `laws`, `crash`, `clients`, `complement`.
+//! The project's commands: `cargo xtask run`, `test`, `laws`, `crash`, `clients`, `complement`, `spec`.
 
 mod cargo;
 mod complement;
@@ -7,6 +7,7 @@ mod needs;
 mod outside;
 mod progress;
 mod run;
+mod spec;
 mod test;
 
 use std::{env, process::ExitCode};
@@ -35,6 +36,8 @@ enum Command {
     Clients(outside::Clients),
     /// Have the public suite Complement judge the server, and write down what passes
     Complement(complement::Complement),
+    /// Take over from a specification what tests compare the server with
+    Spec(spec::Spec),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Crash(crash) => crash.execute(),
         Command::Clients(clients) => clients.execute(),
         Command::Complement(complement) => complement.execute(),
+        Command::Spec(spec) => spec.execute(),
     };
     outcome.unwrap_or_else(|error| {
         progress::say(&format!("{error:#}"));

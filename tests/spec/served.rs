@@ -1,0 +1,175 @@
+//! Every endpoint is served, except those that are listed here with the reason.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use http::StatusCode;
+use tertulia_testkit::TestServer;
+
+use crate::endpoints::{ALL, Endpoint, LISTS, find, in_use};
+
+const ENCRYPTION: &str = "end-to-end encryption is not served yet";
+const SEARCH: &str = "search is not served yet";
+const THIRD_PARTY_IDS: &str = "nobody has an e-mail address or a telephone number here";
+const NETWORKS: &str = "there are no third-party networks";
+const SINGLE_SIGN_ON: &str = "nobody logs in with OAuth or by single sign-on";
+const PREVIEW: &str = "URLs are not previewed";
+const PUSHERS: &str = "nothing is pushed yet";
+const SERVICES: &str = "application services are not served yet";
+const SLIDING: &str = "sliding sync is not served yet";
+
+/// What is not served, and why. A template ends with `*` where all that begins so is meant.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("POST /_matrix/client/v3/keys/*", ENCRYPTION),
+    ("GET /_matrix/client/v3/keys/changes", ENCRYPTION),
+    ("GET /_matrix/client/v3/room_keys/*", ENCRYPTION),
+    ("PUT /_matrix/client/v3/room_keys/*", ENCRYPTION),
+    ("POST /_matrix/client/v3/room_keys/*", ENCRYPTION),
+    ("DELETE /_matrix/client/v3/room_keys/*", ENCRYPTION),
+    // To-device messages carry keys.
+    ("PUT /_matrix/client/v3/sendToDevice/*", ENCRYPTION),
+    ("GET /_matrix/client/unstable/org.matrix.msc2697.v2/dehydrated_device", ENCRYPTION),
+    ("POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync", SLIDING),
+    ("POST /_matrix/client/v3/search", SEARCH),
+    ("POST /_matrix/client/v3/account/3pid*", THIRD_PARTY_IDS),
+    ("POST /_matrix/client/v3/account/password/email/requestToken", THIRD_PARTY_IDS),
+    ("POST /_matrix/client/v3/account/password/msisdn/requestToken", THIRD_PARTY_IDS),
+    ("POST /_matrix/client/v3/register/email/requestToken", THIRD_PARTY_IDS),
+    ("POST /_matrix/client/v3/register/msisdn/requestToken", THIRD_PARTY_IDS),
+    ("GET /_matrix/client/v3/thirdparty/*", NETWORKS),
+    ("GET /_matrix/client/v1/auth_metadata", SINGLE_SIGN_ON),
+    ("GET /_matrix/client/unstable/org.matrix.msc2965/auth_issuer", SINGLE_SIGN_ON),
+    ("GET /_matrix/client/v3/login/sso/redirect*", SINGLE_SIGN_ON),
+    ("GET /_matrix/client/v1/media/preview_url", PREVIEW),
+    ("GET /_matrix/media/v3/preview_url", PREVIEW),
+    ("GET /_matrix/client/v3/pushers", PUSHERS),
+    ("POST /_matrix/client/v3/pushers/set", PUSHERS),
+    ("POST /_matrix/client/v1/appservice/{appserviceId}/ping", SERVICES),
+    ("PUT /_matrix/client/v3/directory/list/appservice/*", SERVICES),
+    (
+        "GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports",
+        "no proposal, and none of v1.19",
+    ),
+    ("GET /_synapse/admin/v1/users/{userId}/admin", "another server's own API"),
+];
+
+/// What is not served yet, but will be.
+const BEING_BUILT: &[&str] = &[
+    "GET /.well-known/matrix/policy_server",
+    "GET /.well-known/matrix/support",
+    "GET /_matrix/client/v1/admin/lock/{userId}",
+    "PUT /_matrix/client/v1/admin/lock/{userId}",
+    "GET /_matrix/client/v1/admin/suspend/{userId}",
+    "PUT /_matrix/client/v1/admin/suspend/{userId}",
+    "POST /_matrix/client/v1/login/get_token",
+    "GET /_matrix/client/v1/mutual_rooms",
+    "GET /_matrix/client/v1/rooms/{roomId}/hierarchy",
+    "GET /_matrix/client/v1/rooms/{roomId}/threads",
+    "GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event",
+    "GET /_matrix/client/v3/admin/whois/{userId}",
+    "GET /_matrix/client/v3/auth/{authType}/fallback/web",
+    "GET /_matrix/client/v3/directory/list/room/{roomId}",
+    "PUT /_matrix/client/v3/directory/list/room/{roomId}",
+    "GET /_matrix/client/v3/events",
+    "GET /_matrix/client/v3/events/{eventId}",
+    "GET /_matrix/client/v3/initialSync",
+    "GET /_matrix/client/v3/notifications",
+    "GET /_matrix/client/v3/presence/{userId}/status",
+    "PUT /_matrix/client/v3/presence/{userId}/status",
+    "GET /_matrix/client/v3/publicRooms",
+    "POST /_matrix/client/v3/publicRooms",
+    "POST /_matrix/client/v3/refresh",
+    "GET /_matrix/client/v3/rooms/{roomId}/initialSync",
+    "POST /_matrix/client/v3/rooms/{roomId}/report",
+    "POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}",
+    "POST /_matrix/client/v3/rooms/{roomId}/upgrade",
+    "POST /_matrix/client/v3/user/{userId}/openid/request_token",
+    "POST /_matrix/client/v3/user_directory/search",
+    "POST /_matrix/client/v3/users/{userId}/report",
+    "GET /_matrix/client/v3/voip/turnServer",
+    "POST /_matrix/media/v1/create",
+    "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}",
+    "GET /_matrix/static/client/login/",
+    "GET /_matrix/client/v1/room_summary/*",
+    "GET /_matrix/client/v1/rooms/{roomId}/relations/*",
+];
+
+fn is_named(name: &str, endpoint: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(beginning) => endpoint.starts_with(beginning),
+        None => name == endpoint,
+    }
+}
+
+fn exceptions() -> impl Iterator<Item = &'static str> {
+    let listed = EXCEPTIONS.iter().map(|(name, _)| *name);
+    listed.chain(BEING_BUILT.iter().copied())
+}
+
+/// Whether the endpoint, or the newest path that means the same, is not served.
+fn is_listed(endpoint: &Endpoint) -> bool {
+    let name = endpoint.newest().to_string();
+    exceptions().any(|listed| is_named(listed, &name))
+}
+
+/// Every endpoint that there is, each once.
+fn endpoints() -> Vec<Endpoint> {
+    let mut seen = BTreeSet::new();
+    let all = ALL.iter().cloned().chain(in_use());
+    all.filter(|endpoint| seen.insert(endpoint.to_string())).collect()
+}
+
+/// Whether the server knows the path and the method. Nobody asks, so most of them refuse to answer.
+async fn is_served(server: &TestServer, endpoint: &Endpoint) -> bool {
+    let path = endpoint.filled(|_| "x".to_owned());
+    let answer = server.call(endpoint.method.clone(), path).await;
+    let code = answer.outcome().1;
+    let unknown = code.as_deref() == Some("M_UNRECOGNIZED");
+    !unknown && answer.status != StatusCode::METHOD_NOT_ALLOWED
+}
+
+#[tokio::test]
+async fn every_endpoint_is_served_or_listed_with_the_reason() {
+    let server = TestServer::start().await;
+    let mut complaints = Vec::new();
+    for endpoint in endpoints() {
+        let name = endpoint.to_string();
+        let is_listed = is_listed(&endpoint);
+        match (is_served(&server, &endpoint).await, is_listed) {
+            (true, true) => {
+                complaints.push(format!("{name} is served, but listed as if it were not"))
+            }
+            (false, false) => complaints.push(format!("{name} is not served")),
+            _ => {}
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+#[test]
+fn every_exception_is_one_of_an_endpoint() {
+    let all: Vec<_> = endpoints().iter().map(ToString::to_string).collect();
+    for listed in exceptions() {
+        assert!(all.iter().any(|name| is_named(listed, name)), "there is no {listed}");
+    }
+}
+
+#[test]
+fn what_clients_call_is_in_the_specification_or_an_exception() {
+    for endpoint in in_use() {
+        let known = find(&endpoint.method, &endpoint.path).is_some();
+        assert!(known || is_listed(&endpoint), "{endpoint} is new");
+    }
+}
+
+/// A clean clone has no specification beside it; where there is one, it is the one that was taken over.
+#[test]
+fn the_lists_are_those_of_the_specification() {
+    let specification = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec");
+    if !specification.is_dir() {
+        return;
+    }
+    for (name, taken_over) in LISTS {
+        let original = fs::read_to_string(specification.join(name)).unwrap();
+        assert!(original == taken_over, "`cargo xtask spec` takes over the new {name}");
+    }
+}
