@@ -32,6 +32,12 @@ impl Endpoint {
         Self { method, path: path.to_owned() }
     }
 
+    /// The endpoint that is written so.
+    pub(crate) fn named(name: &str) -> Self {
+        let (method, path) = name.split_once(' ').expect("a method and a path");
+        Self::new(method, path)
+    }
+
     /// The same endpoint where it has been last.
     pub(crate) fn newest(&self) -> Self {
         Self { method: self.method.clone(), path: newest(&self.path) }

@@ -3,4 +3,7 @@
 //! `data/` is what `cargo xtask spec` took over from the specification.
 
 mod endpoints;
+mod schemas;
 mod served;
+mod story;
+mod witness;

@@ -118,6 +118,17 @@ fn endpoints() -> Vec<Endpoint> {
     all.filter(|endpoint| seen.insert(endpoint.to_string())).collect()
 }
 
+/// Those endpoints of the specification that the server serves.
+pub(crate) async fn served(server: &TestServer) -> Vec<&'static Endpoint> {
+    let mut served = Vec::new();
+    for endpoint in ALL.iter() {
+        if is_served(server, endpoint).await {
+            served.push(endpoint);
+        }
+    }
+    served
+}
+
 /// Whether the server knows the path and the method. Nobody asks, so most of them refuse to answer.
 async fn is_served(server: &TestServer, endpoint: &Endpoint) -> bool {
     let path = endpoint.filled(|_| "x".to_owned());
