@@ -19,6 +19,7 @@ mod messages;
 mod names;
 mod people;
 mod profile;
+mod public_rooms;
 mod push_rules;
 mod receipts;
 mod register;

@@ -1,8 +1,14 @@
-//! Aliases: names by which people find rooms.
+//! What people find rooms and each other by: aliases, the public room directory, spaces and the
+//! user directory. The latter stand in the submodules.
 //!
 //! An alias is claimed in its own row. For a room that does not exist yet it is claimed first,
 //! then the room is made, then the claim is filled in; a claim that a crash left is void after ten
 //! minutes.
+
+mod progress;
+mod public_rooms;
+mod publish;
+mod summary;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +29,12 @@ use crate::{
     events::{Sight, current_power, load_head},
     schema::{ALIASES, AliasRow, MEMBERSHIPS, MembershipKind, ROOM_ALIASES},
 };
+
+pub(crate) use progress::{note_followed, topic};
+pub use public_rooms::{PublicRoomsPage, PublicRoomsQuery};
+pub use publish::Visibility;
+pub(crate) use publish::relist;
+pub use summary::RoomSummary;
 
 /// How long an alias is kept for a room that is being made, in milliseconds.
 const CLAIM_LASTS: u64 = 10 * 60 * 1_000;

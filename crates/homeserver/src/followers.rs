@@ -2,15 +2,19 @@
 //! the log at its own pace, with a cursor that outlives the server. Beside them, what an earlier
 //! stop interrupted is brought to its end.
 
+mod directory;
 mod people;
 
-use crate::{Homeserver, Result};
+use tertulia_storage::{Position, Watch};
+
+use crate::{Homeserver, Result, core::Core};
 
 impl Homeserver {
     /// Starts everything that follows the log; it ends with the server.
     pub(crate) fn follow_log(&self) {
         let core = self.core.clone();
-        self.core.tasks.spawn(people::follow(core));
+        self.core.tasks.spawn(people::follow(core.clone()));
+        self.core.tasks.spawn(directory::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
     }
 
@@ -18,6 +22,13 @@ impl Homeserver {
     async fn go_on_removing(&self) -> Result<()> {
         self.go_on_removing_rooms().await?;
         self.go_on_removing_users().await
+    }
+}
+
+/// Ends when the log has reached `position`.
+async fn reach(core: &Core, log: &mut Watch, position: Position) {
+    while core.store.settled() < position {
+        log.changed().await;
     }
 }
 

@@ -32,6 +32,7 @@ pub use accounts::{
 };
 pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Session};
+pub use directory::{PublicRoomsPage, PublicRoomsQuery, RoomSummary, Visibility};
 pub use error::{Error, Result};
 pub use events::{
     Admitted, ClientEvent, EventFilter, Extent, NextGeneration, TimelineToken, Unsigned,
@@ -44,9 +45,9 @@ pub use receipts::ReadMarks;
 pub use rooms::{Context, JoinedMember, MembersQuery, MessagesQuery, Page, Room, Transaction};
 pub use schema::{BlobId, MembershipKind};
 pub use server::Builder;
-pub use settings::{PasswordCost, Registration, Secret, Settings};
+pub use settings::{Directory, PasswordCost, Publishers, Registration, Secret, Settings};
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
-    AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, RoomIdShown,
+    AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, RoomIdShown, Summary,
 };
 pub use tertulia_storage::Error as StorageError;

@@ -4,6 +4,7 @@
 //! submodules, by section. Rows whose key holds a [`Position`] get it from the commit.
 
 mod accounts;
+mod directory;
 mod entry;
 mod generation;
 mod rooms;
@@ -17,6 +18,7 @@ use ruma::{
 use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
 pub use accounts::{Account, DeviceRow, Profile, RemovedUser, Sighting};
+pub use directory::{PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
 pub use rooms::{
@@ -146,6 +148,23 @@ pub const ALIASES: Table<(OwnedRoomAliasId,), AliasRow> = Table::new(67, "aliase
 
 /// Room and alias → nothing. A projection of [`ALIASES`].
 pub const ROOM_ALIASES: Table<(OwnedRoomId, OwnedRoomAliasId), ()> = Table::new(68, "room_aliases");
+
+/// Room → that its members want it in the public room directory.
+pub const PUBLISHED_ROOMS: Table<(OwnedRoomId,), PublishedRoom> = Table::new(69, "published_rooms");
+
+/// Number of joined members, most first, and room → what the public room directory shows of it. A
+/// projection of [`PUBLISHED_ROOMS`] and the rooms' states.
+pub const PUBLIC_ROOMS: Table<(Descending<u64>, OwnedRoomId), PublicRoom> =
+    Table::new(76, "public_rooms");
+
+/// Room → under which number of members it stands in [`PUBLIC_ROOMS`].
+pub const PUBLIC_ROOM_PLACES: Table<(OwnedRoomId,), (u64,)> = Table::new(77, "public_room_places");
+
+/// Nothing → how many rooms are in [`PUBLIC_ROOMS`].
+pub const PUBLIC_ROOM_COUNT: Table<(), (u64,)> = Table::new(78, "public_room_count");
+
+/// Room → that everyone may join or read it. A projection of the room's state.
+pub const OPEN_ROOMS: Table<(OwnedRoomId,), ()> = Table::new(79, "open_rooms");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

@@ -24,6 +24,35 @@ pub struct Settings {
     pub registration_shared_secret: Option<Secret>,
     /// How dear it is to try a password.
     pub password_cost: PasswordCost,
+    /// Who finds rooms and users.
+    pub directory: Directory,
+}
+
+/// Who finds rooms and users, and who lets them be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Who may put a room into the public room directory, and take it out.
+    pub publishers: Publishers,
+    /// Whether those without an account may read the public room directory.
+    pub open: bool,
+    /// Whether users find all others; otherwise those of rooms that are open to all, and those with
+    /// whom they share a room.
+    pub all_users: bool,
+}
+
+/// Who may put a room into the public room directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publishers {
+    /// Those who may give the room its main alias.
+    Moderators,
+    /// The administrators of the server.
+    Admins,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self { publishers: Publishers::Moderators, open: true, all_users: false }
+    }
 }
 
 /// Who may make an account by themself.
@@ -116,6 +145,7 @@ impl Default for Settings {
             registration: Registration::default(),
             registration_shared_secret: None,
             password_cost: PasswordCost::default(),
+            directory: Directory::default(),
         }
     }
 }

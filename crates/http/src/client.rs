@@ -2,6 +2,7 @@
 
 mod account;
 mod account_data;
+mod bearing;
 mod capabilities;
 mod device;
 mod directory;

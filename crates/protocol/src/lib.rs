@@ -15,6 +15,7 @@
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
 //! | What must a sync tell? | [`sync`] |
+//! | What does a room tell those outside? | [`Summary`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
 //! ```
@@ -63,6 +64,7 @@ mod redact;
 mod resolve;
 mod restricted;
 mod signer;
+mod summary;
 pub mod sync;
 #[cfg(test)]
 mod testing;
@@ -86,6 +88,9 @@ pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;
 pub use redact::{may_redact, redact};
 pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended};
-pub use restricted::{Restriction, restriction, with_authoriser, without_authoriser};
+pub use restricted::{
+    Restriction, allowed_rooms, restriction, with_authoriser, without_authoriser,
+};
 pub use signer::{InvalidKey, Signer};
+pub use summary::{SUMMARY, Summary};
 pub use verify::{Dropped, Verified, verify};

@@ -6,7 +6,7 @@ use tertulia_http::RateLimits;
 use tertulia_rocksdb::RocksEngine;
 use tertulia_storage::{Durability, StoreOptions};
 
-use crate::settings::{Commits, Mode, Secret, Settings};
+use crate::settings::{Commits, Directory, Mode, Publishers, Secret, Settings};
 
 /// The homeserver that the settings describe, on the data in its directory, which is made if need be.
 pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver> {
@@ -39,12 +39,24 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     library.default_room_version = settings.rooms.default_version.clone();
     library.max_upload_size = settings.media.max_upload_mib << 20;
     library.registration = registration(settings)?;
+    library.directory = directory(&settings.directory);
     library.registration_shared_secret =
         settings.registration.shared_secret.as_ref().map(reveal).transpose()?;
     let passwords = &settings.passwords;
     library.password_cost = PasswordCost::new(passwords.memory_kib, passwords.iterations, 1)
         .context("passwords cannot be hashed at the cost that `passwords` says")?;
     Ok(library)
+}
+
+fn directory(directory: &Directory) -> tertulia::Directory {
+    tertulia::Directory {
+        publishers: match directory.publishers {
+            Publishers::Moderators => tertulia::Publishers::Moderators,
+            Publishers::Admins => tertulia::Publishers::Admins,
+        },
+        open: directory.open,
+        all_users: directory.all_users,
+    }
 }
 
 fn registration(settings: &Settings) -> anyhow::Result<tertulia::Registration> {
@@ -121,10 +133,15 @@ mod tests {
         settings.storage.commits = Commits::Relaxed;
         settings.rate_limits = false;
         settings.media.max_upload_mib = 2;
+        settings.directory =
+            Directory { publishers: Publishers::Admins, open: false, all_users: true };
         let library = library(&settings).unwrap();
         assert_eq!(library.default_room_version, ruma::RoomVersionId::V10);
         assert_eq!(library.registration_shared_secret, Some(tertulia::Secret::new("b")));
         assert_eq!(library.max_upload_size, 2 * 1024 * 1024);
+        let publishers = tertulia::Publishers::Admins;
+        let directory = tertulia::Directory { publishers, open: false, all_users: true };
+        assert_eq!(library.directory, directory);
         assert_eq!(storage(&settings).durability, Durability::Relaxed);
         assert_eq!(http_options(&settings).rate_limits, RateLimits::off());
         assert_ne!(http_options(&Settings::default()).rate_limits, RateLimits::off());
@@ -137,6 +154,7 @@ mod tests {
         assert_eq!(ours.default_room_version, theirs.default_room_version);
         assert_eq!(ours.max_upload_size, theirs.max_upload_size);
         assert_eq!(ours.registration, theirs.registration);
+        assert_eq!(ours.directory, theirs.directory);
         assert_eq!(ours.password_cost, theirs.password_cost);
         assert_eq!(storage(&Settings::default()).durability, StoreOptions::default().durability);
         let cache = Settings::default().storage.cache_mib << 20;

@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) registration: Registration,
     /// What new rooms are like.
     pub(crate) rooms: Rooms,
+    /// Who finds rooms and users.
+    pub(crate) directory: Directory,
     /// What hashing a password costs.
     pub(crate) passwords: Passwords,
     /// What may be uploaded.
@@ -102,6 +104,28 @@ pub(crate) enum Mode {
 pub(crate) struct Rooms {
     /// The room version of a room whose creator names none.
     pub(crate) default_version: RoomVersionId,
+}
+
+/// Who finds rooms and users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Directory {
+    /// Who may put rooms into the public room directory.
+    pub(crate) publishers: Publishers,
+    /// Whether those without an account may read the public room directory.
+    pub(crate) open: bool,
+    /// Whether users find all others, and not only those whom they can meet in rooms.
+    pub(crate) all_users: bool,
+}
+
+/// Who may put a room into the public room directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Publishers {
+    /// Those who may set the room's main alias.
+    Moderators,
+    /// Administrators of the server.
+    Admins,
 }
 
 /// The cost of one Argon2id password hash.
@@ -177,6 +201,11 @@ impl Default for Settings {
             }],
             registration: Registration::default(),
             rooms: Rooms { default_version: RoomVersionId::V12 },
+            directory: Directory {
+                publishers: Publishers::Moderators,
+                open: true,
+                all_users: false,
+            },
             // What OWASP's cheat sheet on password storage recommends for Argon2id.
             passwords: Passwords { memory_kib: 19_456, iterations: 2 },
             media: Media { max_upload_mib: 50 },

@@ -9,10 +9,9 @@ use ruma::{
 };
 use serde_json::{json, value::to_raw_value};
 use tertulia_protocol::{Draft, Pdu};
-use tertulia_storage::{
-    Command, Direction, Follower, Partition, Position, Table, Topic, Tx, View, Watch,
-};
+use tertulia_storage::{Command, Direction, Follower, Partition, Position, Table, Topic, Tx, View};
 
+use super::reach;
 use crate::{
     Error, Result, User,
     core::Core,
@@ -49,13 +48,6 @@ pub(super) async fn follow(core: Arc<Core>) {
             () = reach(&core, &mut anything, enough) => {}
             () = core.stop.cancelled() => {}
         }
-    }
-}
-
-/// Ends when the log has reached `position`.
-async fn reach(core: &Core, log: &mut Watch, position: Position) {
-    while core.store.settled() < position {
-        log.changed().await;
     }
 }
 

@@ -10,8 +10,8 @@ use crate::{
     events::{load_head, members},
     schema::{
         AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS, GENERATIONS, HEADS,
-        MEMBERS, MembershipKind, OVERLAYS, REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES,
-        STATE_LOG, TIMELINE, TRANSACTIONS,
+        MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS, REMOVED_ROOMS, RemovedRoom,
+        STATE, STATE_CHANGES, STATE_LOG, TIMELINE, TRANSACTIONS,
     },
 };
 
@@ -95,6 +95,8 @@ impl Command for Remove {
         let at = self.at.0.into();
         tx.guard(&REMOVED_ROOMS, &key);
         tx.delete(&HEADS, &key);
+        tx.delete(&PUBLISHED_ROOMS, &key);
+        tx.delete(&OPEN_ROOMS, &key);
         let finished = self.delete_events(tx).await? && self.delete_lists(tx).await?;
         tx.put(&REMOVED_ROOMS, &key, &RemovedRoom { at, finished });
         Ok(finished)

@@ -1,19 +1,24 @@
-//! Aliases of rooms, and joining and knocking by them.
+//! Aliases of rooms, joining and knocking by them, and the public room directory.
 
 use axum::Router;
 use ruma::{
-    RoomOrAliasId,
+    RoomId, RoomOrAliasId, ServerName,
     api::client::{
         alias::{create_alias, delete_alias, get_alias},
+        directory::{
+            get_public_rooms, get_public_rooms_filtered, get_room_visibility, set_room_visibility,
+        },
         knock::knock_room,
         membership::join_room_by_id_or_alias,
-        room::aliases,
+        room::{self, aliases},
     },
+    directory::{Filter, RoomNetwork, RoomTypeFilter},
 };
-use tertulia::Homeserver;
+use serde::Deserialize;
+use tertulia::{Error, Homeserver, PublicRoomsPage, PublicRoomsQuery, Visibility};
 
-use super::{lenient::Lenient, membership::Joining};
-use crate::{Action, ApiError, Endpoints as _, Matrix, Terms};
+use super::{bearing::Bearing, lenient::Lenient, membership::Joining};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
 
 /// Clients that took part in trying knocking out under the old prefix.
 const KNOCK_R0: [&str; 1] = ["/_matrix/client/r0/knock/{room_id_or_alias}"];
@@ -24,6 +29,10 @@ pub(super) fn routes() -> Router<Homeserver> {
         .endpoint(get)
         .endpoint(delete)
         .endpoint(list)
+        .endpoint(get_visibility)
+        .endpoint(set_visibility)
+        .endpoint(public_rooms)
+        .endpoint(find_public_rooms)
         .endpoint_on(Action::Join, join)
         .endpoint_on(Terms::from(Action::Join).also(&KNOCK_R0), knock)
 }
@@ -59,6 +68,96 @@ async fn list(
 ) -> Result<aliases::v3::Response, ApiError> {
     let aliases = call.from.room(&call.request.room_id).aliases().await?;
     Ok(aliases::v3::Response::new(aliases))
+}
+
+async fn get_visibility(
+    server: Homeserver,
+    call: Matrix<get_room_visibility::v3::Request>,
+) -> Result<get_room_visibility::v3::Response, ApiError> {
+    let visibility = match server.visibility(&call.request.room_id).await? {
+        Visibility::Public => room::Visibility::Public,
+        Visibility::Private => room::Visibility::Private,
+    };
+    Ok(get_room_visibility::v3::Response::new(visibility))
+}
+
+/// What a room's visibility is to be: public, if nothing is said.
+#[derive(Deserialize)]
+struct Wish {
+    #[serde(default = "public")]
+    visibility: room::Visibility,
+}
+
+fn public() -> room::Visibility {
+    room::Visibility::Public
+}
+
+async fn set_visibility(
+    _: Homeserver,
+    call: Matrix<Lenient<set_room_visibility::v3::Request, Wish>>,
+) -> Result<set_room_visibility::v3::Response, ApiError> {
+    let Matrix { request, from } = call;
+    let room = RoomId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
+    from.room(&room).set_visibility(wanted(&request.body.visibility)?).await?;
+    Ok(set_room_visibility::v3::Response::new())
+}
+
+/// The visibility that a client wishes for a room.
+pub(super) fn wanted(visibility: &room::Visibility) -> Result<Visibility, ApiError> {
+    match visibility {
+        room::Visibility::Public => Ok(Visibility::Public),
+        room::Visibility::Private => Ok(Visibility::Private),
+        _ => Err(ApiError::bad_json("there is no such visibility")),
+    }
+}
+
+async fn public_rooms(
+    server: Homeserver,
+    call: Matrix<Bearing<get_public_rooms::v3::Request>>,
+) -> Result<Answer<PublicRoomsPage>, ApiError> {
+    let Bearing { request, token } = call.request;
+    if !server.settings().directory.open {
+        token.prove(&server).await?;
+    }
+    refuse_foreign(&server, request.server.as_deref())?;
+    let limit = request.limit.map(u64::from);
+    let query = PublicRoomsQuery { limit, since: request.since, ..PublicRoomsQuery::default() };
+    Ok(Answer(server.public_rooms(&query).await?))
+}
+
+async fn find_public_rooms(
+    server: Homeserver,
+    call: Matrix<get_public_rooms_filtered::v3::Request>,
+) -> Result<Answer<PublicRoomsPage>, ApiError> {
+    let request = call.request;
+    refuse_foreign(&server, request.server.as_deref())?;
+    // There is no network but Matrix.
+    if let RoomNetwork::ThirdParty(_) = request.room_network {
+        return Ok(Answer(PublicRoomsPage::default()));
+    }
+    let query = PublicRoomsQuery {
+        limit: request.limit.map(u64::from),
+        since: request.since,
+        room_types: types(&request.filter),
+        search: request.filter.generic_search_term,
+    };
+    Ok(Answer(server.public_rooms(&query).await?))
+}
+
+/// The types of rooms to tell; all, if none is named.
+fn types(filter: &Filter) -> Option<Vec<Option<String>>> {
+    let name = |kind: &RoomTypeFilter| kind.as_str().map(str::to_owned);
+    let types: Vec<_> = filter.room_types.iter().map(name).collect();
+    (!types.is_empty()).then_some(types)
+}
+
+/// This server tells of its own rooms only.
+fn refuse_foreign(server: &Homeserver, asked: Option<&ServerName>) -> Result<(), Error> {
+    if asked.is_none_or(|asked| asked == server.name()) {
+        return Ok(());
+    }
+    let reason = "this server does not federate yet: it lists no rooms of another server";
+    Err(Error::Forbidden(reason.to_owned()))
 }
 
 async fn join(

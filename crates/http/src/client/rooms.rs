@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tertulia::{Homeserver, InitialState, NewRoom, Preset};
 
+use super::directory::wanted;
 use crate::{Action, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
@@ -24,11 +25,9 @@ async fn create(
     server: Homeserver,
     Matrix { request, from }: Matrix<Request>,
 ) -> Result<Response, ApiError> {
+    let visibility = wanted(&request.visibility)?;
     let wishes = read(&server, from.id(), request)?;
-    let made = match wishes.alias.clone() {
-        Some(alias) => from.create_room_with_alias(&alias, wishes).await,
-        None => from.create_room(wishes).await,
-    };
+    let made = from.create_room_as(wishes, visibility).await;
     let room = made.map_err(ApiError::of_new_room)?;
     Ok(Response::new(room.id().to_owned()))
 }

@@ -1,0 +1,72 @@
+use tertulia_storage::{Memory, MemoryEngine};
+
+use super::*;
+use crate::{
+    Homeserver, PublicRoomsQuery, Room, Visibility,
+    testing::{public_room, server, user},
+};
+
+async fn listed(server: &Homeserver) -> Vec<(OwnedRoomId, u64)> {
+    let page = server.public_rooms(&PublicRoomsQuery::default()).await.unwrap();
+    page.chunk.into_iter().map(|room| (room.room_id, room.num_joined_members)).collect()
+}
+
+async fn published(server: &Homeserver) -> Room {
+    let room = public_room(&user(server, "alice"), "12").await;
+    room.set_visibility(Visibility::Public).await.unwrap();
+    room
+}
+
+#[tokio::test]
+async fn what_a_stopped_server_owed_is_made_up_for() {
+    let memory = Memory::default();
+    let server = Homeserver::start("x", MemoryEngine::over(memory.clone())).await.unwrap();
+    let room = published(&server).await.id().to_owned();
+    user(&server, "bob").room(&room).join(None).await.unwrap();
+    server.shutdown().await;
+    let server = Homeserver::start("x", MemoryEngine::over(memory)).await.unwrap();
+    assert_eq!(listed(&server).await, [(room, 2)]);
+}
+
+#[tokio::test]
+async fn a_page_that_is_gone_through_again_changes_nothing() {
+    let server = server().await;
+    let room = published(&server).await.id().to_owned();
+    let before = listed(&server).await;
+    let directories = Directories { core: server.core.clone() };
+    let event = ruma::owned_event_id!("$e");
+    let again = Entry::Event { room: room.clone(), event, member: None };
+    let view = server.core.store.view().await.unwrap();
+    directories.handle(&view, vec![(Position::new(1), again)]).await.unwrap();
+    assert_eq!(listed(&server).await, before);
+}
+
+#[tokio::test]
+async fn messages_in_rooms_that_are_not_listed_concern_nobody() {
+    let server = server().await;
+    let (quiet, shown) =
+        (public_room(&user(&server, "alice"), "12").await, published(&server).await);
+    let before = server.core.store.settled();
+    for room in [&quiet, &shown] {
+        room.send_text("hello").await.unwrap();
+    }
+    let rooms = || [&quiet, &shown].map(|room| room.id().to_owned()).into_iter().collect();
+    let view = server.core.store.view().await.unwrap();
+    let after = Position::new(before.get() + 1);
+    assert_eq!(concerned(&view, after, rooms()).await.unwrap(), [shown.id().to_owned()]);
+    assert_eq!(concerned(&view, Position::new(1), rooms()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn much_that_happens_is_followed_without_anybody_asking() {
+    let server = server().await;
+    let room = published(&server).await;
+    for _ in 0..FAR_BEHIND {
+        room.send_text("hello").await.unwrap();
+    }
+    let store = &server.core.store;
+    let start = Some(Position::new(FAR_BEHIND / 2));
+    while store.view().await.unwrap().cursor(Directories::NAME).await.unwrap() < start {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,74 @@
+//! What the store keeps of the public room directory.
+
+use ruma::{OwnedRoomAliasId, OwnedUserId};
+use tertulia_storage::record;
+
+/// That a room is to be in the public room directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedRoom {
+    /// Who wanted it there.
+    pub by: OwnedUserId,
+    /// Since when, in milliseconds since 1970.
+    pub at: u64,
+}
+record!(PublishedRoom = 1 { by, at });
+
+/// What the public room directory shows of a room, beside how many are in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicRoom {
+    /// Its main alias.
+    pub canonical_alias: Option<OwnedRoomAliasId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its topic.
+    pub topic: Option<String>,
+    /// Its picture.
+    pub avatar_url: Option<String>,
+    /// Who may join.
+    pub join_rule: String,
+    /// What kind of room it is, if no ordinary one.
+    pub room_type: Option<String>,
+    /// Whether everyone may read it.
+    pub world_readable: bool,
+    /// Whether guests may join.
+    pub guest_can_join: bool,
+}
+record!(PublicRoom = 1 {
+    canonical_alias, name, topic, avatar_url, join_rule, room_type, world_readable, guest_can_join
+});
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use ruma::{owned_room_alias_id, owned_user_id};
+    use tertulia_storage::{Reader, Value, Writer};
+
+    use super::*;
+
+    /// Checks that `row` is stored as these bytes for ever, and read from them.
+    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &[u8]) {
+        let mut out = Writer::default();
+        row.write(&mut out);
+        let (bytes, _) = out.finish();
+        assert_eq!(bytes, golden);
+        assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *row);
+    }
+
+    #[test]
+    fn the_directory_keeps_its_form() {
+        let published = PublishedRoom { by: owned_user_id!("@a:x"), at: 1_000 };
+        check(&published, b"\x01\x04@a:x\xe8\x07");
+        let room = PublicRoom {
+            canonical_alias: Some(owned_room_alias_id!("#a:x")),
+            name: Some("N".to_owned()),
+            topic: None,
+            avatar_url: Some("mxc://x/a".to_owned()),
+            join_rule: "knock".to_owned(),
+            room_type: None,
+            world_readable: true,
+            guest_can_join: false,
+        };
+        check(&room, b"\x01\x01\x04#a:x\x01\x01N\x00\x01\x09mxc://x/a\x05knock\x00\x01\x00");
+    }
+}
