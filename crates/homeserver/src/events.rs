@@ -19,12 +19,14 @@ mod history;
 mod ignored;
 mod members;
 mod place;
+mod push;
 mod redact;
 mod replaced;
 mod restricted;
 mod roster;
 mod sight;
 mod slots;
+mod thread;
 mod token;
 
 pub use admit::Admitted;
@@ -41,11 +43,13 @@ pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use ignored::Ignored;
 pub(crate) use members::MemberContent;
 pub(crate) use place::place;
+pub(crate) use push::BLOCK;
 pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted};
 pub(crate) use replaced::{Replacements, load_pairs, load_replaced};
 pub(crate) use roster::{member, members};
 pub(crate) use sight::Sight;
 pub(crate) use slots::SlotCache;
+pub(crate) use thread::thread_root;
 pub use token::TimelineToken;
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod sync;
 #[cfg(test)]
 mod testing;
 mod typing;
+mod unread;
 mod users;
 
 pub use account_data::push_rules::PushRuleChange;
@@ -51,3 +52,4 @@ pub use tertulia_protocol::{
     AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, RoomIdShown, Summary,
 };
 pub use tertulia_storage::Error as StorageError;
+pub use unread::UnreadCounts;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Bound};
 use ruma::{
     EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId, events::receipt::ReceiptThread,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{
     json,
     value::{RawValue, to_raw_value},
@@ -16,16 +16,14 @@ use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 
 use crate::{
     Error, Result, User,
-    events::Ignored,
+    events::{Ignored, thread_root},
     log,
     schema::{
-        EVENT_META, EVENTS, Entry, MEMBERSHIPS, MembershipKind, RECEIPT_CHANGES, RECEIPTS,
-        ReceiptKind, ReceiptRow,
+        EVENT_META, Entry, MEMBERSHIPS, MembershipKind, RECEIPT_CHANGES, RECEIPTS, ReceiptKind,
+        ReceiptRow,
     },
 };
 
-/// How far up the relations of an event its thread is looked for.
-const MAX_HOPS: usize = 3;
 /// How many of a user's own receipts of a room, one a thread, are told however old they are.
 const MOST_OWN: usize = 1_000;
 
@@ -108,43 +106,6 @@ async fn lies_in(view: &View, event: &EventId, thread: &ReceiptThread) -> Result
         }
         _ => false,
     })
-}
-
-/// The root of the thread that an event is in, by itself or by what it relates to.
-async fn thread_root(view: &View, event: &EventId) -> Result<Option<OwnedEventId>> {
-    let mut event = event.to_owned();
-    for _ in 0..MAX_HOPS {
-        let Some(json) = view.get(&EVENTS, &(event,)).await? else { break };
-        match relation(&json) {
-            Some(Relation { rel_type: Some(kind), event_id }) if kind == "m.thread" => {
-                return Ok(Some(event_id));
-            }
-            Some(Relation { event_id, .. }) => event = event_id,
-            None => break,
-        }
-    }
-    Ok(None)
-}
-
-#[derive(Deserialize)]
-struct Relation {
-    rel_type: Option<String>,
-    event_id: OwnedEventId,
-}
-
-/// What an event says it relates to.
-fn relation(event: &[u8]) -> Option<Relation> {
-    #[derive(Deserialize)]
-    struct Event {
-        content: Content,
-    }
-    #[derive(Deserialize)]
-    struct Content {
-        #[serde(rename = "m.relates_to")]
-        relation: Relation,
-    }
-    let event: Event = serde_json::from_slice(event).ok()?;
-    Some(event.content.relation)
 }
 
 struct GiveReceipts {

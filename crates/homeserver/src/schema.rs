@@ -23,7 +23,8 @@ pub use entry::Entry;
 pub use generation::{Generation, Stage};
 pub use rooms::{
     AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
-    RemovedRoom, RoomHead, StateChange, StateLogRow, StateRef, StateRow, TimelineRow, Verdict,
+    PushBlock, PushMention, PushRow, PushTally, RemovedRoom, RoomHead, StateChange, StateLogRow,
+    StateRef, StateRow, TimelineRow, Verdict,
 };
 pub use userdata::{AccountDatum, AliasRow, BlobId, MediaRow, ReceiptKind, ReceiptRow, Scope};
 
@@ -92,6 +93,11 @@ pub const GENERATIONS: Table<(OwnedRoomId, u32), Generation> = Table::new(19, "g
 /// room's state. A projection of its member events.
 pub const GENERATION_MEMBERS: Table<(OwnedRoomId, u32, OwnedUserId), Member> =
     Table::new(20, "generation_members");
+
+/// Room, stretch and position → what push rules see of the run of events that ends there. Every 64th
+/// event ends one. A projection of [`TIMELINE`], by which unread messages are counted.
+pub const PUSH_BLOCKS: Table<(OwnedRoomId, u32, Position), PushBlock> =
+    Table::new(21, "push_blocks");
 
 /// Nothing → the server's name and signing key's public half; a store belongs to one server.
 pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");

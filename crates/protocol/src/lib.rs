@@ -60,6 +60,7 @@ mod hash;
 mod known;
 mod pdu;
 mod power;
+pub mod push;
 mod redact;
 mod resolve;
 mod restricted;

@@ -11,7 +11,7 @@ use tertulia_storage::{Command, Partition, Tx, View};
 use super::{PUSH_RULES, check_size, partition, put};
 use crate::{
     Error, Result, User,
-    schema::{ACCOUNT_DATA, Scope},
+    schema::{ACCOUNT_DATA, AccountDatum, Scope},
 };
 
 /// The most rules of a user, the server's own included. Each may be tried on every event.
@@ -58,8 +58,13 @@ impl User {
 
 /// The push rules of a user.
 pub(crate) async fn load_rules(view: &View, user: &UserId) -> Result<Ruleset> {
-    let stored = view.get(&ACCOUNT_DATA, &key(user)).await?.map(|datum| datum.content);
-    Ok(current(user, stored.as_deref()))
+    let stored = stored(view, user).await?;
+    Ok(current(user, stored.as_ref().map(|datum| &*datum.content)))
+}
+
+/// The push rules of a user as they are stored, once they differ from the server's own.
+pub(crate) async fn stored(view: &View, user: &UserId) -> Result<Option<AccountDatum>> {
+    Ok(view.get(&ACCOUNT_DATA, &key(user)).await?)
 }
 
 fn key(user: &UserId) -> (OwnedUserId, Scope, String) {
@@ -77,7 +82,7 @@ pub(super) fn content(rules: &Ruleset) -> String {
 }
 
 /// The rules that are stored as `stored`, brought up to date with the server's own of today.
-pub(super) fn current(user: &UserId, stored: Option<&str>) -> Ruleset {
+pub(crate) fn current(user: &UserId, stored: Option<&str>) -> Ruleset {
     let default = Ruleset::server_default(user);
     let Some(stored) = stored else { return default };
     let stored: Content<Ruleset> =

@@ -218,6 +218,7 @@ impl Admit {
             is_state: pdu.state_key().is_some(),
             redacted_by: None,
             sent_by: None,
+            push: None,
         };
         tx.put(&TIMELINE, &(self.room.clone(), stretch, ordinal), &row);
         redact::apply_early(tx, &self.core, head, pdu).await?;

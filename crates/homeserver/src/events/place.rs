@@ -5,7 +5,7 @@ use ruma::{UserId, events::TimelineEventType};
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Descending, Position, Tx};
 
-use super::{Head, append::SentBy, members, redact};
+use super::{Head, append::SentBy, members, push, redact};
 use crate::{
     Result,
     core::Core,
@@ -56,8 +56,10 @@ pub(crate) async fn place(
     );
     let place = (head.room.clone(), head.row.stretch, Ordinal::Live(position));
     let is_state = pdu.state_key().is_some();
-    let row = TimelineRow { event: pdu.event_id().clone(), is_state, redacted_by: None, sent_by };
-    tx.put(&TIMELINE, &place, &row);
+    let push = Some(push::row_of(tx, core, &pdu).await?);
+    let event = pdu.event_id().clone();
+    tx.put(&TIMELINE, &place, &TimelineRow { event, is_state, redacted_by: None, sent_by, push });
+    push::count(tx, head, position).await?;
     change_state(tx, core, head, position, changes, &pdu).await?;
     redact::apply_redaction(tx, core, head, &pdu).await?;
     let now_current =

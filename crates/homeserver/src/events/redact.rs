@@ -6,7 +6,7 @@ use tertulia_storage::{Tx, View};
 
 use super::{
     Base, ClientEvent, EventCache, Head, Reader, current_slots, generation, load_for,
-    members::row_of, roster::put_member,
+    members::row_of, push, roster::put_member,
 };
 use crate::{
     Error, Result,
@@ -138,6 +138,7 @@ pub(crate) async fn mark_redacted(
         if let Some(mut row) = tx.get(&TIMELINE, &place).await? {
             row.redacted_by = Some(by.clone());
             tx.put(&TIMELINE, &place, &row);
+            push::note_redacted(tx, head, stretch, ordinal, &row).await?;
         }
     }
     mark_slot(tx, head, event).await

@@ -245,19 +245,3 @@ fn receipts_are_told_in_one_event_for_each_thread() {
     ];
     assert_eq!(told, expected.map(|content| json!({ "type": "m.receipt", "content": content })));
 }
-
-#[test]
-fn what_an_event_relates_to_is_read_from_its_content() {
-    let check = |content: Value, expected: Option<(Option<&str>, &str)>| {
-        let event = json!({ "content": content }).to_string();
-        let found = relation(event.as_bytes());
-        let found = found.as_ref().map(|it| (it.rel_type.as_deref(), it.event_id.as_str()));
-        assert_eq!(found, expected, "{content}");
-    };
-    check(json!({}), None);
-    check(json!({ "m.relates_to": 7 }), None);
-    check(json!({ "m.relates_to": { "m.in_reply_to": { "event_id": "$a" } } }), None);
-    let thread = json!({ "m.relates_to": { "rel_type": "m.thread", "event_id": "$a" } });
-    check(thread, Some((Some("m.thread"), "$a")));
-    check(json!({ "m.relates_to": { "event_id": "$a" } }), Some((None, "$a")));
-}

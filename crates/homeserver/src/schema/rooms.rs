@@ -1,6 +1,6 @@
 //! What the store keeps of rooms and events.
 
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedTransactionId};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedTransactionId, OwnedUserId};
 use tertulia_storage::{Field, KeyError, KeyPart, Position, Reader, ValueError, Writer, record};
 
 use super::unknown;
@@ -35,11 +35,13 @@ pub struct RoomHead {
     pub first: Option<Ordinal>,
     /// Whether the state is known only in part, as after a partial join.
     pub partial: bool,
+    /// How many live events of the present stretch stand in no [`PushBlock`] yet: the newest ones.
+    pub unblocked: u32,
 }
-record!(RoomHead = 1 {
+record!(RoomHead = 2 {
     version, generation, stretch, last, state_at, depth, extremities, next_auth, next_overlay,
     joined, invited, first, partial
-});
+} since 2 { unblocked = 0 });
 
 impl RoomHead {
     /// A room of which no event is known yet.
@@ -58,6 +60,7 @@ impl RoomHead {
             invited: 0,
             first: None,
             partial: false,
+            unblocked: 0,
         }
     }
 }
@@ -247,8 +250,64 @@ pub struct TimelineRow {
     pub redacted_by: Option<OwnedEventId>,
     /// The session that sent it and the transaction ID it gave, which that session is told again.
     pub sent_by: Option<(OwnedDeviceId, OwnedTransactionId)>,
+    /// What push rules see of it; none for events that are older than the server's presence.
+    pub push: Option<PushRow>,
 }
-record!(TimelineRow = 1 { event, is_state, redacted_by, sent_by });
+record!(TimelineRow = 2 { event, is_state, redacted_by, sent_by } since 2 { push = None });
+
+/// What push rules see of an event, if they do not read its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushRow {
+    /// The number of its [`EventClass`](tertulia_protocol::push::EventClass).
+    pub class: u8,
+    /// Who sent it.
+    pub sender: OwnedUserId,
+    /// The root of the thread it is in; none for the main timeline.
+    pub thread: Option<OwnedEventId>,
+    /// The users of this server that it mentions, unless they are too many.
+    pub mentions: Vec<OwnedUserId>,
+    /// Whether it mentions more users; its content tells whom.
+    pub mentions_many: bool,
+    /// Whether it mentions the whole room.
+    pub mentions_room: bool,
+}
+record!(PushRow = 1 { class, sender, thread, mentions, mentions_many, mentions_room });
+
+/// What push rules see of a run of events, so that one need not look at each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PushBlock {
+    /// Where the run begins. The block's key says where it ends.
+    pub from: Position,
+    /// Those who mention nobody.
+    pub tallies: Vec<PushTally>,
+    /// Those who mention somebody.
+    pub mentioning: Vec<PushMention>,
+}
+record!(PushBlock = 1 { from, tallies, mentioning });
+
+/// How many events of a run look alike to push rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushTally {
+    /// The number of their class.
+    pub class: u8,
+    /// Who sent them.
+    pub sender: OwnedUserId,
+    /// The thread they are in.
+    pub thread: Option<OwnedEventId>,
+    /// How many they are.
+    pub count: u32,
+}
+record!(PushTally = 1 { class, sender, thread, count });
+
+/// An event that mentions somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushMention {
+    /// The event.
+    pub event: OwnedEventId,
+    /// What push rules see of it.
+    pub push: PushRow,
+}
+record!(PushMention = 1 { event, push });
 
 /// The event in force in a slot of the state.
 #[derive(Clone, Debug, PartialEq)]

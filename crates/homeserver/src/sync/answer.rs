@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedRoomId, OwnedUserId};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::SyncToken;
-use crate::events::ClientEvent;
+use crate::{events::ClientEvent, unread::UnreadCounts};
 
 /// What is new for a session, and where to go on. It serialises as the answer of `GET /v3/sync`.
 #[derive(Debug, Serialize)]
@@ -86,6 +86,11 @@ pub struct JoinedRoom {
     pub account_data: Events<Box<RawValue>>,
     /// What is not kept: who is typing, who has read what.
     pub ephemeral: Events<Box<RawValue>>,
+    /// How many events the user has not read: of the main timeline, if the threads are told, too.
+    pub unread_notifications: UnreadCounts,
+    /// How many events of each thread the user has not read, if the client asks for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread_thread_notifications: Option<BTreeMap<OwnedEventId, UnreadCounts>>,
 }
 
 /// What a client makes the room's name of where it has none.

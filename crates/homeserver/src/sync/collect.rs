@@ -21,6 +21,7 @@ use crate::{
     Result,
     events::{EventCache, Head, TimelineToken},
     schema::{HEADS, MEMBERSHIPS, Membership, MembershipKind, Ordinal},
+    unread::Unread,
 };
 
 /// Everything that is new for the session, and the rooms its user is in.
@@ -182,9 +183,31 @@ impl Telling<'_> {
         let ephemeral = self.ephemeral(span).await?;
         let nothing =
             delta.is_empty() && account_data.events.is_empty() && ephemeral.events.is_empty();
+        let Some(unread) = self.unread(span, full || !nothing).await? else { return Ok(None) };
         let Delta { timeline, state, summary } = delta;
-        let room = JoinedRoom { summary, timeline, state, account_data, ephemeral };
-        Ok((full || !nothing).then_some(room))
+        let by_thread = self.reading.query.filter.unread_threads;
+        Ok(Some(JoinedRoom {
+            summary,
+            timeline,
+            state,
+            account_data,
+            ephemeral,
+            unread_notifications: if by_thread { unread.main() } else { unread.total() },
+            unread_thread_notifications: by_thread.then(|| unread.by_thread()),
+        }))
+    }
+
+    /// What is unread, if the room is told anyway, or if for this.
+    async fn unread(&self, span: Span, is_told: bool) -> Result<Option<Unread>> {
+        // A filter holds events back, but counts them.
+        let held_back = !self.reading.query.filter.timeline.passes_all() && self.moved(span);
+        let anew = held_back || self.reading.counts_anew().await?;
+        if !is_told && !self.touch.read && !anew {
+            return Ok(None);
+        }
+        let unread = self.reading.unread(self.head, self.me).await?;
+        let has_read = Some(unread.marked) > self.reading.since();
+        Ok((is_told || has_read || anew && unread.any).then_some(unread))
     }
 
     /// Whether anything happened to the room since the client was told.

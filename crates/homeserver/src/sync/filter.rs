@@ -28,6 +28,8 @@ pub(crate) struct Filter {
     /// Whether rooms that the user has left belong to the picture.
     pub(crate) include_leave: bool,
     pub(crate) members: Members,
+    /// Whether unread events of threads are counted by themselves.
+    pub(crate) unread_threads: bool,
     pub(crate) form: Form,
 }
 
@@ -136,6 +138,7 @@ impl Filter {
                 kinds: Choice { wanted: global.types.clone(), unwanted: global.not_types.clone() },
             },
             include_leave: room.include_leave,
+            unread_threads: room.timeline.unread_thread_notifications,
             members: if lazy { Members::Needed } else { Members::All },
             form: form(definition),
         }

@@ -122,7 +122,8 @@ mod tests {
 
     fn live(position: u64) -> Row {
         let event = owned_event_id!("$e");
-        let row = TimelineRow { event, is_state: false, redacted_by: None, sent_by: None };
+        let row =
+            TimelineRow { event, is_state: false, redacted_by: None, sent_by: None, push: None };
         (Ordinal::Live(Position::new(position)), row)
     }
 

@@ -30,12 +30,14 @@ pub(super) struct Touch {
     pub(super) events: bool,
     /// Its receipts.
     pub(super) receipts: bool,
+    /// How far the user has read.
+    pub(super) read: bool,
     /// What the user is to it.
     membership: bool,
 }
 
 impl Touch {
-    const ALL: Self = Self { events: true, receipts: true, membership: true };
+    const ALL: Self = Self { events: true, receipts: true, read: true, membership: true };
 }
 
 /// What may be new for a user.
@@ -78,6 +80,11 @@ async fn by_log(reading: &Reading<'_>, since: Position) -> Result<News> {
     let membership_changed = page.rooms.values().any(|touch| touch.membership);
     let joined = joined(reading, Some(since).filter(|_| !membership_changed)).await?;
     page.rooms.retain(|room, touch| touch.membership || joined.contains(room));
+    if page.account_data && reading.counts_anew().await? {
+        for room in joined.rooms.iter() {
+            page.rooms.entry(room.clone()).or_default();
+        }
+    }
     let anyone_typed = reading.fleeting_since() != Some(typing::version(reading.core()));
     if anyone_typed || (page.account_data && reading.ignores_anew().await?) {
         for room in joined.rooms.iter() {
@@ -116,7 +123,9 @@ impl Page {
                 touch.membership |= member.as_deref() == Some(me);
             }
             Entry::Receipt { room, user, private } if !private || user == me => {
-                self.rooms.entry(room).or_default().receipts = true;
+                let touch = self.rooms.entry(room).or_default();
+                touch.receipts = true;
+                touch.read |= user == me;
             }
             Entry::AccountData { user, room, .. } if user == me => {
                 self.account_data = true;
@@ -164,8 +173,9 @@ mod tests {
             |user, private| Entry::Receipt { room: owned_room_id!("!r:x"), user, private };
         let (me, you) = (owned_user_id!("@me:x"), owned_user_id!("@you:x"));
         let receipts = Some(Touch { receipts: true, ..Touch::default() });
-        check(receipt(me.clone(), false), receipts, false);
-        check(receipt(me, true), receipts, false);
+        let mine = Some(Touch { receipts: true, read: true, ..Touch::default() });
+        check(receipt(me.clone(), false), mine, false);
+        check(receipt(me, true), mine, false);
         check(receipt(you.clone(), false), receipts, false);
         check(receipt(you, true), None, false);
     }
@@ -186,7 +196,7 @@ mod tests {
         let me = user_id!("@me:x");
         page.add(event(Some(me)), me);
         page.add(event(None), me);
-        let touch = Touch { events: true, membership: true, receipts: false };
+        let touch = Touch { events: true, membership: true, ..Touch::default() };
         assert_eq!(page.rooms.into_iter().collect::<Vec<_>>(), [(owned_room_id!("!r:x"), touch)]);
     }
 }

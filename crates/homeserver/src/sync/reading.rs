@@ -1,5 +1,7 @@
 //! One answer in the making: who asks, what for, and what is there.
 
+use std::sync::{Arc, atomic::AtomicUsize};
+
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, UserId};
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, View};
@@ -17,6 +19,7 @@ use crate::{
     events::{Head, Ignored, Reader},
     schema::{Membership, Ordinal},
     typing::TypingVersion,
+    unread::{Asking, Unread, UserRules},
 };
 
 /// What a client asks for, ready to be answered any number of times.
@@ -49,6 +52,10 @@ pub(crate) struct Reading<'a> {
     pub(crate) now: MilliSecondsSinceUnixEpoch,
     /// Whom the user ignores, once that was asked.
     pub(crate) ignored: OnceCell<Ignored>,
+    /// The user's push rules, once they were asked.
+    pub(crate) rules: OnceCell<Arc<UserRules>>,
+    /// How many events were read to count what is unread.
+    pub(crate) counted: AtomicUsize,
 }
 
 impl Reading<'_> {
@@ -61,6 +68,32 @@ impl Reading<'_> {
     pub(crate) async fn ignores_anew(&self) -> Result<bool> {
         let Some(since) = self.since() else { return Ok(false) };
         Ok(self.ignored().await?.at() > since)
+    }
+
+    /// The user's push rules.
+    pub(crate) async fn rules(&self) -> Result<&UserRules> {
+        let rules = UserRules::of(&self.view, self.core(), self.me());
+        Ok(self.rules.get_or_try_init(|| rules).await?)
+    }
+
+    /// Whether something about the user, and not about a room, has changed since the client was
+    /// last told that decides what of a room is unread.
+    pub(crate) async fn counts_anew(&self) -> Result<bool> {
+        let Some(since) = self.since() else { return Ok(false) };
+        Ok(self.rules().await?.at > since || self.ignores_anew().await?)
+    }
+
+    /// What the user has not read of a room they are in.
+    pub(crate) async fn unread(&self, head: &Head, me: &Membership) -> Result<Unread> {
+        let asking = Asking {
+            view: &self.view,
+            core: self.core(),
+            user: self.me(),
+            rules: self.rules().await?,
+            ignored: self.ignored().await?,
+            read: &self.counted,
+        };
+        asking.unread(head, me).await
     }
 
     /// Whether the user is spared an event of a room because of who sent it.

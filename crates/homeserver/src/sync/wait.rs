@@ -1,6 +1,10 @@
 //! The only place that waits for something to tell.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
@@ -80,7 +84,8 @@ async fn reading<'a>(
     let since = since.filter(|since| since.at <= at);
     let next = SyncToken { at, ends: at, to_device, fleeting };
     let (now, ignored) = (session.core.now(), OnceCell::new());
-    Ok(Reading { view, session, query, since, next, now, ignored })
+    let (rules, counted) = (OnceCell::new(), AtomicUsize::new(0));
+    Ok(Reading { view, session, query, since, next, now, ignored, rules, counted })
 }
 
 /// A place where the bells of some rooms are heard, and of the user and device whose it is.

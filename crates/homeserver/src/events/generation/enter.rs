@@ -110,6 +110,7 @@ impl Enter {
         row.extremities.clear();
         if self.arrival.is_some() {
             row.stretch += 1;
+            row.unblocked = 0;
             row.first = None;
         }
     }
