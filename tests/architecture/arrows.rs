@@ -29,7 +29,7 @@ const ORDER: &[&[&str]] = &[
     &["devices"],
     &["account_data"],
     &["receipts", "media"],
-    &["accounts", "directory"],
+    &["accounts", "directory", "unread"],
     &["sync"],
     &["followers"],
 ];

@@ -118,7 +118,7 @@ impl Asking<'_> {
             Some(counted) => counted,
             None => {
                 let marks = Marks::of(self.view, head, me.since, rows).await?;
-                Count::new(self, head).from_the_end(marks, depends.receipts).await?
+                Count::new(self, head).all_unread(marks, depends.receipts).await?
             }
         };
         let known = Known { last: head.row.last, unread: unread.clone(), read };

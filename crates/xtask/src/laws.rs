@@ -17,10 +17,12 @@ pub(crate) struct Laws {
     seed: Option<u64>,
 }
 
-/// Where the laws stand: the law of sync and of stops, and the law of state in rooms with branches.
-const LAWS: [&[&str]; 2] = [
+/// Where the laws stand: the law of sync and of stops, the law of state in rooms with branches, and
+/// the law of what is unread.
+const LAWS: [&[&str]; 3] = [
     &["test", "-p", "tertulia-tests", "--test", "model"],
     &["test", "-p", "tertulia", "--lib", "fork_laws"],
+    &["test", "-p", "tertulia", "--lib", "unread::tests::law"],
 ];
 
 impl Laws {

@@ -471,3 +471,79 @@ pub struct RemovedRoom {
     pub finished: bool,
 }
 record!(RemovedRoom = 1 { at, finished });
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use ruma::{owned_event_id, owned_user_id};
+    use tertulia_storage::Value;
+
+    use super::*;
+
+    /// Checks that `row` is stored as these bytes for ever, and read from them and from older ones.
+    #[track_caller]
+    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &str, older: &[&str]) {
+        let mut out = Writer::default();
+        row.write(&mut out);
+        let (bytes, _) = out.finish();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, golden);
+        for hex in [golden].iter().chain(older) {
+            let digits = hex.as_bytes().chunks(2);
+            let byte = |two: &[u8]| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16);
+            let bytes: Vec<u8> = digits.map(|two| byte(two).unwrap()).collect();
+            assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *row, "{hex}");
+        }
+    }
+
+    fn push(mentions: Vec<OwnedUserId>) -> PushRow {
+        PushRow {
+            class: 1,
+            sender: owned_user_id!("@a:x"),
+            thread: Some(owned_event_id!("$t")),
+            mentions,
+            mentions_many: false,
+            mentions_room: true,
+        }
+    }
+
+    #[test]
+    fn rows_of_a_timeline_keep_their_form() {
+        let row = TimelineRow {
+            event: owned_event_id!("$e"),
+            is_state: true,
+            redacted_by: None,
+            sent_by: None,
+            push: None,
+        };
+        check(&row, "0202246501000000", &["01022465010000"]);
+        let row = TimelineRow { push: Some(push(vec![])), ..row };
+        check(&row, "020224650100000101010440613a7801022474000001", &[]);
+    }
+
+    #[test]
+    fn what_push_rules_see_keeps_its_form() {
+        check(&push(vec![owned_user_id!("@b:x")]), "01010440613a7801022474010440623a780001", &[]);
+        let (sender, thread, event) = (owned_user_id!("@a:x"), None, owned_event_id!("$e"));
+        let block = PushBlock {
+            from: Position::new(7),
+            tallies: vec![PushTally { class: 2, sender, thread, count: 300 }],
+            mentioning: vec![PushMention { event, push: push(vec![]) }],
+        };
+        let golden = [
+            "01",
+            "0000000000000007",
+            "0101020440613a7800ac02",
+            "010102246501010440613a7801022474000001",
+        ];
+        check(&block, &golden.concat(), &[]);
+    }
+
+    #[test]
+    fn heads_keep_their_form() {
+        let fields = "0231310000000000000000000000000000000000000000000000000000";
+        let (today, first) = (format!("02{fields}00"), format!("01{fields}"));
+        check(&RoomHead::of_version("11"), &today, &[&first]);
+    }
+}

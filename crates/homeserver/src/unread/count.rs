@@ -104,7 +104,7 @@ impl<'a> Count<'a> {
     }
 
     /// Counts all that is unread by `marks`, which say so since `marked`.
-    pub(super) async fn from_the_end(
+    pub(super) async fn all_unread(
         mut self,
         mut marks: Marks,
         marked: Position,

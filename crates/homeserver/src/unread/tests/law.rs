@@ -22,7 +22,6 @@ use crate::{
     schema::{EVENT_META, MEMBERSHIPS, RECEIPTS, TIMELINE, TimelineRow, Verdict},
 };
 
-const HISTORIES: u64 = 1_000;
 const STEPS: usize = 40;
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 
@@ -336,9 +335,17 @@ impl Naive<'_> {
     }
 }
 
+/// A thousand histories for `cargo xtask laws`, a few of them otherwise, or the one that is asked for.
+fn seeds() -> std::ops::Range<u64> {
+    let asked = std::env::var("TERTULIA_SEED").ok().and_then(|seed| seed.parse().ok());
+    let all = std::env::var("TERTULIA_LAWS").is_ok_and(|laws| laws == "all");
+    asked.map_or(0..if all { 1_000 } else { 40 }, |seed: u64| seed..seed + 1)
+}
+
 #[tokio::test]
 async fn counts_are_those_of_asking_all_rules_about_all_unread_events() {
-    for seed in 0..HISTORIES {
+    for seed in seeds() {
+        println!("seed {seed}");
         let mut world = World::new(seed).await;
         for _ in 0..STEPS {
             world.step().await;
