@@ -26,6 +26,7 @@ mod register;
 mod rooms;
 mod secrets;
 mod session;
+mod spaces;
 mod state;
 mod store;
 mod sync;

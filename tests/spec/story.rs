@@ -3,6 +3,7 @@
 
 mod accounts;
 mod data;
+mod finding;
 mod media;
 mod rooms;
 mod syncing;
@@ -92,6 +93,7 @@ async fn every_answer_is_as_the_specification_has_it() {
     data::chapter(&witness).await;
     media::chapter(&witness).await;
     rooms::chapter(&witness).await;
+    finding::chapter(&witness).await;
     talk::chapter(&witness).await;
     syncing::chapter(&witness).await;
     let complaints = witness.complaints();

@@ -5,6 +5,9 @@
 //! then the room is made, then the claim is filled in; a claim that a crash left is void after ten
 //! minutes.
 
+mod access;
+mod hierarchy;
+mod preview;
 mod progress;
 mod public_rooms;
 mod publish;
@@ -30,6 +33,8 @@ use crate::{
     schema::{ALIASES, AliasRow, MEMBERSHIPS, MembershipKind, ROOM_ALIASES},
 };
 
+pub use hierarchy::{HierarchyPage, HierarchyQuery, SpaceRoom};
+pub use preview::RoomPreview;
 pub(crate) use progress::{note_followed, topic};
 pub use public_rooms::{PublicRoomsPage, PublicRoomsQuery};
 pub use publish::Visibility;

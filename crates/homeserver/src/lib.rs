@@ -33,7 +33,10 @@ pub use accounts::{
 };
 pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Session};
-pub use directory::{PublicRoomsPage, PublicRoomsQuery, RoomSummary, Visibility};
+pub use directory::{
+    HierarchyPage, HierarchyQuery, PublicRoomsPage, PublicRoomsQuery, RoomPreview, RoomSummary,
+    SpaceRoom, Visibility,
+};
 pub use error::{Error, Result};
 pub use events::{
     Admitted, ClientEvent, EventFilter, Extent, NextGeneration, TimelineToken, Unsigned,

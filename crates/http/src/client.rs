@@ -19,6 +19,7 @@ mod receipts;
 mod register;
 mod rooms;
 mod session;
+mod spaces;
 mod state;
 mod sync;
 mod typing;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(register::routes())
         .merge(rooms::routes())
         .merge(session::routes())
+        .merge(spaces::routes())
         .merge(state::routes())
         .merge(sync::routes())
         .merge(typing::routes())

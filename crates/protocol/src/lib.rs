@@ -15,7 +15,7 @@
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
 //! | What must a sync tell? | [`sync`] |
-//! | What does a room tell those outside? | [`Summary`] |
+//! | What does a room tell those outside? | [`Summary`], [`SpaceChild`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
 //! ```
@@ -65,6 +65,7 @@ mod redact;
 mod resolve;
 mod restricted;
 mod signer;
+mod space;
 mod summary;
 pub mod sync;
 #[cfg(test)]
@@ -93,5 +94,6 @@ pub use restricted::{
     Restriction, allowed_rooms, restriction, with_authoriser, without_authoriser,
 };
 pub use signer::{InvalidKey, Signer};
+pub use space::SpaceChild;
 pub use summary::{SUMMARY, Summary};
 pub use verify::{Dropped, Verified, verify};

@@ -63,24 +63,6 @@ fn is_member(draft: &Draft) -> bool {
 
 /// The rooms whose members may come in; none if the room is not restricted. Conditions that cannot be read let nobody in.
 pub fn allowed_rooms(rules: &AuthorizationRules, join_rules: &Pdu) -> Option<Vec<OwnedRoomId>> {
-    let (join_rule, rooms) = read(join_rules)?;
-    let restricted = match join_rule.as_str() {
-        "restricted" => rules.restricted_join_rule,
-        "knock_restricted" => rules.knock_restricted_join_rule,
-        _ => false,
-    };
-    restricted.then_some(rooms)
-}
-
-/// The rooms that join rules name, if they are restricted by their name.
-pub(crate) fn conditions(join_rules: &Pdu) -> Vec<OwnedRoomId> {
-    let named = read(join_rules);
-    let named = named.filter(|(rule, _)| matches!(&**rule, "restricted" | "knock_restricted"));
-    named.map(|(_, rooms)| rooms).unwrap_or_default()
-}
-
-/// The join rule and the rooms that its conditions name.
-fn read(join_rules: &Pdu) -> Option<(String, Vec<OwnedRoomId>)> {
     #[derive(Deserialize)]
     struct Content {
         join_rule: String,
@@ -88,11 +70,16 @@ fn read(join_rules: &Pdu) -> Option<(String, Vec<OwnedRoomId>)> {
         allow: Value,
     }
     let content: Content = join_rules.content_as()?;
+    let restricted = match content.join_rule.as_str() {
+        "restricted" => rules.restricted_join_rule,
+        "knock_restricted" => rules.knock_restricted_join_rule,
+        _ => false,
+    };
     let conditions = content.allow.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut rooms: Vec<_> = conditions.iter().filter_map(room_of).collect();
     rooms.sort();
     rooms.dedup();
-    Some((content.join_rule, rooms))
+    restricted.then_some(rooms)
 }
 
 fn room_of(condition: &Value) -> Option<OwnedRoomId> {

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use ruma::{
     MxcUri, OwnedRoomAliasId, OwnedRoomId, RoomAliasId,
     events::{StateEventType, room::history_visibility::HistoryVisibility},
+    room_version_rules::AuthorizationRules,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{AuthState, Pdu, restricted::conditions, visibility::visibility_in};
+use crate::{AuthState, Pdu, restricted::allowed_rooms, visibility::visibility_in};
 
 /// The slots, all with an empty key, of which a summary is made.
 pub const SUMMARY: [StateEventType; 9] = [
@@ -45,9 +46,13 @@ pub struct Summary {
     pub avatar_url: Option<String>,
     /// Who may join.
     pub join_rule: String,
-    /// The rooms whose members may join, where the join rule is a restricted one.
+    /// The rooms whose members may join, where the join rule is a restricted one and the version of
+    /// the room knows it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_room_ids: Vec<OwnedRoomId>,
+    /// Whether one may ask to be let in.
+    #[serde(skip)]
+    pub knockable: bool,
     /// What kind of room it is, if no ordinary one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_type: Option<String>,
@@ -62,10 +67,12 @@ pub struct Summary {
 
 impl Summary {
     /// Reads the events in the slots of [`SUMMARY`], without what was redacted of them.
-    pub fn of(state: &AuthState) -> Self {
+    pub fn of(rules: &AuthorizationRules, state: &AuthState) -> Self {
         use StateEventType as Kind;
         let text = |kind: Kind, field: &str| text(state.get(&kind, "")?, field);
         let join_rules = state.get(&Kind::RoomJoinRules, "");
+        let join_rule = text(Kind::RoomJoinRules, "join_rule");
+        let join_rule = join_rule.unwrap_or_else(|| "invite".to_owned());
         let visibility = state.get(&Kind::RoomHistoryVisibility, "").map(visibility_in);
         let alias = text(Kind::RoomCanonicalAlias, "alias");
         Self {
@@ -75,9 +82,15 @@ impl Summary {
             topic: state.get(&Kind::RoomTopic, "").and_then(topic),
             avatar_url: text(Kind::RoomAvatar, "url")
                 .filter(|url| <&MxcUri>::from(&**url).is_valid()),
-            join_rule: text(Kind::RoomJoinRules, "join_rule")
-                .unwrap_or_else(|| "invite".to_owned()),
-            allowed_room_ids: join_rules.map(conditions).unwrap_or_default(),
+            knockable: match &*join_rule {
+                "knock" => rules.knocking,
+                "knock_restricted" => rules.knock_restricted_join_rule,
+                _ => false,
+            },
+            join_rule,
+            allowed_room_ids: join_rules
+                .and_then(|event| allowed_rooms(rules, event))
+                .unwrap_or_default(),
             room_type: text(Kind::RoomCreate, "type"),
             world_readable: visibility == Some(HistoryVisibility::WorldReadable),
             guest_can_join: text(Kind::RoomGuestAccess, "guest_access").as_deref()
@@ -86,14 +99,14 @@ impl Summary {
         }
     }
 
-    /// Whether those who are not in the room may at least look into it, or ask to be let in, as it is.
+    /// Whether everyone may join the room or read it.
     pub fn is_open(&self) -> bool {
         self.world_readable || self.join_rule == "public"
     }
 
     /// Whether everyone may know of the room, were it only to ask to be let in.
     pub fn is_accessible(&self) -> bool {
-        self.is_open() || matches!(&*self.join_rule, "knock" | "knock_restricted")
+        self.is_open() || self.knockable
     }
 
     /// Whether it is a space.
@@ -157,7 +170,8 @@ mod tests {
     #[track_caller]
     fn check(state: &[(&str, Value)], expected: Value) {
         let events = state.iter().map(|(kind, content)| event(kind, content));
-        let told = serde_json::to_value(Summary::of(&events.collect())).unwrap();
+        let told =
+            serde_json::to_value(Summary::of(&AuthorizationRules::V11, &events.collect())).unwrap();
         let mut all = json!({
             "join_rule": "invite", "world_readable": false, "guest_can_join": false,
         });
@@ -231,17 +245,29 @@ mod tests {
 
     #[test]
     fn rooms_are_open_to_those_who_may_join_or_read_and_known_to_those_who_may_ask() {
-        for (join_rule, world_readable, open, accessible) in [
-            ("public", false, true, true),
-            ("invite", true, true, true),
-            ("invite", false, false, false),
-            ("restricted", false, false, false),
-            ("knock", false, false, true),
-            ("knock_restricted", false, false, true),
+        for (join_rule, readable, open, accessible, in_version_6) in [
+            ("public", false, true, true, true),
+            ("invite", true, true, true, true),
+            ("invite", false, false, false, false),
+            ("restricted", false, false, false, false),
+            ("knock", false, false, true, false),
+            ("knock_restricted", false, false, true, false),
         ] {
-            let join_rule = join_rule.to_owned();
-            let summary = Summary { join_rule, world_readable, ..Summary::default() };
+            let visibility = if readable { "world_readable" } else { "shared" };
+            let condition = json!({ "type": "m.room_membership", "room_id": "!s:x" });
+            let rules = json!({ "join_rule": join_rule, "allow": [condition] });
+            let visibility = json!({ "history_visibility": visibility });
+            let events = [
+                event("m.room.join_rules", &rules),
+                event("m.room.history_visibility", &visibility),
+            ];
+            let state = events.into_iter().collect();
+            let summary = Summary::of(&AuthorizationRules::V11, &state);
             assert_eq!((summary.is_open(), summary.is_accessible()), (open, accessible));
+            assert_eq!(summary.allowed_room_ids.is_empty(), !join_rule.contains("restricted"));
+            let old = Summary::of(&AuthorizationRules::V6, &state);
+            assert_eq!(old.is_accessible(), in_version_6, "{join_rule}");
+            assert_eq!(old.allowed_room_ids, [] as [OwnedRoomId; 0]);
         }
     }
 }

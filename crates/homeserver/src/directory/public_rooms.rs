@@ -205,11 +205,10 @@ fn shown(((joined, room_id), room): (Place, PublicRoom)) -> RoomSummary {
         topic: room.topic,
         avatar_url: room.avatar_url,
         join_rule: room.join_rule,
-        allowed_room_ids: Vec::new(),
         room_type: room.room_type,
         world_readable: room.world_readable,
         guest_can_join: room.guest_can_join,
-        encryption: None,
+        ..Summary::default()
     };
     RoomSummary { room_id, num_joined_members: joined.0, summary, room_version: None }
 }

@@ -35,5 +35,5 @@ pub(super) async fn summary(view: &View, core: &Core, head: &Head) -> Result<Sum
     let as_told = events.into_iter().zip(rows).filter_map(|(event, row)| {
         Some(if row.redacted { redact(&head.rules, &event?) } else { event? })
     });
-    Ok(Summary::of(&as_told.collect()))
+    Ok(Summary::of(&head.rules.authorization, &as_told.collect()))
 }
