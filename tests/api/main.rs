@@ -17,6 +17,7 @@ mod members;
 mod membership;
 mod messages;
 mod names;
+mod notifications;
 mod people;
 mod profile;
 mod public_rooms;

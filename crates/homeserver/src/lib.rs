@@ -55,4 +55,4 @@ pub use tertulia_protocol::{
     AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, RoomIdShown, Summary,
 };
 pub use tertulia_storage::Error as StorageError;
-pub use unread::UnreadCounts;
+pub use unread::{Notification, Notifications, UnreadCounts};

@@ -11,6 +11,7 @@
 mod count;
 mod known;
 mod marks;
+mod notified;
 mod rules;
 mod walk;
 
@@ -20,6 +21,7 @@ use ruma::{OwnedEventId, UserId};
 use serde::Serialize;
 use tertulia_storage::{Position, View};
 
+pub use self::notified::{Notification, Notifications};
 pub(crate) use self::rules::UserRules;
 use self::{count::Count, known::Known, marks::Marks};
 use crate::{
@@ -98,6 +100,11 @@ pub(crate) struct Asking<'a> {
 impl Asking<'_> {
     /// What the user has not read of a room that they are in as `me` says.
     pub(crate) async fn unread(&self, head: &Head, me: &Membership) -> Result<Unread> {
+        Ok(self.known(head, me).await?.unread)
+    }
+
+    /// The count of a room that the user is in as `me` says.
+    async fn known(&self, head: &Head, me: &Membership) -> Result<Known> {
         let rows = marks::rows(self.view, &head.room, self.user).await?;
         let depends = known::Depends {
             receipts: rows.iter().map(|(_, row)| row.at).max().unwrap_or_default(),
@@ -110,20 +117,20 @@ impl Asking<'_> {
         let memory = self.core.local::<known::Memory>();
         let known = memory.get(self.user, &head.room, &depends);
         let counted = match known {
-            Some(known) if known.last == head.row.last => return Ok(known.unread.clone()),
+            Some(known) if known.last == head.row.last => return Ok(known),
             Some(known) => Count::new(self, head).go_on(&known).await?,
             None => None,
         };
-        let (unread, read) = match counted {
+        let (unread, marks) = match counted {
             Some(counted) => counted,
             None => {
                 let marks = Marks::of(self.view, head, me.since, rows).await?;
                 Count::new(self, head).all_unread(marks, depends.receipts).await?
             }
         };
-        let known = Known { last: head.row.last, unread: unread.clone(), read };
-        memory.keep(self.user, &head.room, depends, known);
-        Ok(unread)
+        let known = Known { last: head.row.last, unread, marks };
+        memory.keep(self.user, &head.room, depends, known.clone());
+        Ok(known)
     }
 }
 

@@ -13,6 +13,7 @@ mod lenient;
 mod members;
 mod membership;
 mod messages;
+mod notifications;
 mod profile;
 mod push_rules;
 mod receipts;
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(members::routes())
         .merge(membership::routes())
         .merge(messages::routes())
+        .merge(notifications::routes())
         .merge(profile::routes())
         .merge(push_rules::routes())
         .merge(receipts::routes())

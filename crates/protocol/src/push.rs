@@ -231,6 +231,15 @@ pub struct Judgement {
     pub highlight: bool,
 }
 
+impl Judgement {
+    /// What actions come to.
+    pub fn of(actions: &[Action]) -> Self {
+        let notify = actions.iter().any(|action| matches!(action, Action::Notify));
+        let highlight = notify && actions.iter().any(|action| action.is_highlight());
+        Self { notify, highlight }
+    }
+}
+
 /// What push rules may ask of a room.
 #[derive(Clone, Debug)]
 pub struct PushContext {
@@ -252,17 +261,24 @@ pub fn judge(
     context: &PushContext,
     may_notify_room: bool,
 ) -> Judgement {
+    Judgement::of(actions(rules, event, context, may_notify_room))
+}
+
+/// What `rules` want to be done about `event`, as [`judge`] is asked.
+pub fn actions<'a>(
+    rules: &'a Ruleset,
+    event: &RawValue,
+    context: &PushContext,
+    may_notify_room: bool,
+) -> &'a [Action] {
     let context = of_ruma(context, may_notify_room);
     let event: Raw<Value> = Raw::from_json(event.to_owned());
     let matching = pin!(rules.get_match(&event, &context));
     // It is asynchronous for the sake of conditions that this server does not have.
-    let Poll::Ready(rule) = matching.poll(&mut Context::from_waker(Waker::noop())) else {
-        return Judgement::default();
-    };
-    let actions = rule.map(AnyPushRuleRef::actions).unwrap_or_default();
-    let notify = actions.iter().any(|action| matches!(action, Action::Notify));
-    let highlight = notify && actions.iter().any(|action| action.is_highlight());
-    Judgement { notify, highlight }
+    match matching.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(rule) => rule.map(AnyPushRuleRef::actions).unwrap_or_default(),
+        Poll::Pending => &[],
+    }
 }
 
 fn of_ruma(context: &PushContext, may_notify_room: bool) -> PushConditionRoomCtx {

@@ -17,7 +17,7 @@ use tertulia_storage::{Direction, Position};
 use super::{
     Asking, MOST_READ, Unread, UnreadCounts,
     known::Known,
-    marks::{Marks, Read, Thread},
+    marks::{Marks, Thread},
     walk::{Step, is_unread, step},
 };
 use crate::{
@@ -76,9 +76,9 @@ impl<'a> Count<'a> {
     }
 
     /// Counts what came after `known`; none if that takes a new count.
-    pub(super) async fn go_on(mut self, known: &Known) -> Result<Option<(Unread, Read)>> {
+    pub(super) async fn go_on(mut self, known: &Known) -> Result<Option<(Unread, Marks)>> {
         let Some(rows) = self.rows_after(known.last).await? else { return Ok(None) };
-        let mut marks = Marks { floor: known.last, read: known.read.clone() };
+        let mut marks = known.marks.clone();
         self.take_rows(&mut marks, rows).await?;
         self.read().await?;
         let mut unread = known.unread.clone();
@@ -87,7 +87,7 @@ impl<'a> Count<'a> {
             unread.threads.entry(thread).or_default().add(counts);
         }
         unread.any |= self.unread.any;
-        Ok(Some((unread, marks.read)))
+        Ok(Some((unread, marks)))
     }
 
     /// The few rows after a position, newest first, if nothing before them is different by them.
@@ -108,7 +108,7 @@ impl<'a> Count<'a> {
         mut self,
         mut marks: Marks,
         marked: Position,
-    ) -> Result<(Unread, Read)> {
+    ) -> Result<(Unread, Marks)> {
         self.unread.marked = marked;
         let tail = usize::try_from(self.head.row.unblocked).unwrap_or(usize::MAX);
         let floor = Bound::Excluded(marks.floor);
@@ -119,7 +119,7 @@ impl<'a> Count<'a> {
             self.take_blocks(&mut marks).await?;
         }
         self.read().await?;
-        Ok((self.unread, marks.read))
+        Ok((self.unread, marks))
     }
 
     async fn take_blocks(&mut self, marks: &mut Marks) -> Result<()> {

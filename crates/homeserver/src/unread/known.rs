@@ -6,7 +6,7 @@ use quick_cache::sync::Cache;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tertulia_storage::Position;
 
-use super::{Unread, marks::Read};
+use super::{Unread, marks::Marks};
 
 /// Of how many users' rooms counts are kept.
 const CAPACITY: usize = 50_000;
@@ -44,7 +44,7 @@ pub(super) struct Known {
     pub(super) last: Position,
     pub(super) unread: Unread,
     /// Up to where the user has read.
-    pub(super) read: Read,
+    pub(super) marks: Marks,
 }
 
 impl Memory {

@@ -1,6 +1,7 @@
 //! What is unread over a whole server in memory, as a client is told it.
 
 mod law;
+mod notified;
 
 use ruma::{
     OwnedEventId,
