@@ -33,3 +33,4 @@ mod store;
 mod sync;
 mod typing;
 mod unsigned;
+mod user_directory;

@@ -18,7 +18,8 @@ use self::{nonces::Nonces, password::Hashing};
 use crate::{
     AccessToken, Error, Homeserver, NewDevice, Registration, Result, Secret, Session, User,
     devices::Opening,
-    schema::{ACCOUNTS, Account},
+    log,
+    schema::{ACCOUNTS, Account, Entry},
     users,
 };
 
@@ -164,6 +165,8 @@ impl Command for Register {
             return Err(Error::UserNameTaken);
         }
         tx.put(&ACCOUNTS, &key, &self.account);
+        // The user directory hears of new users by their profile, which is empty yet.
+        log::record(tx, &Entry::Profile { user: self.id.clone() });
         match &self.opening {
             Some(opening) => opening.write(tx).await,
             None => Ok(()),

@@ -6,12 +6,16 @@
 //! minutes.
 
 mod access;
+mod common;
 mod hierarchy;
+mod listing;
+mod people;
 mod preview;
 mod progress;
 mod public_rooms;
 mod publish;
 mod summary;
+mod words;
 
 use std::collections::BTreeSet;
 
@@ -33,12 +37,15 @@ use crate::{
     schema::{ALIASES, AliasRow, MEMBERSHIPS, MembershipKind, ROOM_ALIASES},
 };
 
+pub use common::MutualRooms;
 pub use hierarchy::{HierarchyPage, HierarchyQuery, SpaceRoom};
+pub(crate) use listing::relist_users;
+pub use people::{FoundUser, FoundUsers};
 pub use preview::RoomPreview;
 pub(crate) use progress::{note_followed, topic};
 pub use public_rooms::{PublicRoomsPage, PublicRoomsQuery};
 pub use publish::Visibility;
-pub(crate) use publish::relist;
+pub(crate) use publish::{members_relisted, relist};
 pub use summary::RoomSummary;
 
 /// How long an alias is kept for a room that is being made, in milliseconds.

@@ -34,8 +34,8 @@ pub use accounts::{
 pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Session};
 pub use directory::{
-    HierarchyPage, HierarchyQuery, PublicRoomsPage, PublicRoomsQuery, RoomPreview, RoomSummary,
-    SpaceRoom, Visibility,
+    FoundUser, FoundUsers, HierarchyPage, HierarchyQuery, MutualRooms, PublicRoomsPage,
+    PublicRoomsQuery, RoomPreview, RoomSummary, SpaceRoom, Visibility,
 };
 pub use error::{Error, Result};
 pub use events::{

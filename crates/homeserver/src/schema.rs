@@ -18,7 +18,7 @@ use ruma::{
 use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
 pub use accounts::{Account, DeviceRow, Profile, RemovedUser, Sighting};
-pub use directory::{PublicRoom, PublishedRoom};
+pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
 pub use rooms::{
@@ -171,6 +171,16 @@ pub const PUBLIC_ROOM_COUNT: Table<(), (u64,)> = Table::new(78, "public_room_cou
 
 /// Room → that everyone may join or read it. A projection of the room's state.
 pub const OPEN_ROOMS: Table<(OwnedRoomId,), ()> = Table::new(79, "open_rooms");
+
+/// Room → that it was opened to all or closed, and its members are still listed as before.
+pub const REOPENED_ROOMS: Table<(OwnedRoomId,), ()> = Table::new(82, "reopened_rooms");
+
+/// User → what the user directory shows of them. A projection of accounts, profiles and memberships.
+pub const LISTED_USERS: Table<(OwnedUserId,), ListedUser> = Table::new(80, "listed_users");
+
+/// Whether everyone may find the user, a word of the name, and the user → nothing. A projection of
+/// [`LISTED_USERS`].
+pub const USER_WORDS: Table<(bool, String, OwnedUserId), ()> = Table::new(81, "user_words");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

@@ -1,6 +1,7 @@
 //! Users: who has an account here, under which name.
 
 mod carried;
+mod listed;
 mod name;
 
 use ruma::{OwnedUserId, UserId};
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub(crate) use carried::{carried, note_carried};
+pub(crate) use listed::delist;
 pub(crate) use name::{existing_id, new_id};
 
 /// Where everything of a user is written.

@@ -14,6 +14,7 @@ mod members;
 mod membership;
 mod messages;
 mod notifications;
+mod people;
 mod profile;
 mod push_rules;
 mod receipts;
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(membership::routes())
         .merge(messages::routes())
         .merge(notifications::routes())
+        .merge(people::routes())
         .merge(profile::routes())
         .merge(push_rules::routes())
         .merge(receipts::routes())

@@ -1,4 +1,4 @@
-//! Finding rooms: the public directory, spaces and previews.
+//! Finding rooms and people: the directories, spaces and previews.
 
 use http::Method;
 use serde_json::json;
@@ -16,6 +16,7 @@ pub(super) async fn chapter(witness: &Witness) {
     alice.set_state(&space, "m.space.child", &room, child).await;
     directory(&story, &bob, &room).await;
     outside(&story, &bob, &room, &space).await;
+    people(&alice, &bob).await;
 }
 
 async fn public_room(alice: &Client) -> String {
@@ -65,4 +66,17 @@ async fn outside(story: &Story, bob: &Client, room: &str, space: &str) {
     bob.get(summary(room)).await.ok();
     story.call(Method::GET, summary(room)).await.ok();
     bob.get(summary("!none:example.org")).await.refused(404, "M_NOT_FOUND");
+}
+
+async fn people(alice: &Client, bob: &Client) {
+    let path = ["profile", alice.id(), "avatar_url"];
+    alice.put(path).json(json!({ "avatar_url": "mxc://example.org/a" })).await.ok();
+    let body = json!({ "search_term": "ali", "limit": 5 });
+    let found = bob.post(["user_directory", "search"]).json(body).await.ok();
+    assert_eq!(found["results"][0]["user_id"], alice.id());
+    alice.create_room_with(&[bob]).await;
+    let mutual = || bob.get("/_matrix/client/v1/mutual_rooms");
+    mutual().query("user_id", alice.id()).await.ok();
+    mutual().query("user_id", bob.id()).await.refused(400, "M_INVALID_PARAM");
+    bob.get(["thirdparty", "protocols"]).await.ok();
 }

@@ -171,6 +171,7 @@ impl Command for DeleteRows {
     async fn run(&self, tx: &mut Tx) -> Result<bool> {
         let key = (self.user.clone(),);
         let note = tx.get_guarded(&REMOVED_USERS, &key).await?.ok_or(Error::NotFound("user"))?;
+        users::delist(tx, &self.user).await?;
         let finished = tx.delete_all(&PROFILES, &key, STEP).await?
             && tx.delete_all(&ACCOUNT_DATA, &key, STEP).await?
             && tx.delete_all(&ACCOUNT_DATA_CHANGES, &key, STEP).await?

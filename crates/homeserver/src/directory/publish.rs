@@ -17,7 +17,7 @@ use crate::{
     events::load_head,
     schema::{
         MEMBERSHIPS, MembershipKind, OPEN_ROOMS, PUBLIC_ROOM_COUNT, PUBLIC_ROOM_PLACES,
-        PUBLIC_ROOMS, PUBLISHED_ROOMS, PublicRoom, PublishedRoom,
+        PUBLIC_ROOMS, PUBLISHED_ROOMS, PublicRoom, PublishedRoom, REOPENED_ROOMS,
     },
 };
 
@@ -189,42 +189,67 @@ fn public_room(summary: Summary) -> PublicRoom {
     }
 }
 
-/// Brings what the directories keep of `room` up to date; tells whether the room was opened to all,
-/// or closed, by that.
-pub(crate) async fn relist(core: &Arc<Core>, room: &OwnedRoomId) -> Result<bool> {
+/// Brings what the directories keep of `room` up to date. Where that opens the room to all, or closes
+/// it, [`REOPENED_ROOMS`] says so until [`members_relisted`].
+pub(crate) async fn relist(core: &Arc<Core>, room: &OwnedRoomId) -> Result<()> {
     let view = core.store.view().await?;
-    if Kept::stored(&view, room).await? == Kept::wanted(&view, core, room).await? {
-        return Ok(false);
+    if Kept::stored(&view, room).await? != Kept::wanted(&view, core, room).await? {
+        core.store.write(Relist { core: core.clone(), room: room.clone() }).await?;
     }
-    let relist = Relist { core: core.clone(), room: room.clone() };
-    Ok(core.store.write(relist).await?.out)
+    Ok(())
+}
+
+/// The members of `room` are listed by whether it is open to all now.
+pub(crate) async fn members_relisted(core: &Core, room: OwnedRoomId) -> Result<()> {
+    core.store.write(Settle { room }).await?;
+    Ok(())
 }
 
 fn partition() -> Partition {
     Partition::of("public rooms", "")
 }
 
-/// Brings what the directories keep of a room up to date; tells whether it is open to all as it was
-/// not, or the other way round.
+/// Brings what the directories keep of a room up to date.
 struct Relist {
     core: Arc<Core>,
     room: OwnedRoomId,
 }
 
 impl Command for Relist {
-    type Out = bool;
+    type Out = ();
     type Error = Error;
 
     fn partition(&self) -> Partition {
         partition()
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
         tx.guard(&PUBLIC_ROOM_PLACES, &(self.room.clone(),));
         let old = Kept::stored(tx, &self.room).await?;
         let new = Kept::wanted(tx, &self.core, &self.room).await?;
-        new.replace(tx, &self.room, &old).await?;
-        Ok(new.open != old.open)
+        if new.open != old.open {
+            tx.put(&REOPENED_ROOMS, &(self.room.clone(),), &());
+        }
+        new.replace(tx, &self.room, &old).await
+    }
+}
+
+/// Notes that the members of a room are listed as they should be.
+struct Settle {
+    room: OwnedRoomId,
+}
+
+impl Command for Settle {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        partition()
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        tx.delete(&REOPENED_ROOMS, &(self.room.clone(),));
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::UserId;
+use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, de::IgnoredAny};
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, View};
@@ -12,7 +12,7 @@ use super::{EventCache, Head};
 use crate::{
     Result,
     core::Core,
-    schema::{ACCOUNT_DATA, Scope},
+    schema::{ACCOUNT_DATA, AccountDatum, Scope},
 };
 
 /// The type of the account data that says whom a user ignores.
@@ -31,10 +31,22 @@ impl Ignored {
     pub(crate) async fn by(view: &View, user: &UserId) -> Result<Self> {
         let key = (user.to_owned(), Scope::Global, IGNORED_USER_LIST.to_owned());
         let list = view.get(&ACCOUNT_DATA, &key).await?;
-        Ok(list.map_or_else(Self::default, |list| Self {
-            at: list.at,
-            users: named(&list.content, user),
-        }))
+        Ok(list.map_or_else(Self::default, |list| Self::new(list, user)))
+    }
+
+    /// Those whom each of `users` ignores.
+    pub(crate) async fn by_many(view: &View, users: &[OwnedUserId]) -> Result<Vec<Self>> {
+        let key = |user: &OwnedUserId| (user.clone(), Scope::Global, IGNORED_USER_LIST.to_owned());
+        let keys: Vec<_> = users.iter().map(key).collect();
+        let lists = view.get_many(&ACCOUNT_DATA, &keys).await?;
+        let read = |(user, list): (&OwnedUserId, Option<AccountDatum>)| {
+            list.map_or_else(Self::default, |list| Self::new(list, user))
+        };
+        Ok(users.iter().zip(lists).map(read).collect())
+    }
+
+    fn new(list: AccountDatum, owner: &UserId) -> Self {
+        Self { at: list.at, users: named(&list.content, owner) }
     }
 
     /// Since when these are ignored, and nobody else.

@@ -2,42 +2,37 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ruma::OwnedRoomId;
-use tertulia_storage::{Follower, Position, Table, Topic, View};
+use ruma::{OwnedRoomId, OwnedUserId};
+use tertulia_storage::{Direction, Follower, Position, Table, Topic, View, Watch};
 
 use super::reach;
 use crate::{
     Error, Result,
     core::Core,
     directory::{self, note_followed},
-    schema::{Entry, HEADS, LOG, PUBLIC_ROOM_PLACES, PUBLISHED_ROOMS},
+    events::{load_head, members},
+    schema::{
+        Entry, HEADS, LOG, Member, MembershipKind, PUBLIC_ROOM_PLACES, PUBLISHED_ROOMS,
+        REOPENED_ROOMS,
+    },
 };
 
 /// How far it may lie behind while nobody reads.
 const FAR_BEHIND: u64 = 1_000;
 
-/// Follows until the server stops, or the store fails.
-pub(super) async fn follow(core: Arc<Core>) {
-    let directories = Arc::new(Directories { core: core.clone() });
-    let mut wanted = core.store.watch([directory::topic()]);
-    let mut anything = core.store.watch([Topic::LOG]);
-    while !core.stop.is_cancelled() {
-        let settled = core.store.settled();
-        match core.store.follow_page(&directories).await {
-            Ok(true) => continue,
-            Ok(false) => note_followed(&core, settled),
-            Err(error) => {
-                tracing::error!(%error, "the directories of rooms and users stay as they are");
-                // Nobody need wait for it.
-                note_followed(&core, Position::new(u64::MAX));
-                return;
-            }
-        }
-        let enough = Position::new(core.store.settled().get() + FAR_BEHIND);
-        tokio::select! {
-            () = wanted.changed() => {}
-            () = reach(&core, &mut anything, enough) => {}
-            () = core.stop.cancelled() => {}
+/// How many users are looked at together.
+const USERS: usize = 100;
+
+/// Follows until the server stops, or the store fails. It hears those who read from now on, not
+/// only once it runs.
+pub(super) fn follow(core: Arc<Core>) -> impl Future<Output = ()> {
+    let wanted = core.store.watch([directory::topic()]);
+    async move {
+        let directories = Arc::new(Directories { core: core.clone() });
+        if let Err(error) = directories.follow(wanted).await {
+            tracing::error!(%error, "the directories of rooms and users stay as they are");
+            // Nobody need wait for it.
+            note_followed(&core, Position::new(u64::MAX));
         }
     }
 }
@@ -57,18 +52,98 @@ impl Follower for Directories {
 
     async fn handle(&self, view: &View, page: Vec<(Position, Entry)>) -> Result<()> {
         let Some(first) = page.first().map(|(position, _)| *position) else { return Ok(()) };
-        let mut rooms = BTreeSet::new();
+        let (mut rooms, mut users) = (BTreeSet::new(), BTreeSet::new());
         for (_, entry) in page {
-            if let Entry::Event { room, .. } | Entry::Generation { room, .. } = entry {
-                rooms.insert(room);
+            match entry {
+                Entry::Event { room, member, .. } | Entry::Generation { room, member } => {
+                    rooms.insert(room);
+                    users.extend(member.filter(|user| self.core.is_local(user.server_name())));
+                }
+                Entry::Profile { user } | Entry::Deactivated { user } => {
+                    users.insert(user);
+                }
+                _ => {}
             }
         }
         for room in concerned(view, first, rooms).await? {
-            match directory::relist(&self.core, &room).await {
-                Err(Error::Storage(error)) => return Err(error.into()),
-                Err(error) => tracing::warn!(%error, %room, "the directory passes over a room"),
-                Ok(_) => {}
+            self.relist(&room).await?;
+        }
+        self.relist_members().await?;
+        // Only now, as it is the rooms that make users be found.
+        self.relist_users(users.into_iter().collect()).await
+    }
+}
+
+impl Directories {
+    async fn follow(self: &Arc<Self>, mut wanted: Watch) -> Result<()> {
+        let store = &self.core.store;
+        let mut anything = store.watch([Topic::LOG]);
+        let mut done = store.view().await?.cursor(Self::NAME).await?.unwrap_or(Position::ZERO);
+        loop {
+            let enough = Position::new(done.get() + FAR_BEHIND);
+            tokio::select! {
+                () = wanted.changed() => {}
+                () = reach(&self.core, &mut anything, enough) => {}
+                () = self.core.stop.cancelled() => return Ok(()),
             }
+            done = store.settled();
+            while store.follow_page(self).await? {
+                if self.core.stop.is_cancelled() {
+                    return Ok(());
+                }
+            }
+            note_followed(&self.core, done);
+        }
+    }
+
+    async fn relist(&self, room: &OwnedRoomId) -> Result<()> {
+        match directory::relist(&self.core, room).await {
+            Err(Error::Storage(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, %room, "the directory passes over a room");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Those in rooms that were opened to all, or closed, are found by others than before.
+    async fn relist_members(&self) -> Result<()> {
+        let view = self.core.store.view().await?;
+        // A page reopens no more rooms than it has entries; a crash repeats it.
+        let rooms = view.scan(&REOPENED_ROOMS, &(), Direction::Forward, 2 * Self::PAGE).await?;
+        for ((room,), ()) in rooms {
+            self.relist_members_of(&room).await?;
+            directory::members_relisted(&self.core, room).await?;
+        }
+        Ok(())
+    }
+
+    async fn relist_members_of(&self, room: &OwnedRoomId) -> Result<()> {
+        let mut last = None;
+        loop {
+            let view = self.core.store.view().await?;
+            let head = match load_head(&view, room).await {
+                Err(Error::NotFound(_)) => return Ok(()),
+                head => head?,
+            };
+            let page = members(&view, &head, last.as_deref(), USERS).await?;
+            let complete = page.len() < USERS;
+            last = page.last().map(|(user, _)| user.clone());
+            let is_here = |(user, row): &(OwnedUserId, Member)| {
+                row.kind == MembershipKind::Join && self.core.is_local(user.server_name())
+            };
+            let here = page.into_iter().filter(is_here);
+            self.relist_users(here.map(|(user, _)| user).collect()).await?;
+            if complete {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn relist_users(&self, users: Vec<OwnedUserId>) -> Result<()> {
+        for users in users.chunks(USERS) {
+            directory::relist_users(&self.core, users).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the store keeps of the public room directory.
+//! What the store keeps of the directories of rooms and of users.
 
 use ruma::{OwnedRoomAliasId, OwnedUserId};
 use tertulia_storage::record;
@@ -37,6 +37,20 @@ record!(PublicRoom = 1 {
     canonical_alias, name, topic, avatar_url, join_rule, room_type, world_readable, guest_can_join
 });
 
+/// What the user directory shows of a user, and how it finds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedUser {
+    /// Whether everyone may find the user: they are in a room that is open to all.
+    pub open: bool,
+    /// The name of the profile.
+    pub displayname: Option<String>,
+    /// The picture of the profile.
+    pub avatar_url: Option<String>,
+    /// The words of the user name and of the name of the profile, sorted.
+    pub words: Vec<String>,
+}
+record!(ListedUser = 1 { open, displayname, avatar_url, words });
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Debug;
@@ -56,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_keeps_its_form() {
+    fn directories_keep_their_form() {
         let published = PublishedRoom { by: owned_user_id!("@a:x"), at: 1_000 };
         check(&published, b"\x01\x04@a:x\xe8\x07");
         let room = PublicRoom {
@@ -70,5 +84,12 @@ mod tests {
             guest_can_join: false,
         };
         check(&room, b"\x01\x01\x04#a:x\x01\x01N\x00\x01\x09mxc://x/a\x05knock\x00\x01\x00");
+        let user = ListedUser {
+            open: true,
+            displayname: Some("A B".to_owned()),
+            avatar_url: None,
+            words: vec!["a".to_owned(), "b".to_owned()],
+        };
+        check(&user, b"\x01\x01\x01\x03A B\x00\x02\x01a\x01b");
     }
 }

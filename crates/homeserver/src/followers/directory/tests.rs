@@ -1,9 +1,10 @@
+use ruma::events::StateEventType;
 use tertulia_storage::{Memory, MemoryEngine};
 
 use super::*;
 use crate::{
     Homeserver, PublicRoomsQuery, Room, Visibility,
-    testing::{public_room, server, user},
+    testing::{field, public_room, server, user},
 };
 
 async fn listed(server: &Homeserver) -> Vec<(OwnedRoomId, u64)> {
@@ -39,6 +40,28 @@ async fn a_page_that_is_gone_through_again_changes_nothing() {
     let view = server.core.store.view().await.unwrap();
     directories.handle(&view, vec![(Position::new(1), again)]).await.unwrap();
     assert_eq!(listed(&server).await, before);
+}
+
+#[tokio::test]
+async fn a_crash_before_members_were_listed_anew_is_made_up_for() {
+    let server = server().await;
+    let (alice, bob) =
+        (server.create_user("alice").await.unwrap(), server.create_user("bob").await.unwrap());
+    let room = public_room(&alice, "12").await;
+    let found = async || bob.find_users("alice", None).await.unwrap().results.len();
+    let rule = async |rule: &str| {
+        let kind = StateEventType::RoomJoinRules;
+        room.set_state(kind, "", field("join_rule", rule)).await.unwrap();
+    };
+    rule("invite").await;
+    assert_eq!(found().await, 0);
+    rule("public").await;
+    // Of the page, only the first half takes place.
+    directory::relist(&server.core, &room.id().to_owned()).await.unwrap();
+    assert_eq!(found().await, 1);
+    let view = server.core.store.view().await.unwrap();
+    let left = view.scan(&REOPENED_ROOMS, &(), Direction::Forward, 1).await.unwrap();
+    assert_eq!(left, []);
 }
 
 #[tokio::test]
