@@ -15,7 +15,10 @@ mod notified;
 mod rules;
 mod walk;
 
-use std::{collections::BTreeMap, sync::atomic::AtomicUsize};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use ruma::{OwnedEventId, UserId};
 use serde::Serialize;
@@ -23,7 +26,11 @@ use tertulia_storage::{Position, View};
 
 pub use self::notified::{Notification, Notifications};
 pub(crate) use self::rules::UserRules;
-use self::{count::Count, known::Known, marks::Marks};
+use self::{
+    count::Count,
+    known::{Depends, Known},
+    marks::Marks,
+};
 use crate::{
     Result,
     core::Core,
@@ -98,39 +105,79 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// What the user has not read of a room that they are in as `me` says.
-    pub(crate) async fn unread(&self, head: &Head, me: &Membership) -> Result<Unread> {
-        Ok(self.known(head, me).await?.unread)
+    /// What the user has not read of a room that they are in as `me` says. After `untouched`, if it
+    /// is known, the user gave no receipt there.
+    pub(crate) async fn unread(
+        &self,
+        head: &Head,
+        me: &Membership,
+        untouched: Option<Position>,
+    ) -> Result<Unread> {
+        Ok(self.known(head, me, untouched).await?.unread.clone())
     }
 
     /// The count of a room that the user is in as `me` says.
-    async fn known(&self, head: &Head, me: &Membership) -> Result<Known> {
-        let rows = marks::rows(self.view, &head.room, self.user).await?;
-        let depends = known::Depends {
-            receipts: rows.iter().map(|(_, row)| row.at).max().unwrap_or_default(),
+    async fn known(
+        &self,
+        head: &Head,
+        me: &Membership,
+        untouched: Option<Position>,
+    ) -> Result<Arc<Known>> {
+        let memory = self.core.local::<known::Memory>();
+        let known = memory.get(self.user, &head.room);
+        let same = |known: &Arc<Known>| known.receipts_unless_given_after(untouched?);
+        let (receipts, rows) = match known.as_ref().and_then(same) {
+            Some(receipts) => (receipts, None),
+            None => {
+                let rows = marks::rows(self.view, &head.room, self.user).await?;
+                (rows.iter().map(|(_, row)| row.at).max().unwrap_or_default(), Some(rows))
+            }
+        };
+        let depends = self.depends(head, me, receipts);
+        let known = known.filter(|known| known.depends == depends);
+        let settled = self.view.settled();
+        let counted = match &known {
+            Some(known) if known.last == head.row.last => {
+                known.holds_at(settled);
+                return Ok(known.clone());
+            }
+            Some(known) => Count::new(self, head).go_on(known).await?,
+            None => None,
+        };
+        let counted = match counted {
+            Some(counted) => counted,
+            None => self.count_all(head, me, rows).await?,
+        };
+        let known = Arc::new(Known::new(depends, head.row.last, counted));
+        known.holds_at(settled);
+        memory.keep(self.user, &head.room, known.clone());
+        Ok(known)
+    }
+
+    fn depends(&self, head: &Head, me: &Membership, receipts: Position) -> Depends {
+        Depends {
+            receipts,
             since: me.since,
             rules: self.rules.at,
             ignored: self.ignored.at(),
             state: (head.row.generation, head.row.state_at),
             stretch: head.row.stretch,
+        }
+    }
+
+    async fn count_all(
+        &self,
+        head: &Head,
+        me: &Membership,
+        receipts: Option<marks::Rows>,
+    ) -> Result<(Unread, Marks)> {
+        let rows = match receipts {
+            Some(rows) => rows,
+            None => marks::rows(self.view, &head.room, self.user).await?,
         };
-        let memory = self.core.local::<known::Memory>();
-        let known = memory.get(self.user, &head.room, &depends);
-        let counted = match known {
-            Some(known) if known.last == head.row.last => return Ok(known),
-            Some(known) => Count::new(self, head).go_on(&known).await?,
-            None => None,
-        };
-        let (unread, marks) = match counted {
-            Some(counted) => counted,
-            None => {
-                let marks = Marks::of(self.view, head, me.since, rows).await?;
-                Count::new(self, head).all_unread(marks, depends.receipts).await?
-            }
-        };
-        let known = Known { last: head.row.last, unread, marks };
-        memory.keep(self.user, &head.room, depends, known.clone());
-        Ok(known)
+        let marked = rows.iter().map(|(_, row)| row.at).max().unwrap_or_default();
+        let marks = Marks::of(self.view, head, me.since, rows).await?;
+        Count::new(self, head).all_unread(marks, marked).await
     }
 }
 

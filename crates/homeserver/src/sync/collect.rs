@@ -205,7 +205,8 @@ impl Telling<'_> {
         if !is_told && !self.touch.read && !anew {
             return Ok(None);
         }
-        let unread = self.reading.unread(self.head, self.me).await?;
+        let untouched = self.reading.since().filter(|_| !self.touch.read);
+        let unread = self.reading.unread(self.head, self.me, untouched).await?;
         let has_read = Some(unread.marked) > self.reading.since();
         Ok((is_told || has_read || anew && unread.any).then_some(unread))
     }

@@ -77,6 +77,9 @@ async fn by_log(reading: &Reading<'_>, since: Position) -> Result<News> {
     let rows =
         reading.view.scan_from(&LOG, &(SHARD,), from.as_ref(), Direction::Forward, limit).await?;
     rows.into_iter().for_each(|(_, entry)| page.add(entry, reading.me()));
+    if !page.account_data {
+        reading.data_untouched.get_or_init(|| since);
+    }
     let membership_changed = page.rooms.values().any(|touch| touch.membership);
     let joined = joined(reading, Some(since).filter(|_| !membership_changed)).await?;
     page.rooms.retain(|room, touch| touch.membership || joined.contains(room));

@@ -1,6 +1,6 @@
 //! One answer in the making: who asks, what for, and what is there.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::{Arc, OnceLock, atomic::AtomicUsize};
 
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, UserId};
 use tertulia_protocol::Pdu;
@@ -54,6 +54,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) ignored: OnceCell<Ignored>,
     /// The user's push rules, once they were asked.
     pub(crate) rules: OnceCell<Arc<UserRules>>,
+    /// From where on the log says nothing of the user's account data, once it was asked.
+    pub(crate) data_untouched: OnceLock<Position>,
     /// How many events were read to count what is unread.
     pub(crate) counted: AtomicUsize,
 }
@@ -72,7 +74,8 @@ impl Reading<'_> {
 
     /// The user's push rules.
     pub(crate) async fn rules(&self) -> Result<&UserRules> {
-        let rules = UserRules::of(&self.view, self.core(), self.me());
+        let rules =
+            UserRules::of(&self.view, self.core(), self.me(), self.data_untouched.get().copied());
         Ok(self.rules.get_or_try_init(|| rules).await?)
     }
 
@@ -80,11 +83,20 @@ impl Reading<'_> {
     /// last told that decides what of a room is unread.
     pub(crate) async fn counts_anew(&self) -> Result<bool> {
         let Some(since) = self.since() else { return Ok(false) };
+        if self.data_untouched.get().is_some() {
+            return Ok(false);
+        }
         Ok(self.rules().await?.at > since || self.ignores_anew().await?)
     }
 
-    /// What the user has not read of a room they are in.
-    pub(crate) async fn unread(&self, head: &Head, me: &Membership) -> Result<Unread> {
+    /// What the user has not read of a room they are in. After `untouched`, if it is known, they
+    /// gave no receipt there.
+    pub(crate) async fn unread(
+        &self,
+        head: &Head,
+        me: &Membership,
+        untouched: Option<Position>,
+    ) -> Result<Unread> {
         let asking = Asking {
             view: &self.view,
             core: self.core(),
@@ -93,7 +105,7 @@ impl Reading<'_> {
             ignored: self.ignored().await?,
             read: &self.counted,
         };
-        asking.unread(head, me).await
+        asking.unread(head, me, untouched).await
     }
 
     /// Whether the user is spared an event of a room because of who sent it.

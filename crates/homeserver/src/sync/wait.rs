@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -84,8 +84,18 @@ async fn reading<'a>(
     let since = since.filter(|since| since.at <= at);
     let next = SyncToken { at, ends: at, to_device, fleeting };
     let (now, ignored) = (session.core.now(), OnceCell::new());
-    let (rules, counted) = (OnceCell::new(), AtomicUsize::new(0));
-    Ok(Reading { view, session, query, since, next, now, ignored, rules, counted })
+    Ok(Reading {
+        view,
+        session,
+        query,
+        since,
+        next,
+        now,
+        ignored,
+        rules: OnceCell::new(),
+        data_untouched: OnceLock::new(),
+        counted: AtomicUsize::new(0),
+    })
 }
 
 /// A place where the bells of some rooms are heard, and of the user and device whose it is.

@@ -15,14 +15,14 @@ use tertulia_protocol::{
 use tertulia_storage::{Direction, Position};
 
 use super::{
-    Asking, MOST_READ, Unread, UnreadCounts,
+    Asking, MOST_READ, Unread, UnreadCounts, UserRules,
     known::Known,
     marks::{Marks, Thread},
     walk::{Step, is_unread, step},
 };
 use crate::{
     Result,
-    events::{BLOCK, ClientEvent, EventCache, Head, current_power, member},
+    events::{BLOCK, ClientEvent, EventCache, Head, NewestPlaces, current_power, member},
     schema::{Ordinal, PUSH_BLOCKS, PushBlock, PushRow, PushTally, TIMELINE, TimelineRow},
 };
 
@@ -52,10 +52,14 @@ pub(super) struct Count<'a> {
 
 /// What push rules that do not read content see of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Look {
+pub(super) struct Look {
     class: u8,
     mentions_me: bool,
     mentions_room: bool,
+    /// Whether its sender may mention the room.
+    may_notify_room: bool,
+    /// Whether there are two in the room.
+    is_pair: bool,
     /// Who sent it, if they ask for that.
     sender: Option<OwnedUserId>,
 }
@@ -95,11 +99,15 @@ impl<'a> Count<'a> {
         if last > self.head.row.last {
             return Ok(None);
         }
-        let rows = self.rows(Bound::Excluded(last), Bound::Unbounded, most_new()).await?;
+        let kept = self.asking.core.local::<NewestPlaces>();
+        let rows = match kept.after(self.head, last) {
+            Some(rows) => rows,
+            None => self.rows(Bound::Excluded(last), Bound::Unbounded, most_new()).await?,
+        };
         let redacts = |row: &TimelineRow| {
             row.push.as_ref().is_some_and(|push| EventClass::from_number(push.class).is_redaction())
         };
-        let changes_others = rows.len() == most_new() || rows.iter().any(|(_, row)| redacts(row));
+        let changes_others = rows.len() >= most_new() || rows.iter().any(|(_, row)| redacts(row));
         Ok((!changes_others).then_some(rows))
     }
 
@@ -273,19 +281,31 @@ impl<'a> Count<'a> {
         mentions_me: bool,
         mentions_room: bool,
     ) -> Result<Judgement> {
-        let asks_who = mentions_room || self.asking.rules.ask_who_sent;
-        let look =
-            Look { class, mentions_me, mentions_room, sender: asks_who.then(|| sender.clone()) };
-        if let Some(judgement) = self.judged.get(&look) {
-            return Ok(*judgement);
+        let UserRules { rules, ask_who_sent, judged, .. } = self.asking.rules;
+        let asks_who = mentions_room || *ask_who_sent;
+        let look = Look {
+            class,
+            mentions_me,
+            mentions_room,
+            may_notify_room: asks_who && self.power().await?.may_notify_room(sender),
+            is_pair: self.head.row.joined == 2,
+            sender: ask_who_sent.then(|| sender.clone()),
+        };
+        let known = match judged {
+            Some(judged) => judged.lock().get(&look).copied(),
+            None => self.judged.get(&look).copied(),
+        };
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let may_notify_room = asks_who && self.power().await?.may_notify_room(sender);
         let mentioned = mentions_me.then_some(self.asking.user);
         let class = EventClass::from_number(class);
         let event = example(class, sender, &self.head.room, mentioned, mentions_room);
-        let rules = &self.asking.rules.rules;
-        let judgement = judge(rules, &event, self.context().await?, may_notify_room);
-        self.judged.insert(look, judgement);
+        let judgement = judge(rules, &event, self.context().await?, look.may_notify_room);
+        match judged {
+            Some(judged) => judged.lock().insert(look, judgement),
+            None => self.judged.insert(look, judgement),
+        };
         Ok(judgement)
     }
 

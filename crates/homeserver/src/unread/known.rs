@@ -1,6 +1,9 @@
 //! Counts that were made before, under all that they depend on.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use quick_cache::sync::Cache;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
@@ -12,7 +15,7 @@ use super::{Unread, marks::Marks};
 const CAPACITY: usize = 50_000;
 
 /// The counts that were made last.
-pub(super) struct Memory(Cache<(OwnedUserId, OwnedRoomId), Arc<(Depends, Known)>>);
+pub(super) struct Memory(Cache<(OwnedUserId, OwnedRoomId), Arc<Known>>);
 
 impl Default for Memory {
     fn default() -> Self {
@@ -38,23 +41,42 @@ pub(super) struct Depends {
 }
 
 /// A count.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Known {
+    pub(super) depends: Depends,
     /// The newest event that was counted.
     pub(super) last: Position,
     pub(super) unread: Unread,
     /// Up to where the user has read.
     pub(super) marks: Marks,
+    /// Up to where in the log the user gave no other receipt.
+    seen: AtomicU64,
+}
+
+impl Known {
+    pub(super) fn new(depends: Depends, last: Position, counted: (Unread, Marks)) -> Self {
+        let (unread, marks) = counted;
+        Self { depends, last, unread, marks, seen: AtomicU64::new(0) }
+    }
+
+    /// The newest receipt, if there was none after `since`.
+    pub(super) fn receipts_unless_given_after(&self, since: Position) -> Option<Position> {
+        (self.seen.load(Ordering::Relaxed) >= since.get()).then_some(self.depends.receipts)
+    }
+
+    /// At `settled`, it still depended on the same.
+    pub(super) fn holds_at(&self, settled: Position) {
+        self.seen.fetch_max(settled.get(), Ordering::Relaxed);
+    }
 }
 
 impl Memory {
-    /// The last count, if nothing but events has been added since.
-    pub(super) fn get(&self, user: &UserId, room: &RoomId, depends: &Depends) -> Option<Known> {
-        let kept = self.0.get(&(user.to_owned(), room.to_owned()))?;
-        (kept.0 == *depends).then(|| kept.1.clone())
+    /// The last count.
+    pub(super) fn get(&self, user: &UserId, room: &RoomId) -> Option<Arc<Known>> {
+        self.0.get(&(user.to_owned(), room.to_owned()))
     }
 
-    pub(super) fn keep(&self, user: &UserId, room: &RoomId, depends: Depends, known: Known) {
-        self.0.insert((user.to_owned(), room.to_owned()), Arc::new((depends, known)));
+    pub(super) fn keep(&self, user: &UserId, room: &RoomId, known: Arc<Known>) {
+        self.0.insert((user.to_owned(), room.to_owned()), known);
     }
 }

@@ -1,7 +1,11 @@
 //! What a user was notified of, over all rooms, newest first (client-server API, "Listing
 //! Notifications").
 
-use std::{collections::BinaryHeap, ops::Bound, sync::atomic::AtomicUsize};
+use std::{
+    collections::BinaryHeap,
+    ops::Bound,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use ruma::{OwnedRoomId, push::Action};
 use serde_json::value::to_raw_value;
@@ -64,7 +68,7 @@ impl User {
         only_highlights: bool,
     ) -> Result<Notifications> {
         let view = self.core.store.view().await?;
-        let rules = UserRules::of(&view, &self.core, &self.id).await?;
+        let rules = UserRules::of(&view, &self.core, &self.id, None).await?;
         let ignored = Ignored::by(&view, &self.id).await?;
         let read = AtomicUsize::new(0);
         let asking = Asking {
@@ -119,7 +123,7 @@ struct Room {
 struct Asked {
     context: PushContext,
     power: Power,
-    known: Known,
+    known: Arc<Known>,
 }
 
 impl PartialEq for Room {
@@ -243,7 +247,7 @@ impl Walk<'_> {
                     display_name: me.and_then(|me| me.displayname).unwrap_or_default(),
                 },
                 power: current_power(view, core, &room.head).await?,
-                known: self.asking.known(&room.head, &room.me).await?,
+                known: self.asking.known(&room.head, &room.me, None).await?,
             });
         }
         Ok(room.asked.as_ref().expect("it was just asked"))
