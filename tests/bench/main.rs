@@ -19,7 +19,7 @@ const ROOMS: send::Shape = send::Shape { rooms: 3, members: 4, syncing: 0 };
 const READERS: send::Shape = send::Shape { rooms: 1, members: 6, syncing: 3 };
 const GROUPS: incremental_sync::Shape = incremental_sync::Shape { groups: 2, users: 5, rooms: 2 };
 const SMALL: initial_sync::Shape =
-    initial_sync::Shape { users: 2, rooms: 6, members: 3, messages: 12 };
+    initial_sync::Shape { users: 2, rooms: 6, members: 3, messages: 12, unread: false };
 
 /// A server of this flaw, and where it is found.
 async fn serve(flaw: Flaw) -> (Listening, Target) {

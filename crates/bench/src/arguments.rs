@@ -129,6 +129,9 @@ pub enum What {
         /// Messages in each room
         #[arg(long, default_value_t = 10)]
         messages: usize,
+        /// The user who syncs says nothing, so that all messages are unread
+        #[arg(long)]
+        unread: bool,
     },
     /// Pages of a long history
     Messages {
@@ -213,8 +216,8 @@ impl What {
                 let shape = incremental_sync::Shape { groups, users, rooms };
                 (Load::IncrementalSync(shape), 100_000)
             }
-            What::InitialSync { users, rooms, members, messages } => {
-                let shape = initial_sync::Shape { users, rooms, members, messages };
+            What::InitialSync { users, rooms, members, messages, unread } => {
+                let shape = initial_sync::Shape { users, rooms, members, messages, unread };
                 (Load::InitialSync(shape), 1_000)
             }
             What::Messages { events } => (Load::Messages(events), 10_000),

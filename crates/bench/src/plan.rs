@@ -76,8 +76,10 @@ pub fn all(size: Size) -> Vec<Step> {
 
 fn full() -> Vec<(Load, u64)> {
     let several = send::Shape { rooms: 50, members: 16, syncing: 0 };
-    let initial = initial_sync::Shape { users: 2, rooms: 200, members: 3, messages: 10 };
-    let many_rooms = initial_sync::Shape { users: 1, rooms: 2_000, members: 2, messages: 5 };
+    let initial =
+        initial_sync::Shape { users: 2, rooms: 200, members: 3, messages: 10, unread: false };
+    let many_rooms =
+        initial_sync::Shape { users: 1, rooms: 2_000, members: 2, messages: 5, unread: false };
     let groups = incremental_sync::Shape { groups: 8, users: 50, rooms: 10 };
     vec![
         (Load::Register, 2_000),
@@ -102,7 +104,8 @@ fn full() -> Vec<(Load, u64)> {
 
 fn small() -> Vec<(Load, u64)> {
     let several = send::Shape { rooms: 50, members: 8, syncing: 0 };
-    let initial = initial_sync::Shape { users: 1, rooms: 150, members: 2, messages: 5 };
+    let initial =
+        initial_sync::Shape { users: 1, rooms: 150, members: 2, messages: 5, unread: false };
     let groups = incremental_sync::Shape { groups: 2, users: 20, rooms: 5 };
     vec![
         (Load::Register, 100),

@@ -25,6 +25,8 @@ pub struct Shape {
     pub members: usize,
     /// Messages in each room.
     pub messages: usize,
+    /// Whether the user who syncs says nothing, so that all of them are unread.
+    pub unread: bool,
 }
 
 /// Users in many small rooms. Each sync is the first of a device that has just logged in, which is not measured: a server
@@ -41,7 +43,7 @@ impl InitialSync {
     /// Registers everybody, fills the rooms.
     pub async fn prepare(bench: &Bench, shape: Shape) -> anyhow::Result<InitialSync> {
         ensure!(
-            shape.users > 0 && shape.members > 0 && shape.messages > 0,
+            shape.users > 0 && shape.members > usize::from(shape.unread) && shape.messages > 0,
             "rooms need members and messages"
         );
         let recruiter = bench.recruiter.clone();
@@ -50,8 +52,9 @@ impl InitialSync {
             let members = recruiter.users(shape.members).await?;
             let rooms = &crowd::rooms(&members, shape.rooms).await?;
             let fill = |number: usize| {
-                let (members, room) = (&members, &rooms[number]);
-                async move { Ok((room.clone(), converse(members, room, shape.messages).await?)) }
+                let speakers = &members[usize::from(shape.unread)..];
+                let room = &rooms[number];
+                async move { Ok((room.clone(), converse(speakers, room, shape.messages).await?)) }
             };
             let filled = crowd::many(rooms.len(), "conversations", fill).await?;
             newest.push(filled.into_iter().collect());
@@ -74,8 +77,9 @@ async fn converse(members: &[Account], room: &str, messages: usize) -> anyhow::R
 
 impl Scenario for InitialSync {
     fn name(&self) -> String {
-        let Shape { rooms, members, messages, .. } = self.shape;
-        format!("initial-sync: {rooms} rooms of {members}, {messages} messages each")
+        let Shape { rooms, members, messages, unread, .. } = self.shape;
+        let kind = if unread { "unread messages" } else { "messages" };
+        format!("initial-sync: {rooms} rooms of {members}, {messages} {kind} each")
     }
 
     async fn run(&mut self, meter: &mut Meter, operations: u64) -> anyhow::Result<()> {
