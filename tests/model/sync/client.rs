@@ -82,6 +82,8 @@ pub struct Known {
     pub receipts: BTreeMap<(String, String), String>,
     pub typing: BTreeSet<String>,
     pub summary: Value,
+    /// How many events are unread, by its user's push rules.
+    pub unread: Value,
     /// What those outside are told.
     pub stripped: Value,
 }
@@ -188,6 +190,9 @@ impl Known {
         }
         for event in list(&room["ephemeral"]) {
             self.hear(event, flaw);
+        }
+        if let Some(unread) = room.get("unread_notifications") {
+            self.unread = unread.clone();
         }
         if let Some(summary) = room.get("summary") {
             self.summary = summary.clone();

@@ -40,6 +40,7 @@ fn room(known: &Known, told: &Known, all: &Known, lazy: bool) -> Result<(), Stri
     }
     same("those typing", &known.typing, &told.typing)?;
     same("summary", &known.summary, &told.summary)?;
+    same("unread", &known.unread, &told.unread)?;
     within("receipts", &told.receipts, &known.receipts)
 }
 
