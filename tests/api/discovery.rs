@@ -12,7 +12,8 @@ async fn versions_are_told_to_everybody() {
     for version in ["r0.6.1", "v1.1", "v1.11", "v1.19"] {
         assert!(told.contains(&&json!(version)), "{version}");
     }
-    assert!(versions["unstable_features"].is_object());
+    let features = json!({ "uk.half-shot.msc2666.query_mutual_rooms": true });
+    assert_eq!(versions["unstable_features"], features);
 }
 
 #[tokio::test]

@@ -36,7 +36,9 @@ pub(crate) fn routes(options: &Options) -> Router<Homeserver> {
 /// Ruma has it that an access token may be sent along. It is not looked at: the answer is the same
 /// for all, and a client whose session has ended needs it most.
 fn versions() -> Router<Homeserver> {
-    let body = json!({ "versions": VERSIONS, "unstable_features": {} });
+    // Clients ask for rooms in common only where they are told of that.
+    let features = json!({ "uk.half-shot.msc2666.query_mutual_rooms": true });
+    let body = json!({ "versions": VERSIONS, "unstable_features": features });
     let body = Bytes::from(body.to_string());
     let answer = move || async move { ([(CONTENT_TYPE, "application/json")], body) };
     Router::new().route("/_matrix/client/versions", get(answer))

@@ -37,6 +37,8 @@ const OTHERS: usize = 500;
 const STEP: usize = 100;
 /// How many words of a search count.
 const WORDS: usize = 8;
+/// How many characters of a search count.
+const LONGEST: usize = 500;
 
 /// A user who was found. It serialises as the specification has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,7 +101,8 @@ struct Term {
 
 impl Term {
     fn new(text: &str) -> Self {
-        let text = text.trim();
+        let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end);
+        let text = text[..end].trim();
         let is_id = text.starts_with('@') || (text.contains(':') && !text.contains(' '));
         let id = is_id.then(|| format!("@{}", text.trim_start_matches('@').to_lowercase()));
         // The server's name is not among the words of a user.

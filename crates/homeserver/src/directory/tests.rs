@@ -1,3 +1,5 @@
+mod law;
+
 use ruma::{RoomVersionId, room_alias_id, room_id};
 use serde_json::json;
 

@@ -1,6 +1,9 @@
 //! Keeps the directories of rooms and users as what happens makes them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ruma::{OwnedRoomId, OwnedUserId};
 use tertulia_storage::{Direction, Follower, Position, Table, Topic, View, Watch};
@@ -13,7 +16,7 @@ use crate::{
     events::{load_head, members},
     schema::{
         Entry, HEADS, LOG, Member, MembershipKind, PUBLIC_ROOM_PLACES, PUBLISHED_ROOMS,
-        REOPENED_ROOMS,
+        REOPENED_ROOMS, STATE_CHANGES,
     },
 };
 
@@ -51,26 +54,42 @@ impl Follower for Directories {
     type Error = Error;
 
     async fn handle(&self, view: &View, page: Vec<(Position, Entry)>) -> Result<()> {
-        let Some(first) = page.first().map(|(position, _)| *position) else { return Ok(()) };
-        let (mut rooms, mut users) = (BTreeSet::new(), BTreeSet::new());
-        for (_, entry) in page {
-            match entry {
-                Entry::Event { room, member, .. } | Entry::Generation { room, member } => {
-                    rooms.insert(room);
-                    users.extend(member.filter(|user| self.core.is_local(user.server_name())));
-                }
-                Entry::Profile { user } | Entry::Deactivated { user } => {
-                    users.insert(user);
-                }
-                _ => {}
-            }
-        }
-        for room in concerned(view, first, rooms).await? {
+        let News { events, mut users } = News::of(page);
+        for room in concerned(view, &events, &mut users).await? {
             self.relist(&room).await?;
         }
         self.relist_members().await?;
         // Only now, as it is the rooms that make users be found.
+        users.retain(|user| self.core.is_local(user.server_name()));
         self.relist_users(users.into_iter().collect()).await
+    }
+}
+
+/// What of a page of the log matters here.
+#[derive(Default)]
+struct News {
+    /// Where something happened in a room, in the order of the log.
+    events: Vec<(OwnedRoomId, Position)>,
+    /// Who may be listed otherwise than before.
+    users: BTreeSet<OwnedUserId>,
+}
+
+impl News {
+    fn of(page: Vec<(Position, Entry)>) -> Self {
+        let mut news = Self::default();
+        for (position, entry) in page {
+            match entry {
+                Entry::Event { room, member, .. } | Entry::Generation { room, member } => {
+                    news.events.push((room, position));
+                    news.users.extend(member);
+                }
+                Entry::Profile { user } | Entry::Deactivated { user } => {
+                    news.users.insert(user);
+                }
+                _ => {}
+            }
+        }
+        news
     }
 }
 
@@ -149,23 +168,50 @@ impl Directories {
     }
 }
 
-/// Those of `rooms` of which the directories may show something else than before: their state has
-/// changed since `first`, or they are shown. Messages in all others cost one look.
+/// The rooms of which the directories may show something else than before: their state has changed,
+/// or they are shown. Messages in all others cost one look. `users` gets those whom a change of state
+/// made come or go, which need not have been their own event's.
 async fn concerned(
     view: &View,
-    first: Position,
-    rooms: BTreeSet<OwnedRoomId>,
+    events: &[(OwnedRoomId, Position)],
+    users: &mut BTreeSet<OwnedUserId>,
 ) -> Result<Vec<OwnedRoomId>> {
-    let keys: Vec<_> = rooms.into_iter().map(|room| (room,)).collect();
+    let Some((_, first)) = events.first() else { return Ok(Vec::new()) };
+    let rooms: BTreeSet<_> = events.iter().map(|(room, _)| (room.clone(),)).collect();
+    let keys: Vec<_> = rooms.into_iter().collect();
     let heads = view.get_many(&HEADS, &keys).await?;
     let published = view.get_many(&PUBLISHED_ROOMS, &keys).await?;
     let listed = view.get_many(&PUBLIC_ROOM_PLACES, &keys).await?;
-    let rows = keys.into_iter().zip(heads).zip(published).zip(listed);
-    let concerned = rows.filter(|(((_, head), published), listed)| {
-        let changed = head.as_ref().is_none_or(|head| head.state_at >= first);
-        changed || published.is_some() || listed.is_some()
-    });
-    Ok(concerned.map(|((((room,), _), _), _)| room).collect())
+    let (mut concerned, mut changed) = (Vec::new(), BTreeMap::new());
+    for ((((room,), head), published), listed) in
+        keys.into_iter().zip(heads).zip(published).zip(listed)
+    {
+        let generation = head.map(|head| (head.state_at >= *first).then_some(head.generation));
+        if let Some(Some(generation)) = generation {
+            changed.insert(room.clone(), generation);
+        }
+        if generation != Some(None) || published.is_some() || listed.is_some() {
+            concerned.push(room);
+        }
+    }
+    users.extend(changed_members(view, events, &changed).await?);
+    Ok(concerned)
+}
+
+/// Whose membership the changes of state in some rooms, each of one generation, set.
+async fn changed_members(
+    view: &View,
+    events: &[(OwnedRoomId, Position)],
+    changed: &BTreeMap<OwnedRoomId, u32>,
+) -> Result<Vec<OwnedUserId>> {
+    let key = |(room, position): &(OwnedRoomId, Position)| {
+        Some((room.clone(), *changed.get(room)?, *position))
+    };
+    let keys: Vec<_> = events.iter().filter_map(key).collect();
+    let changes = view.get_many(&STATE_CHANGES, &keys).await?;
+    let changes = changes.into_iter().flatten().flat_map(|(changes,)| changes);
+    let members = changes.filter(|change| change.kind == "m.room.member");
+    Ok(members.filter_map(|change| OwnedUserId::try_from(change.key).ok()).collect())
 }
 
 #[cfg(test)]

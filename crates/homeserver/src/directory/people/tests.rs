@@ -67,6 +67,14 @@ async fn all_words_of_a_search_have_to_fit_in_any_order() {
     }
 }
 
+#[test]
+fn a_search_of_any_length_is_read_and_its_end_does_not_count() {
+    let long = format!("{}ana", "é ".repeat(LONGEST));
+    let term = Term::new(&long);
+    assert_eq!(term.words, vec!["e"; WORDS]);
+    assert_eq!(Term::new(&format!("ana{}", " ".repeat(1_000))).whole, "ana");
+}
+
 #[tokio::test]
 async fn one_who_has_no_account_here_is_not_found() {
     let server = server().await;

@@ -73,11 +73,29 @@ async fn messages_in_rooms_that_are_not_listed_concern_nobody() {
     for room in [&quiet, &shown] {
         room.send_text("hello").await.unwrap();
     }
-    let rooms = || [&quiet, &shown].map(|room| room.id().to_owned()).into_iter().collect();
     let view = server.core.store.view().await.unwrap();
-    let after = Position::new(before.get() + 1);
-    assert_eq!(concerned(&view, after, rooms()).await.unwrap(), [shown.id().to_owned()]);
-    assert_eq!(concerned(&view, Position::new(1), rooms()).await.unwrap().len(), 2);
+    let events = |at: u64| [&quiet, &shown].map(|room| (room.id().to_owned(), Position::new(at)));
+    let mut users = BTreeSet::new();
+    let after = events(before.get() + 1);
+    assert_eq!(concerned(&view, &after, &mut users).await.unwrap(), [shown.id().to_owned()]);
+    assert_eq!(users, BTreeSet::new());
+    assert_eq!(concerned(&view, &events(1), &mut users).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_came_or_went_by_a_change_of_state_is_listed_anew() {
+    let server = server().await;
+    let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
+    let room = public_room(&alice, "12").await;
+    let before = server.core.store.settled();
+    bob.room(room.id()).join(None).await.unwrap();
+    let view = server.core.store.view().await.unwrap();
+    let events: Vec<_> = (before.get()..=view.settled().get())
+        .map(|at| (room.id().to_owned(), Position::new(at)))
+        .collect();
+    let mut users = BTreeSet::new();
+    concerned(&view, &events[1..], &mut users).await.unwrap();
+    assert_eq!(users, BTreeSet::from([bob.id().to_owned()]));
 }
 
 #[tokio::test]
