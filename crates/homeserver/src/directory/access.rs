@@ -1,15 +1,17 @@
 //! Who may know of a room without being in it (client-server API, `/hierarchy` and `/room_summary`).
 
-use ruma::{RoomId, UserId};
+use std::collections::BTreeSet;
+
+use ruma::{OwnedRoomId, RoomId, UserId};
 use tertulia_protocol::Summary;
 use tertulia_storage::View;
 
-use super::{RoomSummary, summary::summary};
+use super::{RoomSummary, summary::summaries};
 use crate::{
-    Error, Result,
+    Result,
     core::Core,
-    events::{Head, load_head},
-    schema::{MEMBERSHIPS, MembershipKind},
+    events::Head,
+    schema::{HEADS, MEMBERSHIPS, Membership, MembershipKind},
 };
 
 /// A room as somebody sees it who need not be in it.
@@ -34,37 +36,73 @@ impl Seen {
     }
 }
 
-/// The room `room` as `user` sees it, or somebody without an account; none if the server does not
-/// know it.
-pub(super) async fn see(
-    view: &View,
-    core: &Core,
-    user: Option<&UserId>,
-    room: &RoomId,
-) -> Result<Option<Seen>> {
-    let head = match load_head(view, room).await {
-        Err(Error::NotFound(_)) => return Ok(None),
-        head => head?,
-    };
-    let summary = summary(view, core, &head).await?;
-    let Some(user) = user else {
-        let accessible = summary.is_accessible();
-        return Ok(Some(Seen { head, summary, membership: None, accessible }));
-    };
-    let row = view.get(&MEMBERSHIPS, &(user.to_owned(), room.to_owned())).await?;
-    let membership = row.map(|row| row.kind);
-    let is_let_in = matches!(membership, Some(MembershipKind::Join | MembershipKind::Invite));
-    let is_banned = membership == Some(MembershipKind::Ban);
-    let accessible = is_let_in
-        || summary.is_accessible()
-        || (!is_banned && is_in_one(view, user, &summary).await?);
-    Ok(Some(Seen { head, summary, membership, accessible }))
+/// One who looks at rooms: a user, or somebody without an account.
+pub(super) struct Onlooker<'a> {
+    pub(super) view: &'a View,
+    pub(super) core: &'a Core,
+    pub(super) user: Option<&'a UserId>,
 }
 
-/// Whether `user` is in one of the rooms whose members may join.
-async fn is_in_one(view: &View, user: &UserId, summary: &Summary) -> Result<bool> {
-    let rooms = summary.allowed_room_ids.iter();
-    let keys: Vec<_> = rooms.map(|room| (user.to_owned(), room.clone())).collect();
-    let rows = view.get_many(&MEMBERSHIPS, &keys).await?;
-    Ok(rows.into_iter().flatten().any(|row| row.kind == MembershipKind::Join))
+impl Onlooker<'_> {
+    /// The room as it is seen; none if the server does not know it.
+    pub(super) async fn see(&self, room: &RoomId) -> Result<Option<Seen>> {
+        let mut seen = self.see_many(&[room.to_owned()]).await?;
+        Ok(seen.pop().flatten())
+    }
+
+    /// The rooms as they are seen, in their order; none for one that the server does not know.
+    pub(super) async fn see_many(&self, rooms: &[OwnedRoomId]) -> Result<Vec<Option<Seen>>> {
+        let keys: Vec<_> = rooms.iter().map(|room| (room.clone(),)).collect();
+        let rows = self.view.get_many(&HEADS, &keys).await?;
+        let heads = rooms
+            .iter()
+            .zip(rows)
+            .map(|(room, row)| row.map(|row| Head::new(room.clone(), row)).transpose());
+        let heads: Vec<Option<Head>> = heads.collect::<Result<_>>()?;
+        let known: Vec<_> = heads.iter().flatten().collect();
+        let mut summaries = summaries(self.view, self.core, &known).await?.into_iter();
+        let memberships = self.memberships(rooms).await?;
+        let mut seen = Vec::with_capacity(rooms.len());
+        for (head, membership) in heads.into_iter().zip(memberships) {
+            let summary = if head.is_some() { summaries.next() } else { None };
+            let both = head.zip(summary);
+            seen.push(both.map(|(head, summary)| {
+                let accessible = summary.is_accessible() || is_let_in(membership);
+                Seen { head, summary, membership, accessible }
+            }));
+        }
+        self.let_in_members(&mut seen).await?;
+        Ok(seen)
+    }
+
+    /// What the one who looks is to each of the rooms.
+    async fn memberships(&self, rooms: &[OwnedRoomId]) -> Result<Vec<Option<MembershipKind>>> {
+        let Some(user) = self.user else { return Ok(vec![None; rooms.len()]) };
+        let keys: Vec<_> = rooms.iter().map(|room| (user.to_owned(), room.clone())).collect();
+        let rows = self.view.get_many(&MEMBERSHIPS, &keys).await?;
+        Ok(rows.into_iter().map(|row: Option<Membership>| Some(row?.kind)).collect())
+    }
+
+    /// Those rooms may be known of whose rules let in who is in another room, as the one who looks is.
+    async fn let_in_members(&self, seen: &mut [Option<Seen>]) -> Result<()> {
+        let closed =
+            |seen: &&mut Seen| !seen.accessible && seen.membership != Some(MembershipKind::Ban);
+        let mut closed: Vec<_> = seen.iter_mut().flatten().filter(closed).collect();
+        let named = closed.iter().flat_map(|seen| &seen.summary.allowed_room_ids);
+        let named: BTreeSet<_> = named.cloned().collect();
+        let named: Vec<_> = named.into_iter().collect();
+        let memberships = self.memberships(&named).await?;
+        let joined = named.iter().zip(memberships);
+        let joined = joined.filter(|(_, kind)| *kind == Some(MembershipKind::Join));
+        let joined: BTreeSet<_> = joined.map(|(room, _)| room).collect();
+        for seen in &mut closed {
+            let mut allowed = seen.summary.allowed_room_ids.iter();
+            seen.accessible = allowed.any(|room| joined.contains(room));
+        }
+        Ok(())
+    }
+}
+
+fn is_let_in(membership: Option<MembershipKind>) -> bool {
+    matches!(membership, Some(MembershipKind::Join | MembershipKind::Invite))
 }

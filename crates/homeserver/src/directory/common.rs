@@ -15,7 +15,7 @@ use crate::{
 /// How many memberships are read at once.
 const STEP: usize = 200;
 /// In how many rooms a user can be for those rooms to be asked for one by one.
-const FEW: usize = 100;
+const FEW: usize = 16;
 /// How many rooms one answer tells.
 const PAGE: usize = 1_000;
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{OwnedRoomId, RoomId};
+use ruma::OwnedRoomId;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tertulia_protocol::SpaceChild;
@@ -14,7 +14,7 @@ use tertulia_storage::{Direction, View};
 
 use super::{
     RoomSummary,
-    access::{Seen, see},
+    access::{Onlooker, Seen},
 };
 use crate::{
     Error, Result, Room,
@@ -78,9 +78,16 @@ impl Room {
             Some(0) => return Err(Error::Invalid("a page without any room")),
             limit => limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE).min(PAGE),
         };
-        let view = self.user().core.store.view().await?;
-        let walk = Walk { view: &view, room: self, rules, limit };
-        walk.go(query.from.as_deref().map_or(Ok(0), |token| rules.skipped(token))?).await
+        let skipped = query.from.as_deref().map_or(Ok(0), |token| rules.skipped(token))?;
+        let core = &self.user().core;
+        let view = core.store.view().await?;
+        let onlooker = Onlooker { view: &view, core, user: Some(self.user().id()) };
+        let root = onlooker.see(self.id()).await?;
+        let is_open = |seen: &Seen| seen.accessible && seen.membership != Some(MembershipKind::Ban);
+        let root = root.filter(is_open).ok_or_else(closed)?;
+        let root = Ahead { room: self.id().to_owned(), depth: 0, seen: Some(Some(root)) };
+        let walk = Walk { onlooker, rules, ahead: vec![root], known: BTreeSet::new() };
+        walk.page(skipped, limit).await
     }
 }
 
@@ -111,40 +118,37 @@ impl Rules {
     }
 }
 
+/// A walk through a space.
 struct Walk<'a> {
-    view: &'a View,
-    /// The space, as the one sees it who asks.
-    room: &'a Room,
+    onlooker: Onlooker<'a>,
     rules: Rules,
-    limit: usize,
+    /// What is to be looked at, the next one last.
+    ahead: Vec<Ahead>,
+    /// What was looked at.
+    known: BTreeSet<OwnedRoomId>,
+}
+
+/// A room on the way.
+struct Ahead {
+    room: OwnedRoomId,
+    depth: u64,
+    /// What was found there, once it was looked for; many are looked for together.
+    seen: Option<Option<Seen>>,
 }
 
 impl Walk<'_> {
-    fn core(&self) -> &Core {
-        &self.room.user().core
-    }
-
-    async fn go(&self, skipped: usize) -> Result<HierarchyPage> {
-        let root = self.room.id().to_owned();
-        self.refuse_banned(&root).await?;
-        // What is to be looked at, the next one last.
-        let mut ahead = vec![(root.clone(), 0)];
-        let (mut known, mut told) = (BTreeSet::new(), 0);
+    /// The page behind `skipped` rooms that were told before.
+    async fn page(mut self, skipped: usize, limit: usize) -> Result<HierarchyPage> {
         let mut page = HierarchyPage::default();
-        while let Some((room, depth)) = ahead.pop() {
-            if known.len() >= FARTHEST || !known.insert(room.clone()) {
-                continue;
-            }
-            let Some(seen) = self.see(&room).await? else { continue };
-            if page.rooms.len() == self.limit {
+        let mut told = 0;
+        while let Some((seen, depth)) = self.next().await? {
+            if page.rooms.len() == limit {
                 page.next_batch = Some(self.rules.token(told));
                 break;
             }
             let children = self.children(&seen).await?;
             if depth < self.rules.depth {
-                let room = FARTHEST.saturating_sub(ahead.len());
-                let next = children.iter().take(room).rev();
-                ahead.extend(next.map(|child| (child.room.clone(), depth + 1)));
+                self.go_down(&children, depth + 1);
             }
             told += 1;
             if told > skipped {
@@ -152,21 +156,44 @@ impl Walk<'_> {
                 page.rooms.push(SpaceRoom { summary: seen.told(), children_state });
             }
         }
-        if known.len() == 1 && told == 0 { Err(closed()) } else { Ok(page) }
+        Ok(page)
     }
 
-    async fn refuse_banned(&self, root: &RoomId) -> Result<()> {
-        let seen = see(self.view, self.core(), Some(self.room.user().id()), root).await?;
-        match seen {
-            Some(seen) if seen.membership != Some(MembershipKind::Ban) => Ok(()),
-            _ => Err(closed()),
+    /// The next room that the user may know of, and how far down it is.
+    async fn next(&mut self) -> Result<Option<(Seen, u64)>> {
+        while self.known.len() < FARTHEST {
+            self.look_ahead().await?;
+            let Some(Ahead { room, depth, seen }) = self.ahead.pop() else { break };
+            if self.known.insert(room)
+                && let Some(seen) = seen.flatten().filter(|seen| seen.accessible)
+            {
+                return Ok(Some((seen, depth)));
+            }
         }
+        Ok(None)
     }
 
-    /// A room, if the user may know of it.
-    async fn see(&self, room: &RoomId) -> Result<Option<Seen>> {
-        let seen = see(self.view, self.core(), Some(self.room.user().id()), room).await?;
-        Ok(seen.filter(|seen| seen.accessible))
+    /// Looks at the next rooms, unless that was done.
+    async fn look_ahead(&mut self) -> Result<()> {
+        if self.ahead.last().is_none_or(|next| next.seen.is_some()) {
+            return Ok(());
+        }
+        let start = self.ahead.len().saturating_sub(PAGE);
+        let next = self.ahead[start..].iter_mut().filter(|next| next.seen.is_none());
+        let mut next: Vec<_> = next.collect();
+        let rooms: Vec<_> = next.iter().map(|next| next.room.clone()).collect();
+        for (next, seen) in next.iter_mut().zip(self.onlooker.see_many(&rooms).await?) {
+            next.seen = Some(seen);
+        }
+        Ok(())
+    }
+
+    fn go_down(&mut self, children: &[SpaceChild], depth: u64) {
+        let room = FARTHEST.saturating_sub(self.ahead.len());
+        let new = children.iter().filter(|child| !self.known.contains(&child.room));
+        let new: Vec<_> = new.take(room).collect();
+        let ahead = |child: &SpaceChild| Ahead { room: child.room.clone(), depth, seen: None };
+        self.ahead.extend(new.into_iter().rev().map(ahead));
     }
 
     /// The children of a room that count; only spaces have some.
@@ -174,7 +201,8 @@ impl Walk<'_> {
         if !seen.summary.is_space() {
             return Ok(Vec::new());
         }
-        let mut children = children(self.view, self.core(), &seen.head).await?;
+        let Onlooker { view, core, .. } = self.onlooker;
+        let mut children = children(view, core, &seen.head).await?;
         children.retain(|child| child.suggested || !self.rules.suggested_only);
         Ok(children)
     }

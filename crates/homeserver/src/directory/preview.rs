@@ -3,7 +3,7 @@
 use ruma::{RoomAliasId, RoomOrAliasId, UserId};
 use serde::Serialize;
 
-use super::{RoomSummary, access::see, resolve};
+use super::{RoomSummary, access::Onlooker, resolve};
 use crate::{Error, Homeserver, Result, schema::MembershipKind};
 
 /// A room as somebody sees it who need not be in it. It serialises as the answer of
@@ -34,7 +34,7 @@ impl Homeserver {
             Ok(alias) => resolve(&view, alias).await?,
             Err(id) => id.to_owned(),
         };
-        let seen = see(&view, &self.core, user, &room).await?;
+        let seen = Onlooker { view: &view, core: &self.core, user }.see(&room).await?;
         let seen = seen.filter(|seen| seen.accessible).ok_or(Error::NotFound("room"))?;
         let kind = seen.membership.unwrap_or(MembershipKind::Leave);
         let membership = user.map(|_| kind.name());

@@ -1,14 +1,17 @@
 //! What rooms tell those who are not in them.
 
-use ruma::OwnedRoomId;
+use std::collections::BTreeMap;
+
+use ruma::{OwnedEventId, OwnedRoomId};
 use serde::Serialize;
-use tertulia_protocol::{SUMMARY, Slot, Summary, redact};
+use tertulia_protocol::{Pdu, SUMMARY, Summary, redact};
 use tertulia_storage::View;
 
 use crate::{
     Result,
     core::Core,
-    events::{EventCache, Head, current_rows},
+    events::{EventCache, Head},
+    schema::{STATE, StateRow},
 };
 
 /// A room as those see it who are not in it. It serialises as the specification's `RoomSummary`.
@@ -28,12 +31,43 @@ pub struct RoomSummary {
 
 /// What the room tells of itself now.
 pub(super) async fn summary(view: &View, core: &Core, head: &Head) -> Result<Summary> {
-    let slots: Vec<Slot> = SUMMARY.into_iter().map(|kind| (kind, String::new())).collect();
-    let rows: Vec<_> = current_rows(view, head, &slots).await?.into_iter().flatten().collect();
-    let ids: Vec<_> = rows.iter().map(|row| row.event.clone()).collect();
-    let events = core.local::<EventCache>().load_many(view, &head.rules, &ids).await?;
-    let as_told = events.into_iter().zip(rows).filter_map(|(event, row)| {
-        Some(if row.redacted { redact(&head.rules, &event?) } else { event? })
-    });
-    Ok(Summary::of(&head.rules.authorization, &as_told.collect()))
+    let mut summaries = summaries(view, core, &[head]).await?;
+    Ok(summaries.pop().expect("there is one for each room"))
+}
+
+/// What rooms tell of themselves now, in their order.
+pub(super) async fn summaries(view: &View, core: &Core, heads: &[&Head]) -> Result<Vec<Summary>> {
+    let slots = |head: &&Head| SUMMARY.map(|kind| head.slot(&kind.to_string(), ""));
+    let keys: Vec<_> = heads.iter().flat_map(slots).collect();
+    let rows = view.get_many(&STATE, &keys).await?;
+    let rows: Vec<_> = rows.chunks(SUMMARY.len()).collect();
+    let events = events(view, core, heads, &rows).await?;
+    let summary = |(head, rows): (&&Head, &&[Option<StateRow>])| {
+        let as_told = rows.iter().flatten().filter_map(|row| {
+            let event = events.get(&row.event)?;
+            Some(if row.redacted { redact(&head.rules, event) } else { event.clone() })
+        });
+        Summary::of(&head.rules.authorization, &as_told.collect())
+    };
+    Ok(heads.iter().zip(&rows).map(summary).collect())
+}
+
+/// The events in the slots of some rooms: read together where the rooms are of one version.
+async fn events(
+    view: &View,
+    core: &Core,
+    heads: &[&Head],
+    rows: &[&[Option<StateRow>]],
+) -> Result<BTreeMap<OwnedEventId, Pdu>> {
+    let mut of_version = BTreeMap::<_, (_, Vec<_>)>::new();
+    for (head, rows) in heads.iter().zip(rows) {
+        let (_, ids) = of_version.entry(&head.row.version).or_insert((&head.rules, Vec::new()));
+        ids.extend(rows.iter().flatten().map(|row| row.event.clone()));
+    }
+    let mut events = BTreeMap::new();
+    for (rules, ids) in of_version.into_values() {
+        let loaded = core.local::<EventCache>().load_many(view, rules, &ids).await?;
+        events.extend(ids.into_iter().zip(loaded).filter_map(|(id, event)| Some((id, event?))));
+    }
+    Ok(events)
 }
