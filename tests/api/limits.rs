@@ -13,6 +13,7 @@ async fn once() -> TestServer {
     limits.message = rate;
     limits.join = rate;
     limits.room_creation = rate;
+    limits.search = rate;
     TestServer::builder().options(|options| options.rate_limits = limits).start().await
 }
 
@@ -32,6 +33,7 @@ async fn each_action_has_its_limit() {
     check("creation", |c| c.post(["createRoom"]).json(json!({})), &alice).await;
     check("messages", |c| c.put(["rooms", room, "send", "m.x", "t"]).json(json!({})), &alice).await;
     check("joins", |c| c.post(["join", room]), &alice).await;
+    check("searches", |c| c.post(["publicRooms"]).json(json!({})), &alice).await;
 }
 
 #[tokio::test]
@@ -44,6 +46,10 @@ async fn actions_of_one_kind_share_a_limit() {
     alice.put(["rooms", room, "send", "m.x", "t"]).json(json!({})).await;
     let state = alice.put(["rooms", room, "state", "m.x", ""]).json(json!({})).await;
     state.refused(429, "M_LIMIT_EXCEEDED");
+    let path = ["user_directory", "search"];
+    alice.post(path).json(json!({ "search_term": "a" })).await.ok();
+    let space = alice.get(format!("/_matrix/client/v1/rooms/{room}/hierarchy")).await;
+    space.refused(429, "M_LIMIT_EXCEEDED");
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ pub enum Action {
     RoomCreation,
     /// Uploading a file.
     Upload,
+    /// Looking for rooms and users, at every letter that is typed.
+    Search,
 }
 
 /// A rate: so many at once, and then so many per second.
@@ -80,6 +82,8 @@ pub struct RateLimits {
     pub room_creation: Option<Rate>,
     /// For [`Action::Upload`].
     pub upload: Option<Rate>,
+    /// For [`Action::Search`].
+    pub search: Option<Rate>,
 }
 
 impl RateLimits {
@@ -92,6 +96,7 @@ impl RateLimits {
             join: None,
             room_creation: None,
             upload: None,
+            search: None,
         }
     }
 }
@@ -106,6 +111,7 @@ impl Default for RateLimits {
             join: Some(Rate::new(50, 2.0)),
             room_creation: Some(Rate::new(20, 0.5)),
             upload: Some(Rate::new(50, 5.0)),
+            search: Some(Rate::new(100, 10.0)),
         }
     }
 }
@@ -128,6 +134,7 @@ pub(crate) struct Limits<C: Clock = DefaultClock> {
     join: Option<Limit<C>>,
     room_creation: Option<Limit<C>>,
     upload: Option<Limit<C>>,
+    search: Option<Limit<C>>,
     /// Subjects are kept as hashes: small, and nobody's address stays in memory.
     hasher: RandomState,
 }
@@ -142,6 +149,7 @@ impl<C: Clock + Clone> Limits<C> {
             join: limit(rates.join),
             room_creation: limit(rates.room_creation),
             upload: limit(rates.upload),
+            search: limit(rates.search),
             hasher: RandomState::new(),
         }
     }
@@ -155,6 +163,7 @@ impl<C: Clock + Clone> Limits<C> {
             Action::Join => &self.join,
             Action::RoomCreation => &self.room_creation,
             Action::Upload => &self.upload,
+            Action::Search => &self.search,
         };
         limit.as_ref().map_or(Ok(()), |limit| limit.check(self.key(subject)))
     }

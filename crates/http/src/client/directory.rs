@@ -31,8 +31,8 @@ pub(super) fn routes() -> Router<Homeserver> {
         .endpoint(list)
         .endpoint(get_visibility)
         .endpoint(set_visibility)
-        .endpoint(public_rooms)
-        .endpoint(find_public_rooms)
+        .endpoint_on(Action::Search, public_rooms)
+        .endpoint_on(Action::Search, find_public_rooms)
         .endpoint_on(Action::Join, join)
         .endpoint_on(Terms::from(Action::Join).also(&KNOCK_R0), knock)
 }

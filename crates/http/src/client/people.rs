@@ -9,15 +9,18 @@ use ruma::api::client::{
 };
 use tertulia::{FoundUsers, Homeserver, MutualRooms};
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix, Terms};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
 
 /// Where clients ask for rooms in common that took part in trying that out.
 const MUTUAL_UNSTABLE: [&str; 1] =
     ["/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms"];
 
 pub(super) fn routes() -> Router<Homeserver> {
-    let mutual_rooms = Terms::default().also(&MUTUAL_UNSTABLE);
-    Router::new().endpoint(search).endpoint_on(mutual_rooms, mutual).endpoint(protocols)
+    let mutual_rooms = Terms::from(Action::Search).also(&MUTUAL_UNSTABLE);
+    Router::new()
+        .endpoint_on(Action::Search, search)
+        .endpoint_on(mutual_rooms, mutual)
+        .endpoint(protocols)
 }
 
 async fn search(

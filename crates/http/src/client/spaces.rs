@@ -4,15 +4,15 @@ use axum::Router;
 use ruma::api::client::{room::get_summary, space::get_hierarchy};
 use tertulia::{HierarchyPage, HierarchyQuery, Homeserver, RoomPreview};
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix, Terms};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
 
 /// Where clients ask for summaries that took part in trying them out.
 const SUMMARY_UNSTABLE: [&str; 1] =
     ["/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}"];
 
 pub(super) fn routes() -> Router<Homeserver> {
-    let summaries = Terms::default().also(&SUMMARY_UNSTABLE);
-    Router::new().endpoint(hierarchy).endpoint_on(summaries, summary)
+    let summaries = Terms::from(Action::Search).also(&SUMMARY_UNSTABLE);
+    Router::new().endpoint_on(Action::Search, hierarchy).endpoint_on(summaries, summary)
 }
 
 async fn hierarchy(
