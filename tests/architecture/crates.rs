@@ -15,7 +15,7 @@ struct Rule {
     never: &'static [&'static str],
 }
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     Rule {
         package: "tertulia-protocol",
         ours: &[],
@@ -66,6 +66,17 @@ const RULES: [Rule; 9] = [
     Rule {
         package: "tertulia-testkit",
         ours: &["tertulia", "tertulia-http", "tertulia-protocol", "tertulia-storage"],
+        never: &["rocksdb"],
+    },
+    Rule {
+        package: "tertulia-fuzz",
+        ours: &[
+            "tertulia",
+            "tertulia-http",
+            "tertulia-protocol",
+            "tertulia-storage",
+            "tertulia-testkit",
+        ],
         never: &["rocksdb"],
     },
     // It speaks only the standard API, so that any homeserver can be measured.

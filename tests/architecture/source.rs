@@ -99,7 +99,8 @@ impl Source {
 /// Whether a whole file is there for tests: by its name, as `#[cfg(test)]` stands where it is named.
 pub(crate) fn is_test_file(path: &Path) -> bool {
     let is_test = |name: &str| {
-        ["tests", "testing", "testkit", "conformance"].contains(&name) || name.ends_with("_tests")
+        ["tests", "testing", "testkit", "fuzz", "conformance"].contains(&name)
+            || name.ends_with("_tests")
     };
     path.with_extension("").components().any(|part| part.as_os_str().to_str().is_some_and(is_test))
 }
@@ -219,6 +220,7 @@ mod tests {
             "tests/api/main.rs",
             "crates/a/src/b/tests.rs",
             "crates/testkit/src/lib.rs",
+            "crates/fuzz/src/key.rs",
             "a/create_tests.rs",
         ] {
             assert!(is_test_file(Path::new(path)), "{path}");
