@@ -23,6 +23,7 @@ mod profile;
 mod public_rooms;
 mod push_rules;
 mod receipts;
+mod refresh;
 mod register;
 mod rooms;
 mod secrets;

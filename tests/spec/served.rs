@@ -73,7 +73,6 @@ const BEING_BUILT: &[&str] = &[
     "GET /_matrix/client/v3/notifications",
     "GET /_matrix/client/v3/presence/{userId}/status",
     "PUT /_matrix/client/v3/presence/{userId}/status",
-    "POST /_matrix/client/v3/refresh",
     "GET /_matrix/client/v3/rooms/{roomId}/initialSync",
     "POST /_matrix/client/v3/rooms/{roomId}/report",
     "POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}",

@@ -1,5 +1,6 @@
 //! Devices and their sessions: what an access token proves, and how it ends.
 
+mod renewal;
 mod seen;
 mod token;
 
@@ -12,15 +13,15 @@ use crate::{
     Error, Homeserver, Result, Room, User,
     core::Core,
     log::device_topic,
-    schema::{DEVICES, DeviceRow, LAST_SEEN, Sighting, TOKENS},
+    schema::{DEVICES, DeviceRow, EXPIRING_TOKENS, LAST_SEEN, Sighting, TOKENS, TokenPair},
     users,
 };
 
-pub use token::AccessToken;
 use token::TokenHash;
+pub use token::{AccessToken, Renewal};
 
-/// How many devices one commit removes: three rows each.
-const PAGE: usize = 100;
+/// How many devices one commit removes: up to eight rows each, and a commit bears 500.
+const PAGE: usize = 50;
 
 /// The longest device ID and the longest display name, in bytes.
 const LONGEST: usize = 255;
@@ -53,6 +54,9 @@ pub struct NewDevice {
     pub id: Option<OwnedDeviceId>,
     /// What it is called if it is new.
     pub display_name: Option<String>,
+    /// Whether its client knows how to renew a session: then its access tokens expire, and
+    /// [`Homeserver::refresh`] gives others.
+    pub renewable: bool,
 }
 
 impl Homeserver {
@@ -60,12 +64,15 @@ impl Homeserver {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownToken`] if it is nobody's, or not any more.
+    /// [`Error::UnknownToken`] if it is nobody's, or not any more; [`Error::ExpiredToken`] if its
+    /// session goes on and needs another.
     pub async fn authenticate(&self, token: &str) -> Result<Session> {
-        let (user, token) = AccessToken::read(token, self.name()).ok_or(Error::UnknownToken)?;
+        let (user, token) = token::read(token, self.name()).ok_or(Error::UnknownToken)?;
         let view = self.core.store.view().await?;
-        let (device,) =
-            view.get(&TOKENS, &(user.clone(), token)).await?.ok_or(Error::UnknownToken)?;
+        let device = match view.get(&TOKENS, &(user.clone(), token)).await? {
+            Some((device,)) => device,
+            None => self.take_up(&view, &user, token).await?,
+        };
         Ok(Session { user: User::new(self.core.clone(), user), device, token })
     }
 }
@@ -98,7 +105,8 @@ impl Session {
     pub async fn is_valid(&self) -> Result<bool> {
         let view = self.core.store.view().await?;
         let key = (self.id.clone(), self.token);
-        Ok(view.get(&TOKENS, &key).await?.is_some())
+        Ok(view.get(&TOKENS, &key).await?.is_some()
+            || view.get(&EXPIRING_TOKENS, &key).await?.is_some())
     }
 
     /// What is woken when the session ends.
@@ -230,11 +238,12 @@ impl Opening {
         // A device without a name could be reached by no path.
         let id = device.id.filter(|id| !id.as_str().is_empty());
         check_length(device.display_name.as_deref(), "the display name of the device")?;
+        let lifetime = device.renewable.then_some(core.settings.access_token_lifetime);
         Ok(Self {
             user: user.to_owned(),
             device: id.unwrap_or_else(|| core.random.word(10).to_ascii_uppercase().into()),
             display_name: device.display_name,
-            token: AccessToken::mint(user, &*core.random),
+            token: AccessToken::mint(user, &*core.random, lifetime),
             at: core.now().get().into(),
         })
     }
@@ -250,8 +259,14 @@ impl Opening {
             None => (self.display_name.clone(), self.at),
         };
         let token = self.token.hash();
-        tx.put(&DEVICES, &key, &DeviceRow { token, display_name, created });
-        tx.put(&TOKENS, &(key.0, token), &(key.1,));
+        let pair = self.token.pair();
+        let refresh = pair.map(|(pair, _)| pair.refresh);
+        let row = DeviceRow { token, display_name, created, refresh, offered: Vec::new() };
+        tx.put(&DEVICES, &key, &row);
+        match pair {
+            Some((pair, lifetime)) => renewal::put(tx, &key, pair, self.at + lifetime, true),
+            None => tx.put(&TOKENS, &(key.0, token), &(key.1,)),
+        }
         Ok(())
     }
 
@@ -271,7 +286,13 @@ fn check_length(text: Option<&str>, what: &'static str) -> Result<()> {
 }
 
 fn end_session(tx: &mut Tx, key: &(OwnedUserId, OwnedDeviceId), row: &DeviceRow) {
-    tx.delete(&TOKENS, &(key.0.clone(), row.token));
+    match row.refresh {
+        Some(refresh) => {
+            let own = TokenPair { access: row.token, refresh };
+            renewal::delete(tx, &key.0, row.offered.iter().copied().chain([own]));
+        }
+        None => tx.delete(&TOKENS, &(key.0.clone(), row.token)),
+    }
     tx.wake(device_topic(&key.0, &key.1));
 }
 

@@ -32,6 +32,9 @@ pub enum Error {
     /// The access token is unknown, or its session has ended.
     #[error("the access token is unknown")]
     UnknownToken,
+    /// The access token has expired, and its session goes on with another one.
+    #[error("the access token has expired; refresh it, or log in again on the same device")]
+    ExpiredToken,
     /// The name cannot be a user's.
     #[error("the user name {0}")]
     InvalidUserName(&'static str),

@@ -32,7 +32,7 @@ pub use accounts::{
     Proof, Remains, Stage,
 };
 pub use core::{Homeserver, User};
-pub use devices::{AccessToken, Device, NewDevice, Session};
+pub use devices::{AccessToken, Device, NewDevice, Renewal, Session};
 pub use directory::{
     FoundUser, FoundUsers, HierarchyPage, HierarchyQuery, MutualRooms, PublicRoomsPage,
     PublicRoomsQuery, RoomPreview, RoomSummary, SpaceRoom, Visibility,

@@ -17,7 +17,7 @@ use ruma::{
 };
 use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
-pub use accounts::{Account, DeviceRow, Profile, RemovedUser, Sighting};
+pub use accounts::{Account, DeviceRow, ExpiringToken, Profile, RemovedUser, Sighting, TokenPair};
 pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
@@ -122,6 +122,14 @@ pub const REMOVED_USERS: Table<(OwnedUserId,), RemovedUser> = Table::new(45, "re
 
 /// User → since when what the user wrote is hidden from those who come later.
 pub const ERASED: Table<(OwnedUserId,), (Position,)> = Table::new(46, "erased");
+
+/// User and SHA-256 of an access token that expires → the session it proves until then.
+pub const EXPIRING_TOKENS: Table<(OwnedUserId, [u8; 32]), ExpiringToken> =
+    Table::new(47, "expiring_tokens");
+
+/// User and SHA-256 of a refresh token → the device whose session it renews.
+pub const REFRESH_TOKENS: Table<(OwnedUserId, [u8; 32]), (OwnedDeviceId,)> =
+    Table::new(48, "refresh_tokens");
 
 /// User, scope and type → account data. `m.push_rules` has a row once it differs from the default.
 pub const ACCOUNT_DATA: Table<(OwnedUserId, Scope, String), AccountDatum> =

@@ -1,6 +1,6 @@
 //! What an owner of a server decides.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use argon2::Params;
 use ruma::RoomVersionId;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub registration_shared_secret: Option<Secret>,
     /// How dear it is to try a password.
     pub password_cost: PasswordCost,
+    /// How long an access token is good for whose client knows how to get the next one.
+    pub access_token_lifetime: Duration,
     /// Who finds rooms and users.
     pub directory: Directory,
 }
@@ -146,6 +148,7 @@ impl Default for Settings {
             registration_shared_secret: None,
             password_cost: PasswordCost::default(),
             directory: Directory::default(),
+            access_token_lifetime: Duration::from_secs(60 * 60),
         }
     }
 }

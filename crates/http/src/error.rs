@@ -256,6 +256,7 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         Error::UnknownToken => {
             (Status::UNAUTHORIZED, Kind::UnknownToken(UnknownTokenErrorData::new()))
         }
+        Error::ExpiredToken => (Status::UNAUTHORIZED, soft_logout()),
         Error::RegistrationClosed | Error::WrongPassword => (Status::FORBIDDEN, Kind::Forbidden),
         Error::Deactivated => (Status::FORBIDDEN, Kind::UserDeactivated),
         Error::NoGuests => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
@@ -293,6 +294,13 @@ fn limit_exceeded(wait: Duration) -> ErrorKind {
     let mut data = LimitExceededErrorData::new();
     data.retry_after = Some(RetryAfter::Delay(wait));
     ErrorKind::LimitExceeded(data)
+}
+
+/// The session goes on once its client has another token.
+fn soft_logout() -> ErrorKind {
+    let mut data = UnknownTokenErrorData::new();
+    data.soft_logout = true;
+    ErrorKind::UnknownToken(data)
 }
 
 impl IntoResponse for ApiError {

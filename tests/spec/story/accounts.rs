@@ -13,6 +13,7 @@ pub(super) async fn chapter(witness: &Witness) {
     let alice = story.user("alice").await;
     refusals(&story, &alice).await;
     who(&alice).await;
+    renewal(&story, &alice).await;
     devices(&story, &alice).await;
     profile(&story, &alice).await;
     endings(&story, &alice).await;
@@ -45,6 +46,18 @@ async fn who(alice: &Client) {
         alice.get(path).await.ok();
     }
     alice.get(["capabilities"]).await.ok();
+}
+
+async fn renewal(story: &Story, alice: &Client) {
+    let mut login = password(alice);
+    login["refresh_token"] = json!(true);
+    let session = story.call(Method::POST, ["login"]).json(login).await.ok();
+    let shown = json!({ "refresh_token": session["refresh_token"] });
+    let renewed = story.call(Method::POST, ["refresh"]).json(shown.clone()).await.ok();
+    let call = story.call(Method::GET, ["account", "whoami"]);
+    call.token(renewed["access_token"].as_str().expect("a token")).await.ok();
+    let spent = story.call(Method::POST, ["refresh"]).json(shown).await;
+    spent.refused(401, "M_UNKNOWN_TOKEN");
 }
 
 async fn devices(story: &Story, alice: &Client) {

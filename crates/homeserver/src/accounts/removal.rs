@@ -11,9 +11,9 @@ use tertulia_storage::{Command, Direction, Partition, Tx};
 use crate::{
     Error, Homeserver, Result, User, log, receipts,
     schema::{
-        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, Entry, FILTER_COUNTS,
-        FILTERS, LAST_SEEN, MEMBERSHIPS, MembershipKind, PROFILES, REMOVED_USERS, RemovedUser,
-        TOKENS, TRANSACTIONS,
+        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, EXPIRING_TOKENS, Entry,
+        FILTER_COUNTS, FILTERS, LAST_SEEN, MEMBERSHIPS, MembershipKind, PROFILES, REFRESH_TOKENS,
+        REMOVED_USERS, RemovedUser, TOKENS, TRANSACTIONS,
     },
     users,
 };
@@ -179,6 +179,8 @@ impl Command for DeleteRows {
             && tx.delete_all(&FILTER_COUNTS, &key, STEP).await?
             && tx.delete_all(&LAST_SEEN, &key, STEP).await?
             && tx.delete_all(&TOKENS, &key, STEP).await?
+            && tx.delete_all(&EXPIRING_TOKENS, &key, STEP).await?
+            && tx.delete_all(&REFRESH_TOKENS, &key, STEP).await?
             && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {
             tx.put(&REMOVED_USERS, &key, &RemovedUser { finished, ..note });

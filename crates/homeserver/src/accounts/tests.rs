@@ -43,6 +43,7 @@ async fn the_first_device_is_the_one_asked_for() {
     let device = NewDevice {
         id: Some(device_id!("PHONE").to_owned()),
         display_name: Some("my phone".to_owned()),
+        renewable: false,
     };
     let account = NewAccount { device, .."alice".into() };
     let (session, _) = server.register(account).await.unwrap();
@@ -55,7 +56,7 @@ async fn the_first_device_is_the_one_asked_for() {
 async fn a_device_without_a_name_gets_one() {
     let server = server_where(Registration::Open).await;
     for (name, id) in [("alice", None), ("bob", Some(device_id!("").to_owned()))] {
-        let device = NewDevice { id, display_name: None };
+        let device = NewDevice { id, ..NewDevice::default() };
         let account = NewAccount { device, ..name.into() };
         let (session, _) = server.register(account).await.unwrap();
         assert_eq!(session.device().as_str().len(), 10, "{name}");
@@ -104,8 +105,8 @@ async fn bad_devices_make_no_account() {
     let server = server_where(Registration::Open).await;
     let long = "x".repeat(256);
     for device in [
-        NewDevice { id: Some(long.as_str().into()), display_name: None },
-        NewDevice { id: None, display_name: Some(long.clone()) },
+        NewDevice { id: Some(long.as_str().into()), ..NewDevice::default() },
+        NewDevice { display_name: Some(long.clone()), ..NewDevice::default() },
     ] {
         let account = NewAccount { device, .."alice".into() };
         assert!(matches!(server.register(account).await, Err(Error::Invalid(_))));

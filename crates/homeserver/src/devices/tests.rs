@@ -12,7 +12,8 @@ async fn server_with_alice() -> Homeserver {
 }
 
 async fn log_in(server: &Homeserver, device: &str) -> (Session, AccessToken) {
-    let device = NewDevice { id: Some(device.into()), display_name: Some(device.to_lowercase()) };
+    let display_name = Some(device.to_lowercase());
+    let device = NewDevice { id: Some(device.into()), display_name, renewable: false };
     server.login("alice", "bananas", device).await.unwrap()
 }
 
@@ -33,7 +34,7 @@ async fn a_token_proves_its_session_and_no_other() {
         );
     }
     let user = UserId::parse("@alice:example.org").unwrap();
-    let forged = AccessToken::mint(&user, &*server.core.random);
+    let forged = AccessToken::mint(&user, &*server.core.random, None);
     for token in [forged.reveal(), "", "nonsense"] {
         assert!(matches!(server.authenticate(token).await, Err(Error::UnknownToken)), "{token}");
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ruma::OwnedDeviceId;
 use serde_json::Value;
 use tertulia_storage::record;
 
@@ -31,9 +32,37 @@ pub struct DeviceRow {
     pub display_name: Option<String>,
     /// When it first logged in, in milliseconds since 1970.
     pub created: u64,
+    /// The SHA-256 of the token that renews the session, where its access token expires.
+    pub refresh: Option<[u8; 32]>,
+    /// What was given out to renew the session with and was not used yet, oldest first.
+    pub offered: Vec<TokenPair>,
 }
 
-record!(DeviceRow = 1 { token, display_name, created });
+record!(DeviceRow = 2 { token, display_name, created } since 2 { refresh = None, offered = Vec::new() });
+
+/// An access token that expires and the one that renews its session then, each as its SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenPair {
+    /// That of the access token.
+    pub access: [u8; 32],
+    /// That of the refresh token.
+    pub refresh: [u8; 32],
+}
+
+record!(TokenPair = 1 { access, refresh });
+
+/// An access token that proves a session for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiringToken {
+    /// The device whose session it proves.
+    pub device: OwnedDeviceId,
+    /// From when on it proves nothing, in milliseconds since 1970.
+    pub expires: u64,
+    /// Whether it is the token of its session; until then it is one on offer.
+    pub in_use: bool,
+}
+
+record!(ExpiringToken = 1 { device, expires, in_use });
 
 /// When and from where a device was last heard of, up to an hour ago.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +100,13 @@ mod tests {
         let (bytes, _) = out.finish();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, golden);
+        check_old(row, golden);
+    }
+
+    /// Checks that these bytes, which an older version of the program wrote, are read as `row`.
+    fn check_old<T: tertulia_storage::Value + PartialEq + std::fmt::Debug>(row: &T, golden: &str) {
+        let byte = |at| u8::from_str_radix(&golden[at..at + 2], 16).unwrap();
+        let bytes: Vec<_> = (0..golden.len()).step_by(2).map(byte).collect();
         let mut input = tertulia_storage::Reader::new(&bytes);
         assert_eq!(T::read(&mut input).unwrap(), *row);
     }
@@ -91,12 +127,31 @@ mod tests {
 
     #[test]
     fn devices_keep_their_form() {
-        let device =
-            DeviceRow { token: [7; 32], display_name: Some("phone".to_owned()), created: 1_000 };
+        let device = DeviceRow {
+            token: [7; 32],
+            display_name: Some("phone".to_owned()),
+            created: 1_000,
+            refresh: None,
+            offered: Vec::new(),
+        };
         let token = "07".repeat(32);
-        check(&device, &format!("01{token}010570686f6e65e807"));
+        check(&device, &format!("02{token}010570686f6e65e8070000"));
+        check_old(&device, &format!("01{token}010570686f6e65e807"));
         let nameless = DeviceRow { display_name: None, ..device };
-        check(&nameless, &format!("01{token}00e807"));
+        check(&nameless, &format!("02{token}00e8070000"));
+        check_old(&nameless, &format!("01{token}00e807"));
+        let pair = TokenPair { access: [8; 32], refresh: [9; 32] };
+        let renewable = DeviceRow { refresh: Some([6; 32]), offered: vec![pair], ..nameless };
+        let [access, refresh, own] = ["08", "09", "06"].map(|byte| byte.repeat(32));
+        check(&renewable, &format!("02{token}00e80701{own}0101{access}{refresh}"));
+    }
+
+    #[test]
+    fn tokens_that_expire_keep_their_form() {
+        let device: OwnedDeviceId = "PHONE".into();
+        let token = ExpiringToken { device, expires: 1_000, in_use: false };
+        check(&token, "010550484f4e45e80700");
+        check(&ExpiringToken { in_use: true, ..token }, "010550484f4e45e80701");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use ruma::{
 use serde::Serialize;
 use tertulia::{Error, Homeserver, NewAccount, NewDevice, Secret};
 
-use super::interactive::Interactive;
+use super::{interactive::Interactive, session::Tokens};
 use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
@@ -33,8 +33,9 @@ struct Registered {
 /// The session that begins with an account, unless it is not wanted.
 #[derive(Serialize)]
 struct Login {
-    access_token: String,
     device_id: OwnedDeviceId,
+    #[serde(flatten)]
+    tokens: Tokens,
 }
 
 async fn register(
@@ -65,6 +66,7 @@ async fn make_account(
         device: NewDevice {
             id: request.device_id,
             display_name: request.initial_device_display_name,
+            renewable: request.refresh_token,
         },
     };
     if request.inhibit_login {
@@ -72,8 +74,7 @@ async fn make_account(
         return Ok(Registered { user_id: user.id().to_owned(), login: None });
     }
     let (session, token) = server.register(account).await?;
-    let login =
-        Login { access_token: token.reveal().to_owned(), device_id: session.device().to_owned() };
+    let login = Login { device_id: session.device().to_owned(), tokens: token.into() };
     Ok(Registered { user_id: session.id().to_owned(), login: Some(login) })
 }
 

@@ -2,22 +2,23 @@
 
 use axum::Router;
 use ruma::{
-    OwnedDeviceId,
+    OwnedDeviceId, OwnedUserId,
     api::client::session::{
         get_login_types::v3::{self as get_login_types, LoginType, PasswordLoginType},
-        login, logout, logout_all,
+        login, logout, logout_all, refresh_token,
     },
 };
-use serde::Deserialize;
-use tertulia::{Error, Homeserver, NewDevice, Secret};
+use serde::{Deserialize, Serialize};
+use tertulia::{AccessToken, Error, Homeserver, NewDevice, Renewal, Secret};
 
 use super::lenient::{Identifier, Lenient};
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new()
         .endpoint(login_types)
         .endpoint_on(Action::Login, log_in)
+        .endpoint_on(Action::Login, refresh)
         .endpoint(log_out)
         .endpoint(log_out_all)
 }
@@ -39,12 +40,45 @@ struct Login {
     password: Option<Secret>,
     device_id: Option<OwnedDeviceId>,
     initial_device_display_name: Option<String>,
+    #[serde(default)]
+    refresh_token: bool,
+}
+
+/// The tokens of a session, as every answer that gives some tells them.
+#[derive(Serialize)]
+pub(super) struct Tokens {
+    access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<u64>,
+}
+
+impl From<AccessToken> for Tokens {
+    fn from(token: AccessToken) -> Self {
+        let renewal = token.renewal();
+        let milliseconds = |renewal: &Renewal| renewal.lifetime.as_millis().try_into().ok();
+        Self {
+            access_token: token.reveal().to_owned(),
+            refresh_token: renewal.map(|renewal| renewal.refresh_token.reveal().to_owned()),
+            expires_in_ms: renewal.and_then(milliseconds),
+        }
+    }
+}
+
+/// A session that was opened.
+#[derive(Serialize)]
+struct LoggedIn {
+    user_id: OwnedUserId,
+    device_id: OwnedDeviceId,
+    #[serde(flatten)]
+    tokens: Tokens,
 }
 
 async fn log_in(
     server: Homeserver,
     call: Matrix<Lenient<login::v3::Request, Login>>,
-) -> Result<login::v3::Response, ApiError> {
+) -> Result<Answer<LoggedIn>, ApiError> {
     let login = call.request.body;
     if login.r#type != "m.login.password" {
         return Err(Error::UnknownLoginType.into());
@@ -52,10 +86,22 @@ async fn log_in(
     let password = login.password.ok_or_else(|| ApiError::missing_param("password"))?;
     // Nobody has a third-party identifier, so whoever gives one has the wrong password.
     let user = Identifier::user(login.identifier, login.user).unwrap_or_default();
-    let device = NewDevice { id: login.device_id, display_name: login.initial_device_display_name };
+    let device = NewDevice {
+        id: login.device_id,
+        display_name: login.initial_device_display_name,
+        renewable: login.refresh_token,
+    };
     let (session, token) = server.login(&user, password.reveal(), device).await?;
-    let (user, device) = (session.id().to_owned(), session.device().to_owned());
-    Ok(login::v3::Response::new(user, token.reveal().to_owned(), device))
+    let (user_id, device_id) = (session.id().to_owned(), session.device().to_owned());
+    Ok(Answer(LoggedIn { user_id, device_id, tokens: token.into() }))
+}
+
+async fn refresh(
+    server: Homeserver,
+    call: Matrix<refresh_token::v3::Request>,
+) -> Result<Answer<Tokens>, ApiError> {
+    let token = server.refresh(&call.request.refresh_token).await?;
+    Ok(Answer(token.into()))
 }
 
 async fn log_out(

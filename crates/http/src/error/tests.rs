@@ -183,6 +183,14 @@ async fn one_who_must_wait_is_told_how_long_in_both_units() {
 }
 
 #[tokio::test]
+async fn one_whose_session_goes_on_is_told_so() {
+    let (status, body) = shown(Error::ExpiredToken).await;
+    let message = "the access token has expired; refresh it, or log in again on the same device";
+    let expected = json!({ "errcode": "M_UNKNOWN_TOKEN", "error": message, "soft_logout": true });
+    assert_eq!((status, body), (401, expected));
+}
+
+#[tokio::test]
 async fn more_to_prove_is_told_as_flows() {
     let mut flows = UiaaInfo::new(vec![AuthFlow::new(vec![AuthType::Dummy])]);
     flows.session = Some("s".to_owned());

@@ -16,7 +16,7 @@ async fn log_in(server: &Homeserver, user: &str, password: &str) -> Result<Sessi
 }
 
 fn on(device: &str) -> NewDevice {
-    NewDevice { id: Some(device.into()), display_name: None }
+    NewDevice { id: Some(device.into()), ..NewDevice::default() }
 }
 
 #[tokio::test]

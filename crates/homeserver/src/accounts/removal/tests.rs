@@ -34,7 +34,8 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
     user.set_profile_field(name, json!("me")).await.unwrap();
     user.seen_from([192, 0, 2, 1].into());
     for n in 0..much {
-        let device = NewDevice { id: Some(format!("D{n}").into()), ..NewDevice::default() };
+        let id = Some(format!("D{n}").into());
+        let device = NewDevice { id, renewable: n % 2 == 0, ..NewDevice::default() };
         server.login(user.id().localpart(), "bananas", device).await.unwrap();
         let kind = format!("org.example.n{n}");
         user.set_account_data(None, &kind, raw(&json!({}))).await.unwrap();
@@ -84,6 +85,8 @@ async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize
         ("filter counts", count(&view, &FILTER_COUNTS, |key| key.0 == user).await),
         ("devices", count(&view, &DEVICES, |key| key.0 == user).await),
         ("tokens", count(&view, &TOKENS, |key| key.0 == user).await),
+        ("expiring tokens", count(&view, &EXPIRING_TOKENS, |key| key.0 == user).await),
+        ("refresh tokens", count(&view, &REFRESH_TOKENS, |key| key.0 == user).await),
         ("last seen", count(&view, &LAST_SEEN, |key| key.0 == user).await),
         ("memberships", count(&view, &MEMBERSHIPS, |key| key.0 == user).await),
         ("receipts", count(&view, &RECEIPTS, |key| key.1 == user).await),
