@@ -13,11 +13,23 @@ const IN_USE: &str = include_str!("data/endpoints-in-use.tsv");
 pub(crate) const LISTS: [(&str, &str); 2] =
     [("endpoints.tsv", SPECIFIED), ("endpoints-in-use.tsv", IN_USE)];
 
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// Anybody.
+    None,
+    /// Anybody; who shows a token must show a good one.
+    Optional,
+    /// Users.
+    Required,
+}
+
 /// A method and the template of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) method: Method,
     pub(crate) path: String,
+    pub(crate) auth: Auth,
 }
 
 impl fmt::Display for Endpoint {
@@ -29,7 +41,7 @@ impl fmt::Display for Endpoint {
 impl Endpoint {
     fn new(method: &str, path: &str) -> Self {
         let method = method.parse().expect("lists name ordinary methods");
-        Self { method, path: path.to_owned() }
+        Self { method, path: path.to_owned(), auth: Auth::None }
     }
 
     /// The endpoint that is written so.
@@ -40,7 +52,7 @@ impl Endpoint {
 
     /// The same endpoint where it has been last.
     pub(crate) fn newest(&self) -> Self {
-        Self { method: self.method.clone(), path: newest(&self.path) }
+        Self { path: newest(&self.path), ..self.clone() }
     }
 
     /// A path of this endpoint: each parameter is `fill`ed.
@@ -50,6 +62,11 @@ impl Endpoint {
             None => segment.to_owned(),
         };
         self.path.split('/').map(segment).collect::<Vec<_>>().join("/")
+    }
+
+    /// The names of the path's parameters.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
 
     /// Whether `path` is one of this endpoint's, and with how many segments that are no parameters.
@@ -70,7 +87,17 @@ impl Endpoint {
 /// Every endpoint of the client-server API in v1.19.
 pub(crate) static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
     let lines = SPECIFIED.lines().map(|line| line.split('\t').collect::<Vec<_>>());
-    lines.filter(|line| line[2] == "cs").map(|line| Endpoint::new(line[0], line[1])).collect()
+    let endpoint = |line: Vec<&str>| {
+        let auth = match line[3] {
+            "none" => Auth::None,
+            // It is not looked at, as the answer is the same for all.
+            _ if line[1] == "/_matrix/client/versions" => Auth::None,
+            optional if optional.starts_with("optional") => Auth::Optional,
+            _ => Auth::Required,
+        };
+        Endpoint { auth, ..Endpoint::new(line[0], line[1]) }
+    };
+    lines.filter(|line| line[2] == "cs").map(endpoint).collect()
 });
 
 /// Every endpoint that clients were seen to call, where it differs from those of the specification, too.

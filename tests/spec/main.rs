@@ -3,6 +3,8 @@
 //! `data/` is what `cargo xtask spec` took over from the specification.
 
 mod endpoints;
+mod fields;
+mod hostile;
 mod schemas;
 mod served;
 mod story;

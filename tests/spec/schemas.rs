@@ -116,6 +116,16 @@ pub(crate) fn complaint(endpoint: &Endpoint, status: StatusCode, body: &[u8]) ->
     Some(format!("{error:#}\nin {body}"))
 }
 
+/// What the specification says of an endpoint, if it has a schema of it.
+pub(crate) fn operation(endpoint: &Endpoint) -> Option<&'static Value> {
+    DOCUMENT["endpoints"].get(endpoint.to_string())
+}
+
+/// The schema that is called so.
+pub(crate) fn definition(name: &str) -> &'static Value {
+    &DOCUMENT["$defs"][name]
+}
+
 #[test]
 fn a_body_that_is_not_as_specified_is_complained_of() {
     let check = |endpoint: &str, status: u16, body: &str, expected: Option<&str>| {

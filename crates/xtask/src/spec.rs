@@ -79,8 +79,11 @@ fn endpoints(sources: &mut Sources) -> anyhow::Result<Map<String, Value>> {
         for (path, methods) in document["paths"].as_object().into_iter().flatten() {
             for method in METHODS {
                 let Some(operation) = methods.get(method) else { continue };
-                let name = format!("{} {base}{path}", method.to_uppercase());
-                endpoints.insert(name, sources.operation(&file, operation)?);
+                // Variants have white space behind their path, to be told apart; they come later.
+                let name = format!("{} {base}{}", method.to_uppercase(), path.trim_end());
+                if !endpoints.contains_key(&name) {
+                    endpoints.insert(name, sources.operation(&file, operation)?);
+                }
             }
         }
     }

@@ -18,6 +18,8 @@ pub(super) async fn chapter(witness: &Witness) {
     let typing = json!({ "typing": true, "timeout": 30_000 });
     bob.put(["rooms", &room, "typing", bob.id()]).json(typing).await.ok();
     alice.sync(None).await;
+    alice.get(["notifications"]).query("limit", "3").await.ok();
+    alice.get(["notifications"]).query("only", "highlight").await.ok();
 }
 
 async fn sent(alice: &Client, bob: &Client, room: &str, first: &str) -> String {

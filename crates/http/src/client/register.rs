@@ -43,8 +43,10 @@ async fn register(
     call: Matrix<Interactive<register::Request>>,
 ) -> Result<Answer<Registered>, ApiError> {
     let call = call.request;
-    if call.request.kind != RegistrationKind::User {
-        return Err(Error::NoGuests.into());
+    match call.request.kind {
+        RegistrationKind::User => {}
+        RegistrationKind::Guest => return Err(Error::NoGuests.into()),
+        _ => return Err(ApiError::invalid_param("there is no such kind of account")),
     }
     let flows = server.registration_flows()?;
     // What is wrong with the name is said before the client goes through the stages.

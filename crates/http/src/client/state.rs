@@ -56,7 +56,8 @@ async fn slot(
     let event = room.state_event(&request.event_type, &request.state_key).await?;
     Ok(Answer(match request.format {
         StateEventFormat::Event => Slot::Event(event),
-        _ => Slot::Content(event.content().to_owned()),
+        StateEventFormat::Content => Slot::Content(event.content().to_owned()),
+        other => return Err(ApiError::invalid_param(format!("no such format: {other}"))),
     }))
 }
 

@@ -1,0 +1,251 @@
+//! The ways in which a request can be hostile, made from what the specification says of its endpoint.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::world::{LARGEST_FILE, encode};
+use crate::{
+    endpoints::{Auth, Endpoint},
+    fields::{Field, Place, fields},
+};
+
+/// What is wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Nothing, but it is from nobody.
+    NoToken,
+    /// Nothing, but its token is none of this server's.
+    ForeignToken,
+    /// Nothing, but it is about what another user has.
+    Others,
+    /// The body is no JSON.
+    Malformed,
+    /// The body is JSON, but no object.
+    NoObject,
+    /// A field has the wrong type.
+    WrongType,
+    /// A field is none of the words that it may be, or no identifier.
+    WrongWord,
+    /// A required field is not there.
+    Missing,
+    /// A number is out of range.
+    OutOfRange,
+    /// The body is too large.
+    Oversize,
+    /// A part of the path is no UTF-8 once it is decoded.
+    BadPercent,
+    /// The endpoint does not have the method.
+    WrongMethod,
+}
+
+/// Whose token a request shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    Nobody,
+    Owner,
+    Other,
+    Foreign,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    None,
+    Json(Value),
+    Bytes(Bytes),
+}
+
+/// A request to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) token: Token,
+    pub(crate) body: Body,
+}
+
+/// A request that is hostile in one way.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) kind: Kind,
+    /// Where, if that is a place of its own.
+    pub(crate) field: String,
+    pub(crate) place: Place,
+    pub(crate) request: Request,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?} {}", self.kind, self.place, self.field)
+    }
+}
+
+/// One who makes the cases of one endpoint from a request that is good.
+pub(crate) struct Cases<'a> {
+    endpoint: &'a Endpoint,
+    /// What each part in `{}` of the path stands for.
+    parameters: &'a dyn Fn(&str) -> String,
+    good: Request,
+    made: Vec<Case>,
+}
+
+impl<'a> Cases<'a> {
+    pub(crate) fn new(
+        endpoint: &'a Endpoint,
+        parameters: &'a dyn Fn(&str) -> String,
+        good: Request,
+    ) -> Self {
+        Self { endpoint, parameters, good, made: Vec::new() }
+    }
+
+    /// All cases but those of what others have.
+    pub(crate) fn all(mut self) -> Vec<Case> {
+        self.tokens();
+        self.bodies();
+        self.paths();
+        for field in fields(self.endpoint) {
+            match field.place {
+                Place::Query => self.query(&field),
+                Place::Body => self.body(&field),
+                _ => {}
+            }
+        }
+        self.with(Kind::WrongMethod, |request| request.method = Method::PATCH);
+        self.made
+    }
+
+    fn add(&mut self, kind: Kind, place: Place, field: &str, change: impl FnOnce(&mut Request)) {
+        let mut request = self.good.clone();
+        change(&mut request);
+        self.made.push(Case { kind, field: field.to_owned(), place, request });
+    }
+
+    fn with(&mut self, kind: Kind, change: impl FnOnce(&mut Request)) {
+        self.add(kind, Place::Whole, "", change);
+    }
+
+    fn tokens(&mut self) {
+        if self.endpoint.auth == Auth::Required {
+            self.with(Kind::NoToken, |request| request.token = Token::Nobody);
+        }
+        if self.endpoint.auth != Auth::None {
+            self.with(Kind::ForeignToken, |request| request.token = Token::Foreign);
+        }
+    }
+
+    fn bodies(&mut self) {
+        if self.good.method == Method::GET {
+            return;
+        }
+        if matches!(self.good.body, Body::Bytes(_)) {
+            let large = Bytes::from(vec![0; LARGEST_FILE + 1]);
+            return self.with(Kind::Oversize, |request| request.body = Body::Bytes(large));
+        }
+        for text in ["{\"a\":", "{\"a\" 1}", "nonsense"] {
+            let body = Bytes::from_static(text.as_bytes());
+            self.add(Kind::Malformed, Place::Whole, text, |request| {
+                request.body = Body::Bytes(body)
+            });
+        }
+        for body in [json!([]), json!("text"), json!(null)] {
+            let name = body.to_string();
+            self.add(Kind::NoObject, Place::Whole, &name, |request| {
+                request.body = Body::Json(body)
+            });
+        }
+        let large = json!({ "a": "x".repeat(1 << 20) });
+        self.with(Kind::Oversize, |request| request.body = Body::Json(large));
+    }
+
+    /// A path whose part `parameter` is this text, which is not encoded any more.
+    fn path(&self, parameter: &str, text: &str) -> String {
+        self.endpoint.filled(|name| {
+            if name == parameter { text.to_owned() } else { encode(&(self.parameters)(name)) }
+        })
+    }
+
+    fn paths(&mut self) {
+        for parameter in self.endpoint.parameters() {
+            let path = self.path(parameter, "%ff%C0%80");
+            self.add(Kind::BadPercent, Place::Path, parameter, |request| request.path = path);
+            let is_identifier =
+                ["roomId", "userId", "eventId", "roomAlias", "roomIdOrAlias", "serverName"];
+            if is_identifier.contains(&parameter) {
+                let path = self.path(parameter, "no%20identifier");
+                self.add(Kind::WrongWord, Place::Path, parameter, |request| request.path = path);
+            }
+        }
+    }
+
+    fn query(&mut self, field: &Field) {
+        let name = field.name();
+        let mut set = |kind, value: &str| {
+            let shown = shown(kind, &name, value);
+            self.add(kind, Place::Query, &shown, |request| {
+                request.query.retain(|(key, _)| *key != name);
+                request.query.push((name.clone(), value.to_owned()));
+            });
+        };
+        match field.schema["type"].as_str() {
+            Some("integer") => {
+                set(Kind::WrongType, "many");
+                for number in ["-1", "9007199254740992", "1.5", "99999999999999999999999"] {
+                    set(Kind::OutOfRange, number);
+                }
+            }
+            Some("boolean") => set(Kind::WrongType, "maybe"),
+            _ if field.schema["enum"].is_array() => set(Kind::WrongWord, "nonsense"),
+            _ => {}
+        }
+        if field.required {
+            self.add(Kind::Missing, Place::Query, &name, |request| {
+                request.query.retain(|(key, _)| *key != name);
+            });
+        }
+    }
+
+    fn body(&mut self, field: &Field) {
+        let Body::Json(good) = self.good.body.clone() else { return };
+        let name = field.name();
+        let mut set = |kind, value: Value| {
+            let mut body = good.clone();
+            let shown = shown(kind, &name, &value.to_string());
+            if field.put(&mut body, Some(value)) {
+                self.add(kind, Place::Body, &shown, |request| request.body = Body::Json(body));
+            }
+        };
+        match field.schema["type"].as_str() {
+            Some("string") => set(Kind::WrongType, json!(17)),
+            Some("integer") => {
+                set(Kind::WrongType, json!("many"));
+                for number in [json!(-1), json!(9_007_199_254_740_992_u64), json!(1.5)] {
+                    set(Kind::OutOfRange, number);
+                }
+            }
+            Some("number") => set(Kind::WrongType, json!("many")),
+            Some("boolean") => set(Kind::WrongType, json!("maybe")),
+            Some("array") => set(Kind::WrongType, json!({ "0": 1 })),
+            Some("object") => set(Kind::WrongType, json!([1])),
+            _ => {}
+        }
+        if field.schema["enum"].is_array() || field.schema["pattern"].is_string() {
+            set(Kind::WrongWord, json!("nonsense"));
+        }
+        if field.required {
+            let mut body = good;
+            if field.put(&mut body, None) {
+                self.add(Kind::Missing, Place::Body, &name, |request| {
+                    request.body = Body::Json(body)
+                });
+            }
+        }
+    }
+}
+
+/// A field, with its value where there are several.
+fn shown(kind: Kind, name: &str, value: &str) -> String {
+    if kind == Kind::OutOfRange { format!("{name} = {value}") } else { name.to_owned() }
+}
