@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions, SnapshotWithThreadMode};
-use tertulia_storage::{Direction, Row, RowRange, TableId};
+use tertulia_storage::{Direction, Reach, Row, RowRange, TableId};
 
 /// How many cursors of a snapshot rest between scans. They hold files and blocks in place until the
 /// next commit is read.
@@ -22,30 +22,33 @@ pub(crate) struct Cursor<'a> {
 
 /// Cursors that rest between scans, each of them free to move in its table.
 #[derive(Default)]
-pub(crate) struct Resting<'a>(Mutex<Vec<(TableId, Cursor<'a>)>>);
+pub(crate) struct Resting<'a>(Mutex<Vec<(Scope, Cursor<'a>)>>);
+
+/// Where a cursor may move, and how far it may reach.
+type Scope = (TableId, Reach);
 
 impl<'a> Resting<'a> {
-    /// A cursor that is free to move in `table`.
+    /// A cursor that is free to move in a table, with `options` for its reach.
     pub(crate) fn take(
         &self,
         snapshot: &'a SnapshotWithThreadMode<'a, DB>,
-        table: TableId,
+        scope: Scope,
         mut options: ReadOptions,
     ) -> Cursor<'a> {
         let mut resting = self.0.lock();
-        if let Some(at) = resting.iter().position(|(other, _)| *other == table) {
+        if let Some(at) = resting.iter().position(|(other, _)| *other == scope) {
             return resting.swap_remove(at).1;
         }
         drop(resting);
         options.set_max_skippable_internal_keys(MOST_DELETED);
-        Cursor::within(snapshot, &whole(table), options)
+        Cursor::within(snapshot, &whole(scope.0), options)
     }
 
     /// Lets a cursor rest until the next scan of its table.
-    pub(crate) fn put(&self, table: TableId, cursor: Cursor<'a>) {
+    pub(crate) fn put(&self, scope: Scope, cursor: Cursor<'a>) {
         let mut resting = self.0.lock();
         if resting.len() < MOST {
-            resting.push((table, cursor));
+            resting.push((scope, cursor));
         }
     }
 }

@@ -44,14 +44,15 @@ impl SnapshotRows {
         range: &RowRange,
         direction: Direction,
         limit: usize,
+        reach: Reach,
     ) -> Result<Option<Vec<Row>>> {
         let Some(table) = table_of(range) else { return Ok(None) };
         self.with_dependent(|snapshot, resting| {
             let snapshot = snapshot.borrow_dependent();
-            let mut cursor = resting.take(snapshot, table, options(Reach::Memory));
+            let mut cursor = resting.take(snapshot, (table, reach), options(reach));
             let found = unless_incomplete(cursor.scan(range, direction, limit))?;
             if found.is_some() {
-                resting.put(table, cursor);
+                resting.put((table, reach), cursor);
             }
             Ok(found)
         })
@@ -89,9 +90,7 @@ impl Rows for SnapshotRows {
         limit: usize,
         reach: Reach,
     ) -> Result<Option<Vec<Row>>> {
-        if reach == Reach::Memory
-            && let Some(found) = self.scan_on(range, direction, limit)?
-        {
+        if let Some(found) = self.scan_on(range, direction, limit, reach)? {
             return Ok(Some(found));
         }
         let snapshot = self.borrow_owner().borrow_dependent();

@@ -74,7 +74,7 @@ pub use error::{Error, Result};
 pub use follow::{Follower, Start};
 pub use format::{Migration, Progress, StoreOptions, check_format};
 pub use lane::Partition;
-pub use local::{Batch, Local, LocalEngine, Reach, Rows};
+pub use local::{Batch, Local, LocalEngine, Reach, Rows, reading_in_place};
 pub use memory::{Memory, MemoryEngine};
 pub use store::{Command, Committed, Store};
 pub use table::Table;

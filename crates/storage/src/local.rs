@@ -1,6 +1,6 @@
 //! What embedded engines share: an engine made of a store's snapshots and its atomic writes.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
@@ -23,6 +23,30 @@ pub enum Reach {
     Memory,
     /// Until it has found the answer.
     Disk,
+}
+
+thread_local! {
+    /// Whether this thread may wait for a disk.
+    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work` on this thread, which may wait for a disk: what is not in memory is read right here
+/// instead of being sent to the blocking pool. For long work on a thread of that pool, for which
+/// going to another one at every read would cost more than the reads.
+pub fn reading_in_place<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            MAY_WAIT.set(self.0);
+        }
+    }
+    let _before = Before(MAY_WAIT.replace(true));
+    work()
+}
+
+/// How far a read on this thread may go.
+fn reach() -> Reach {
+    if MAY_WAIT.get() { Reach::Disk } else { Reach::Memory }
 }
 
 /// A store in this process, seen as little as possible: snapshots, and writes that are all or nothing.
@@ -155,7 +179,7 @@ impl Snapshot for Settled {
         if let Some(value) = self.unchanged.get(row, self.version) {
             return at_once(Ok(Some(value)));
         }
-        let found = self.rows.get(row, Reach::Memory);
+        let found = self.rows.get(row, reach());
         if let Ok(Some(Some(value))) = &found {
             self.unchanged.keep(row, value, self.version);
         }
@@ -166,7 +190,7 @@ impl Snapshot for Settled {
     }
 
     fn get_many<'a>(&'a self, rows: &'a [Vec<u8>]) -> Answer<'a, Vec<Option<Bytes>>> {
-        self.read(get_all(&*self.rows, rows, Reach::Memory), |stored| {
+        self.read(get_all(&*self.rows, rows, reach()), |stored| {
             let rows = rows.to_vec();
             Box::new(move || get_all(&*stored, &rows, Reach::Disk))
         })
@@ -178,7 +202,7 @@ impl Snapshot for Settled {
         direction: Direction,
         limit: usize,
     ) -> Answer<'a, Vec<Row>> {
-        self.read(self.rows.scan(range, direction, limit, Reach::Memory), |rows| {
+        self.read(self.rows.scan(range, direction, limit, reach()), |rows| {
             let range = range.clone();
             Box::new(move || rows.scan(&range, direction, limit, Reach::Disk))
         })

@@ -52,12 +52,16 @@ pub(super) struct News {
 
 /// What may be new for the user since the client was last told.
 pub(super) async fn news(reading: &Reading<'_>) -> Result<News> {
-    let settled = reading.view.settled().get();
-    let near = reading.since().filter(|since| settled.saturating_sub(since.get()) <= NEAR);
+    let near = reading.since().filter(|since| is_near(*since, reading.view.settled()));
     match near {
         Some(since) if !reading.query.full_state => by_log(reading, since).await,
         _ => by_rooms(reading).await,
     }
+}
+
+/// Whether one who knows what was up to `since` is told sooner by the log than by looking at rooms.
+pub(super) fn is_near(since: Position, settled: Position) -> bool {
+    settled.get().saturating_sub(since.get()) <= NEAR
 }
 
 /// All rooms of the user.

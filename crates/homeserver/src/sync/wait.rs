@@ -9,12 +9,13 @@ use std::{
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
-use tertulia_storage::Watch;
+use tertulia_storage::{Watch, reading_in_place};
 use tokio::sync::OnceCell;
 
 use super::{
     SyncToken, Update, collect,
     joined::Joined,
+    news::is_near,
     reading::{Query, Reading},
 };
 use crate::{
@@ -44,9 +45,8 @@ pub(super) async fn next_update(
     let mut seat = if waits { seats.take(session) } else { None };
     let mut asleep = std::pin::pin!(core.clock.sleep(patience));
     loop {
-        let reading = reading(session, query, since).await?;
-        let (update, joined) = collect::update(&reading).await?;
-        if !waits || reading.since.is_none() || !update.is_empty() || core.stop.is_cancelled() {
+        let (update, joined, is_first) = update(session, query, since).await?;
+        if !waits || is_first || !update.is_empty() || core.stop.is_cancelled() {
             seats.give_back(session, seat);
             return Ok(update);
         }
@@ -68,6 +68,28 @@ pub(super) async fn next_update(
             return Err(Error::UnknownToken);
         }
     }
+}
+
+/// What is new, who is where, and whether the client is told everything.
+type Told = (Update, Joined, bool);
+
+/// What is new since `since`. To look at all rooms takes so many reads that they are done on a
+/// thread which may wait for the disk.
+async fn update(session: &Session, query: &Query, since: Option<SyncToken>) -> Result<Told> {
+    let settled = session.core.store.settled();
+    if since.is_some_and(|since| is_near(since.at, settled)) && !query.full_state {
+        return update_here(session, query, since).await;
+    }
+    let (session, query) = (session.clone(), query.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || reading_in_place(|| runtime.block_on(update_here(&session, &query, since)));
+    tokio::task::spawn_blocking(work).await.map_err(tertulia_storage::Error::engine)?
+}
+
+async fn update_here(session: &Session, query: &Query, since: Option<SyncToken>) -> Result<Told> {
+    let reading = reading(session, query, since).await?;
+    let (update, joined) = collect::update(&reading).await?;
+    Ok((update, joined, reading.since.is_none()))
 }
 
 async fn reading<'a>(
