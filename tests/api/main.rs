@@ -25,6 +25,7 @@ mod push_rules;
 mod receipts;
 mod refresh;
 mod register;
+mod relations;
 mod rooms;
 mod secrets;
 mod session;

@@ -71,6 +71,12 @@ pub enum Error {
     /// The rules of the room refuse the event.
     #[error(transparent)]
     Refused(#[from] AppendError),
+    /// The user has annotated the event so already.
+    #[error("you have annotated the event so already")]
+    DuplicateAnnotation,
+    /// A thread cannot begin at an event that relates to another.
+    #[error("a thread cannot begin at an event that relates to another")]
+    NoThreadRoot,
     /// What was sent is larger than the server takes.
     #[error("the {0} is too large")]
     BodyTooLarge(&'static str),

@@ -6,6 +6,7 @@
 
 mod admit;
 mod append;
+mod bundle;
 mod cache;
 mod client_event;
 mod contention;
@@ -22,6 +23,7 @@ mod newest;
 mod place;
 mod push;
 mod redact;
+mod relations;
 mod replaced;
 mod restricted;
 mod roster;
@@ -32,6 +34,8 @@ mod token;
 
 pub use admit::Admitted;
 pub(crate) use append::{allowed, append, at_the_end};
+pub use bundle::{Bundle, Reference, References, ThreadSummary};
+pub(crate) use bundle::{Bundles, Bundling, has_bundle};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, Unsigned};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};
@@ -47,6 +51,7 @@ pub(crate) use newest::{NewestPlaces, Placed};
 pub(crate) use place::place;
 pub(crate) use push::BLOCK;
 pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted};
+pub(crate) use relations::{Place, check_sent, children_from};
 pub(crate) use replaced::{Replacements, load_pairs, load_replaced};
 pub(crate) use roster::{member, members};
 pub(crate) use sight::Sight;

@@ -39,14 +39,18 @@ pub use directory::{
 };
 pub use error::{Error, Result};
 pub use events::{
-    Admitted, ClientEvent, EventFilter, Extent, NextGeneration, TimelineToken, Unsigned,
+    Admitted, Bundle, ClientEvent, EventFilter, Extent, NextGeneration, Reference, References,
+    ThreadSummary, TimelineToken, Unsigned,
 };
 pub use media::{Label, Media, Upload};
 pub use ports::{
     Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock, SystemRandom,
 };
 pub use receipts::ReadMarks;
-pub use rooms::{Context, JoinedMember, MembersQuery, MessagesQuery, Page, Room, Transaction};
+pub use rooms::{
+    Context, JoinedMember, MembersQuery, MessagesQuery, Page, RelationsPage, RelationsQuery, Room,
+    Transaction,
+};
 pub use schema::{BlobId, MembershipKind};
 pub use server::Builder;
 pub use settings::{Directory, PasswordCost, Publishers, Registration, Secret, Settings};

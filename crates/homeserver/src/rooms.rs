@@ -9,6 +9,7 @@ mod membership;
 mod page;
 mod read;
 mod redact;
+mod relations;
 mod remove;
 mod send;
 mod tell;
@@ -25,6 +26,7 @@ use crate::{
 pub(crate) use face::Face;
 pub use page::{Context, MessagesQuery, Page};
 pub use read::{JoinedMember, MembersQuery};
+pub use relations::{RelationsPage, RelationsQuery};
 pub use send::Transaction;
 
 /// A room as one of its users sees it. Cheap to clone; whether the room exists shows in use.

@@ -22,9 +22,9 @@ pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
 pub use rooms::{
-    AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
-    PushBlock, PushMention, PushRow, PushTally, RemovedRoom, RoomHead, StateChange, StateLogRow,
-    StateRef, StateRow, TimelineRow, Verdict,
+    AuthRow, Edit, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
+    PushBlock, PushMention, PushRow, PushTally, Related, RelationRow, RemovedRoom, RoomHead,
+    StateChange, StateLogRow, StateRef, StateRow, Thread, TimelineRow, Verdict,
 };
 pub use userdata::{AccountDatum, AliasRow, BlobId, MediaRow, ReceiptKind, ReceiptRow, Scope};
 
@@ -98,6 +98,20 @@ pub const GENERATION_MEMBERS: Table<(OwnedRoomId, u32, OwnedUserId), Member> =
 /// event ends one. A projection of [`TIMELINE`], by which unread messages are counted.
 pub const PUSH_BLOCKS: Table<(OwnedRoomId, u32, Position), PushBlock> =
     Table::new(21, "push_blocks");
+
+/// Room, event, kind of relation, stretch and place → an event that relates to it. A projection of
+/// [`TIMELINE`] without what was redacted.
+pub const RELATIONS: Table<(OwnedRoomId, OwnedEventId, u8, u32, Ordinal), RelationRow> =
+    Table::new(25, "relations");
+
+/// Room, event, user and the hash of a relation → how many events of the user relate so to the event:
+/// which annotations there are, and who took part in a thread. A projection of [`RELATIONS`].
+pub const RELATED_BY: Table<(OwnedRoomId, OwnedEventId, OwnedUserId, [u8; 32]), (u32,)> =
+    Table::new(26, "related_by");
+
+/// Room, stretch and place of the newest event of a thread → the root. The order in which threads
+/// are listed.
+pub const THREADS: Table<(OwnedRoomId, u32, Ordinal), (OwnedEventId,)> = Table::new(27, "threads");
 
 /// Nothing → the server's name and signing key's public half; a store belongs to one server.
 pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");

@@ -19,6 +19,7 @@ mod profile;
 mod push_rules;
 mod receipts;
 mod register;
+mod relations;
 mod rooms;
 mod session;
 mod spaces;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(push_rules::routes())
         .merge(receipts::routes())
         .merge(register::routes())
+        .merge(relations::routes())
         .merge(rooms::routes())
         .merge(session::routes())
         .merge(spaces::routes())

@@ -274,7 +274,10 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         Error::InRoom => (Status::BAD_REQUEST, Kind::Unknown),
 
         Error::SetByServer(_) => (Status::METHOD_NOT_ALLOWED, Kind::BadJson),
-        Error::PushRule(_) | Error::NoThumbnail => (Status::BAD_REQUEST, Kind::Unknown),
+        Error::DuplicateAnnotation => (Status::BAD_REQUEST, Kind::DuplicateAnnotation),
+        Error::NoThreadRoot | Error::PushRule(_) | Error::NoThumbnail => {
+            (Status::BAD_REQUEST, Kind::Unknown)
+        }
         _ => return None,
     })
 }

@@ -15,6 +15,7 @@
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
 //! | What must a sync tell? | [`sync`] |
+//! | What does an event relate to, and does it count? | [`Relation`] |
 //! | What does a room tell those outside? | [`Summary`], [`SpaceChild`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
@@ -62,6 +63,7 @@ mod pdu;
 mod power;
 pub mod push;
 mod redact;
+mod relation;
 mod resolve;
 mod restricted;
 mod signer;
@@ -89,6 +91,7 @@ pub use known::{At, Known, Needs, ServerKey};
 pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;
 pub use redact::{may_redact, redact};
+pub use relation::{Relation, RelationKind};
 pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended};
 pub use restricted::{
     Restriction, allowed_rooms, restriction, with_authoriser, without_authoriser,

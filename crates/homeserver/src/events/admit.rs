@@ -14,7 +14,7 @@ use super::{
     fork::{Before, merge, overlay, state_before, untyped},
     guard_head,
     place::{Accepted, number_event, place, put_event},
-    redact,
+    redact, relations,
 };
 use crate::{
     Error, Result,
@@ -183,6 +183,7 @@ impl Admit {
             sent_by: None,
         };
         let position = place(tx, &self.core, head, accepted).await?;
+        relations::note_earlier(tx, &self.core, head, &pdu).await?;
         redact::apply_early(tx, &self.core, head, &pdu).await?;
         let ordinal = Ordinal::Live(position);
         self.note_gap(tx, head, ordinal).await?;
@@ -219,8 +220,11 @@ impl Admit {
             redacted_by: None,
             sent_by: None,
             push: None,
+            related: None,
         };
         tx.put(&TIMELINE, &(self.room.clone(), stretch, ordinal), &row);
+        relations::note(tx, &self.core, head, pdu, (stretch, ordinal)).await?;
+        relations::note_earlier(tx, &self.core, head, pdu).await?;
         redact::apply_early(tx, &self.core, head, pdu).await?;
         head.put(tx);
         Ok(verdict)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Bundle;
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedTransactionId, RoomId, UserId,
     events::{TimelineEventType, room::member::MembershipState},
@@ -44,6 +45,9 @@ pub struct Unsigned {
     /// What the reader was to the room when the event happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub membership: Option<MembershipState>,
+    /// What relates to the event.
+    #[serde(rename = "m.relations", skip_serializing_if = "Option::is_none")]
+    pub relations: Option<Box<Bundle>>,
 }
 
 impl Unsigned {
@@ -54,6 +58,7 @@ impl Unsigned {
             && self.prev_content.is_none()
             && self.redacted_because.is_none()
             && self.membership.is_none()
+            && self.relations.is_none()
     }
 }
 

@@ -59,6 +59,11 @@ impl Ignored {
         self.users.is_empty()
     }
 
+    /// Those who are ignored.
+    pub(crate) fn users(&self) -> impl Iterator<Item = OwnedUserId> {
+        self.users.iter().filter_map(|user| UserId::parse(user.as_str()).ok())
+    }
+
     /// Whether `user` is ignored.
     pub(crate) fn contains(&self, user: &UserId) -> bool {
         self.users.contains(user.as_str())

@@ -100,8 +100,14 @@ mod tests {
 
     fn live(position: u64) -> Placed {
         let event = owned_event_id!("$e");
-        let row =
-            TimelineRow { event, is_state: false, redacted_by: None, sent_by: None, push: None };
+        let row = TimelineRow {
+            event,
+            is_state: false,
+            redacted_by: None,
+            sent_by: None,
+            push: None,
+            related: None,
+        };
         (Ordinal::Live(Position::new(position)), row)
     }
 

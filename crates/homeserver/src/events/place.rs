@@ -5,7 +5,7 @@ use ruma::{UserId, events::TimelineEventType};
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Descending, Position, Tx};
 
-use super::{Head, append::SentBy, members, push, redact};
+use super::{Head, append::SentBy, members, push, redact, relations};
 use crate::{
     Result,
     core::Core,
@@ -58,7 +58,10 @@ pub(crate) async fn place(
     let is_state = pdu.state_key().is_some();
     let push = Some(push::row_of(tx, core, &pdu).await?);
     let event = pdu.event_id().clone();
-    tx.put(&TIMELINE, &place, &TimelineRow { event, is_state, redacted_by: None, sent_by, push });
+    let (redacted_by, related) = (None, None);
+    let row = TimelineRow { event, is_state, redacted_by, sent_by, push, related };
+    tx.put(&TIMELINE, &place, &row);
+    relations::note(tx, core, head, &pdu, (head.row.stretch, Ordinal::Live(position))).await?;
     push::count(tx, head, position).await?;
     change_state(tx, core, head, position, changes, &pdu).await?;
     redact::apply_redaction(tx, core, head, &pdu).await?;

@@ -6,7 +6,7 @@ use tertulia_storage::{Tx, View};
 
 use super::{
     Base, ClientEvent, EventCache, Head, Reader, current_slots, generation, load_for,
-    members::row_of, push, roster::put_member,
+    members::row_of, push, relations, roster::put_member,
 };
 use crate::{
     Error, Result,
@@ -92,7 +92,7 @@ pub(crate) async fn apply_redaction(
     }
     let event = core.local::<EventCache>().load(tx, &head.rules, target).await?;
     if may_redact(&head.rules, pdu, &event, &current_power(tx, core, head).await?) {
-        mark_redacted(tx, head, &event, pdu.event_id()).await?;
+        mark_redacted(tx, core, head, &event, pdu.event_id()).await?;
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ pub(crate) async fn apply_early(tx: &mut Tx, core: &Core, head: &Head, pdu: &Pdu
     tx.delete(&EARLY_REDACTIONS, &key);
     let redaction = core.local::<EventCache>().load(tx, &head.rules, &redaction).await?;
     if may_redact(&head.rules, &redaction, pdu, &current_power(tx, core, head).await?) {
-        mark_redacted(tx, head, pdu, redaction.event_id()).await?;
+        mark_redacted(tx, core, head, pdu, redaction.event_id()).await?;
     }
     Ok(())
 }
@@ -122,6 +122,7 @@ pub(crate) async fn current_power(view: &View, core: &Core, head: &Head) -> Resu
 /// Notes in every row that shows `event`, or something of it, that it was redacted. The first redaction counts.
 pub(crate) async fn mark_redacted(
     tx: &mut Tx,
+    core: &Core,
     head: &Head,
     event: &Pdu,
     by: &OwnedEventId,
@@ -139,6 +140,7 @@ pub(crate) async fn mark_redacted(
             row.redacted_by = Some(by.clone());
             tx.put(&TIMELINE, &place, &row);
             push::note_redacted(tx, head, stretch, ordinal, &row).await?;
+            relations::forget(tx, core, head, event, (stretch, ordinal)).await?;
         }
     }
     mark_slot(tx, head, event).await

@@ -127,6 +127,20 @@ impl Room {
     /// [`Error::NotFound`] if there is no such event in the room, or the user may not see it.
     pub async fn event(&self, id: &EventId) -> Result<ClientEvent> {
         let missing = || Error::NotFound("event");
+        let (open, sight, place) = self.look_at(id).await?;
+        let Open { view, head, stretch, .. } = &open;
+        let row = view.get(&TIMELINE, &(self.id.clone(), *stretch, place)).await?;
+        let row = row.ok_or_else(missing)?;
+        let ids = [id.to_owned()];
+        let pdu = load_for(view, self.core(), head, self.reader(), &ids).await?.pop().flatten();
+        let pdu = pdu.ok_or_else(missing)?;
+        let mut events = self.tell(&open, &sight, vec![Placed { place, row, pdu }]).await?;
+        events.pop().ok_or_else(missing)
+    }
+
+    /// The room around an event that the user may see, and its place.
+    pub(super) async fn look_at(&self, id: &EventId) -> Result<(Open, Sight, Ordinal)> {
+        let missing = || Error::NotFound("event");
         let view = self.core().store.view().await?;
         let head = load_head(&view, &self.id).await.map_err(|error| match error {
             Error::NotFound(_) => missing(),
@@ -137,14 +151,7 @@ impl Room {
         if !sight.sees(place) {
             return Err(missing());
         }
-        let row = view.get(&TIMELINE, &(self.id.clone(), stretch, place)).await?;
-        let row = row.ok_or_else(missing)?;
-        let ids = [id.to_owned()];
-        let pdu = load_for(&view, self.core(), &head, self.reader(), &ids).await?.pop().flatten();
-        let pdu = pdu.ok_or_else(missing)?;
-        let open = Open { view, head, until: Until::Now, stretch };
-        let mut events = self.tell(&open, &sight, vec![Placed { place, row, pdu }]).await?;
-        events.pop().ok_or_else(missing)
+        Ok((Open { view, head, until: Until::Now, stretch }, sight, place))
     }
 
     /// Where an event stands in the timeline.

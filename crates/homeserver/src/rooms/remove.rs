@@ -10,8 +10,9 @@ use crate::{
     events::{load_head, members},
     schema::{
         AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS, GENERATIONS, HEADS,
-        MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS, PUSH_BLOCKS, REMOVED_ROOMS,
-        RemovedRoom, STATE, STATE_CHANGES, STATE_LOG, TIMELINE, TRANSACTIONS,
+        MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS, PUSH_BLOCKS, RELATED_BY,
+        RELATIONS, REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES, STATE_LOG, THREADS, TIMELINE,
+        TRANSACTIONS,
     },
 };
 
@@ -129,6 +130,9 @@ impl Remove {
             && tx.delete_all(&TRANSACTIONS, &own, LIST_STEP).await?
             && tx.delete_all(&EARLY_REDACTIONS, &own, LIST_STEP).await?
             && tx.delete_all(&GAPS, &own, LIST_STEP).await?
+            && tx.delete_all(&RELATIONS, &own, LIST_STEP).await?
+            && tx.delete_all(&RELATED_BY, &own, LIST_STEP).await?
+            && tx.delete_all(&THREADS, &own, LIST_STEP).await?
             && tx.delete_all(&PUSH_BLOCKS, &own, LIST_STEP).await?)
     }
 }

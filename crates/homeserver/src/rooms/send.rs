@@ -212,6 +212,7 @@ impl Command for Send {
         }
         let mut head = events::guard_head(tx, &self.room).await?;
         let pdu = events::allowed(tx, &self.core, &head, self.draft.clone(), self.now).await?;
+        events::check_sent(tx, &self.core, &head, &self.draft).await?;
         if self.repeated == Repeated::TellsTheFirst
             && let Some(event) = self.first(tx, &head).await?
         {

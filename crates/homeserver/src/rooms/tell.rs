@@ -6,7 +6,9 @@ use tertulia_protocol::{Pdu, RoomIdShown};
 use super::{Room, access::Open};
 use crate::{
     Result,
-    events::{ClientEvent, Sight, load_redacted, load_replaced},
+    events::{
+        Bundles, Bundling, ClientEvent, Ignored, Sight, has_bundle, load_redacted, load_replaced,
+    },
     schema::{Ordinal, TimelineRow},
 };
 
@@ -34,11 +36,14 @@ impl Room {
             events.iter().map(|event| (event.pdu.clone(), event.row.redacted_by.clone()));
         let reader = self.reader();
         let shown = load_redacted(view, self.core(), head, reader, redacted.collect()).await?;
+        let mut bundles = self.bundles(open, sight, &events).await?;
         let tell = |(shown, Placed { place, row, .. }): (crate::events::Shown, Placed)| {
             let mut event = shown.shown(RoomIdShown::Yes).aged(self.core().now());
             let transaction_id = self.transaction_of(event.sender(), row.sent_by);
             let older = replaced.get(event.id());
+            let bundle = bundles.remove(event.id());
             let unsigned = event.unsigned_mut();
+            unsigned.relations = bundle.map(Box::new);
             unsigned.membership = Some(sight.membership_at(place));
             unsigned.transaction_id = transaction_id;
             if let Some(older) = older {
@@ -47,6 +52,27 @@ impl Room {
             event
         };
         Ok(shown.into_iter().zip(events).map(tell).collect())
+    }
+
+    /// What is told with those of the events to which others relate.
+    async fn bundles(&self, open: &Open, sight: &Sight, events: &[Placed]) -> Result<Bundles> {
+        if !events.iter().any(|event| has_bundle(&event.row)) {
+            return Ok(Bundles::new());
+        }
+        let Open { view, head, .. } = open;
+        let bundling = Bundling {
+            view,
+            core: self.core(),
+            head,
+            me: self.me(),
+            device: self.device.as_deref(),
+            ignored: &Ignored::by(view, self.me()).await?,
+            sees: &|place| sight.sees(place),
+            room_id: RoomIdShown::Yes,
+            now: self.core().now(),
+        };
+        let parents: Vec<_> = events.iter().map(|event| (&event.pdu, &event.row)).collect();
+        bundling.of(&parents).await
     }
 
     /// What the reading session called an event when it sent it.

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     Result,
-    events::{ClientEvent, Replacements, load_for, load_pairs, load_redacted},
+    events::{
+        Bundles, Bundling, ClientEvent, Replacements, has_bundle, load_for, load_pairs,
+        load_redacted,
+    },
     schema::{EVENT_META, Ordinal},
 };
 
@@ -26,6 +29,7 @@ pub(super) async fn timeline(
     changes: &Changes,
 ) -> Result<Vec<Shown>> {
     let replaced = replaced(reading, part, &window, changes).await?;
+    let mut bundles = bundles(reading, part, &window).await?;
     let Window { events, sight, .. } = window;
     let pdus = events.iter().map(|placed| (placed.pdu.clone(), placed.row.redacted_by.clone()));
     let told = client_events(reading, part, pdus.collect()).await?;
@@ -35,6 +39,7 @@ pub(super) async fn timeline(
         let mine = event.sender() == reading.me();
         let unsigned = event.unsigned_mut();
         unsigned.membership = Some(membership);
+        unsigned.relations = bundles.remove(placed.pdu.event_id()).map(Box::new);
         if let Some(older) = replaced.get(placed.pdu.event_id()) {
             let sees = |sight| older.is_seen(sight, placed.place);
             older.tell(unsigned, part.joined_at(placed.place) || sight.as_ref().is_some_and(sees));
@@ -74,6 +79,33 @@ pub(super) async fn state(
     });
     let shown = client_events(reading, part, wanted.collect()).await?;
     Ok(shown.into_iter().map(|event| in_form(reading, event)).collect())
+}
+
+/// What is told with those of the events to which others relate. A client that is told all that
+/// happened puts it together itself ("Aggregations of child events").
+async fn bundles(reading: &Reading<'_>, part: &Part<'_>, window: &Window) -> Result<Bundles> {
+    let Window { events, limited, sight, .. } = window;
+    if !limited || !events.iter().any(|placed| has_bundle(&placed.row)) {
+        return Ok(Bundles::new());
+    }
+    let sees = |place| {
+        let sight = sight.as_ref();
+        place <= Ordinal::Live(part.end)
+            && (part.joined_at(place) || sight.is_some_and(|sight| sight.sees(place)))
+    };
+    let bundling = Bundling {
+        view: &reading.view,
+        core: reading.core(),
+        head: part.head,
+        me: reading.me(),
+        device: Some(reading.device()),
+        ignored: reading.ignored().await?,
+        sees: &sees,
+        room_id: RoomIdShown::No,
+        now: reading.now,
+    };
+    let parents: Vec<_> = events.iter().map(|placed| (&placed.pdu, &placed.row)).collect();
+    bundling.of(&parents).await
 }
 
 async fn client_events(

@@ -120,6 +120,7 @@ mod tests {
             redacted_by: None,
             sent_by: None,
             push,
+            related: None,
         };
         let mut marks = marks(1, 2);
         let mut take =

@@ -74,6 +74,6 @@ pub(super) fn token(text: Option<String>) -> Result<Option<TimelineToken>, ApiEr
     Ok(text.map(|text| text.parse()).transpose()?)
 }
 
-fn count(limit: UInt) -> usize {
+pub(super) fn count(limit: UInt) -> usize {
     usize::try_from(u64::from(limit)).unwrap_or(usize::MAX)
 }

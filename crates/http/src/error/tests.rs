@@ -75,6 +75,18 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
             "M_BAD_JSON",
             "m.fully_read cannot be set as account data",
         ),
+        (
+            Error::DuplicateAnnotation,
+            400,
+            "M_DUPLICATE_ANNOTATION",
+            "you have annotated the event so already",
+        ),
+        (
+            Error::NoThreadRoot,
+            400,
+            "M_UNKNOWN",
+            "a thread cannot begin at an event that relates to another",
+        ),
         (Error::PushRule("x".into()), 400, "M_UNKNOWN", "the push rule cannot be changed so: x"),
         (Error::NoThumbnail, 400, "M_UNKNOWN", "the server cannot make a thumbnail of this file"),
     ] {
