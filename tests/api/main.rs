@@ -35,4 +35,5 @@ mod store;
 mod sync;
 mod typing;
 mod unsigned;
+mod upgrades;
 mod user_directory;

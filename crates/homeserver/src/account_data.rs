@@ -2,6 +2,7 @@
 //!
 //! Tags, push rules and the fully-read marker are account data with rules of their own.
 
+mod carry;
 pub(crate) mod filters;
 pub(crate) mod push_rules;
 pub(crate) mod tags;
@@ -16,6 +17,8 @@ use serde_json::{
 };
 use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 
+pub(crate) use carry::carry_settings;
+
 use crate::{
     Error, Result, User, log,
     schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, AccountDatum, Entry, Scope},
@@ -29,6 +32,7 @@ const MAX_KIND: usize = 255;
 /// How many rows are read at once.
 const PAGE: usize = 1_000;
 
+const DIRECT: &str = "m.direct";
 const FULLY_READ: &str = "m.fully_read";
 const PUSH_RULES: &str = "m.push_rules";
 const TAG: &str = "m.tag";

@@ -17,7 +17,7 @@ mod publish;
 mod summary;
 mod words;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Bound};
 
 use ruma::{
     OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, RoomOrAliasId, UserId,
@@ -79,17 +79,6 @@ pub(crate) async fn resolve(view: &View, alias: &RoomAliasId) -> Result<OwnedRoo
 }
 
 impl User {
-    /// Joins the room that has this ID or alias.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotFound`] if there is no such alias; otherwise those of [`Room::join`].
-    pub async fn join(&self, room: &RoomOrAliasId, reason: Option<String>) -> Result<Room> {
-        let room = self.room(&self.room_id(room).await?);
-        room.join(reason).await?;
-        Ok(room)
-    }
-
     /// Asks to be let into the room that has this ID or alias.
     ///
     /// # Errors
@@ -198,6 +187,39 @@ impl User {
             outcome => outcome,
         }
     }
+}
+
+/// The aliases of this server that stand for `room`.
+pub(crate) async fn aliases_of(view: &View, room: &RoomId) -> Result<Vec<OwnedRoomAliasId>> {
+    let (mut aliases, mut from) = (Vec::new(), Bound::Unbounded);
+    loop {
+        let (prefix, forward) = ((room.to_owned(),), Direction::Forward);
+        let rows = view.scan_from(&ROOM_ALIASES, &prefix, from.as_ref(), forward, MOST).await?;
+        let Some((last, ())) = rows.last() else { return Ok(aliases) };
+        from = Bound::Excluded(last.clone());
+        aliases.extend(rows.into_iter().map(|((_, alias), ())| alias));
+    }
+}
+
+/// Lets `aliases` stand for `new`, those of them that stand for `old`.
+pub(crate) async fn move_aliases(
+    core: &Core,
+    aliases: &BTreeSet<OwnedRoomAliasId>,
+    old: &RoomId,
+    new: &RoomId,
+) -> Result<()> {
+    for alias in aliases {
+        let view = core.store.view().await?;
+        let row = view.get(&ALIASES, &(alias.clone(),)).await?;
+        let Some(row) = row.filter(|row| row.room.as_deref() == Some(old)) else { continue };
+        let moved = AliasRow { room: Some(new.to_owned()), ..row.clone() };
+        match core.store.write(Replace { alias: alias.clone(), old: row, new: Some(moved) }).await {
+            // Somebody has just taken it away.
+            Err(Error::NotFound(_)) => {}
+            outcome => drop(outcome?),
+        }
+    }
+    Ok(())
 }
 
 impl Room {

@@ -38,7 +38,7 @@ pub use bundle::{Bundle, Reference, References, ThreadSummary};
 pub(crate) use bundle::{Bundles, Bundling, has_bundle};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, Unsigned};
-pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head};
+pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head, rules_of};
 pub(crate) use eras::{base_at, era_at, eras};
 pub(crate) use erased::{Reader, load_for};
 pub use filter::EventFilter;

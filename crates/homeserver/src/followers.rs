@@ -16,6 +16,7 @@ impl Homeserver {
         self.core.tasks.spawn(people::follow(core.clone()));
         self.core.tasks.spawn(directory::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
+        self.core.tasks.spawn(finish_upgrades(self.clone()));
     }
 
     /// Removes what was being removed when the server stopped.
@@ -37,6 +38,16 @@ async fn finish_removals(server: Homeserver) {
     tokio::select! {
         done = server.go_on_removing() => if let Err(error) = done {
             tracing::warn!(%error, "a removal that was interrupted did not go on; the next start tries again");
+        },
+        () = server.core.stop.cancelled() => {}
+    }
+}
+
+/// Rooms that were being replaced when the server stopped are replaced at its next start.
+async fn finish_upgrades(server: Homeserver) {
+    tokio::select! {
+        done = server.go_on_upgrading() => if let Err(error) = done {
+            tracing::warn!(%error, "an upgrade of a room that was interrupted did not go on; the next start tries again");
         },
         () = server.core.stop.cancelled() => {}
     }

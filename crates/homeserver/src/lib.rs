@@ -24,6 +24,7 @@ pub mod sync;
 mod testing;
 mod typing;
 mod unread;
+mod upgrades;
 mod users;
 
 pub use account_data::push_rules::PushRuleChange;

@@ -13,6 +13,7 @@ mod relations;
 mod remove;
 mod send;
 mod tell;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub use page::{Context, MessagesQuery, Page};
 pub use read::{JoinedMember, MembersQuery};
 pub use relations::{RelationsPage, RelationsQuery};
 pub use send::Transaction;
+pub(crate) use upgrade::{Intended, begun_upgrades, is_replaced_by, predecessor};
 
 /// A room as one of its users sees it. Cheap to clone; whether the room exists shows in use.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod directory;
 mod entry;
 mod generation;
 mod rooms;
+mod upgrade;
 mod userdata;
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ pub use rooms::{
     PushBlock, PushMention, PushRow, PushTally, Related, RelationRow, RemovedRoom, RoomHead,
     StateChange, StateLogRow, StateRef, StateRow, Thread, TimelineRow, Verdict,
 };
+pub use upgrade::UpgradeRow;
 pub use userdata::{AccountDatum, AliasRow, BlobId, MediaRow, ReceiptKind, ReceiptRow, Scope};
 
 /// Room → its head: what every new event depends on. The row to guard when a room changes.
@@ -98,6 +100,8 @@ pub const GENERATION_MEMBERS: Table<(OwnedRoomId, u32, OwnedUserId), Member> =
 /// event ends one. A projection of [`TIMELINE`], by which unread messages are counted.
 pub const PUSH_BLOCKS: Table<(OwnedRoomId, u32, Position), PushBlock> =
     Table::new(21, "push_blocks");
+/// Room → that it is being replaced by another. The row goes when everything is in place.
+pub const UPGRADES: Table<(OwnedRoomId,), UpgradeRow> = Table::new(28, "upgrades");
 
 /// Room, event, kind of relation, stretch and place → an event that relates to it. A projection of
 /// [`TIMELINE`] without what was redacted.

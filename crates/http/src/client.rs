@@ -26,6 +26,7 @@ mod spaces;
 mod state;
 mod sync;
 mod typing;
+mod upgrades;
 
 use axum::Router;
 use tertulia::Homeserver;
@@ -55,4 +56,5 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(state::routes())
         .merge(sync::routes())
         .merge(typing::routes())
+        .merge(upgrades::routes())
 }

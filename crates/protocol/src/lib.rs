@@ -11,6 +11,7 @@
 //! | What becomes of an event from elsewhere? | [`verify`] → [`Verified`], [`admit`] → [`Verdict`] |
 //! | Which state do several branches lead to? | [`resolve`], [`resolve_contended`] |
 //! | How does a room begin? | [`NewRoom`] → [`create`] |
+//! | How does a room replace another? | [`Upgrade`] → [`replacement_create`], [`Carried`] → [`Replacement`], [`ending`] |
 //! | Who may join without an invitation? | [`restriction`], [`Power::inviters`], [`with_authoriser`] |
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
@@ -72,6 +73,7 @@ mod summary;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+mod upgrade;
 mod verify;
 pub mod visibility;
 
@@ -99,4 +101,8 @@ pub use restricted::{
 pub use signer::{InvalidKey, Signer};
 pub use space::SpaceChild;
 pub use summary::{SUMMARY, Summary};
+pub use upgrade::{
+    Carried, Replacement, Upgrade, canonical_alias_of, carried_types, ending, predecessor,
+    replaced_by, replacement_create,
+};
 pub use verify::{Dropped, Verified, verify};

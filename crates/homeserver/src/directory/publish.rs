@@ -95,6 +95,16 @@ impl Room {
         self.write_visibility(visibility).await
     }
 
+    /// Lets `new` take the room's place in the public room directory, if it has one.
+    pub(crate) async fn give_place_to(&self, new: &Room) -> Result<()> {
+        let server = Homeserver { core: self.user().core.clone() };
+        if server.visibility(self.id()).await? == Visibility::Public {
+            new.write_visibility(Visibility::Public).await?;
+            self.write_visibility(Visibility::Private).await?;
+        }
+        Ok(())
+    }
+
     async fn write_visibility(&self, visibility: Visibility) -> Result<()> {
         let core = self.user().core.clone();
         let (room, by, at) =

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many first events go into one commit, which holds at most 500 rows.
-const BATCH: usize = 40;
+pub(super) const BATCH: usize = 40;
 
 /// How often a room is dated a millisecond later, because its creator made one like it in this one:
 /// where the create event names the room, the two would be the same.
@@ -95,7 +95,7 @@ fn refuse_foreign_guests(core: &Core, room: &NewRoom) -> Result<()> {
 }
 
 /// Builds the create event; where it does not name the room, its own ID does.
-fn build_create(
+pub(super) fn build_create(
     core: &Core,
     rules: &RoomVersionRules,
     draft: Draft,
@@ -119,7 +119,7 @@ fn new_room_id(core: &Core) -> OwnedRoomId {
     RoomId::parse(id).expect("letters and a server name make a room ID").to_owned()
 }
 
-fn first_head(create: &Pdu, version: &str, rules: RoomVersionRules) -> Head {
+pub(super) fn first_head(create: &Pdu, version: &str, rules: RoomVersionRules) -> Head {
     let row = RoomHead::of_version(version);
     Head { room: create.room_id().to_owned(), rules, row }
 }
@@ -154,7 +154,7 @@ impl Command for Begin {
 }
 
 /// Puts the create event into a room that does not exist yet.
-async fn begin(tx: &mut Tx, core: &Core, mut head: Head, create: &Pdu) -> Result<Head> {
+pub(super) async fn begin(tx: &mut Tx, core: &Core, mut head: Head, create: &Pdu) -> Result<Head> {
     if tx.get_guarded(&HEADS, &(head.room.clone(),)).await?.is_some() {
         return Err(Error::Taken("room ID"));
     }

@@ -22,31 +22,22 @@ use crate::{
 };
 
 impl Room {
-    /// Joins the room; does nothing where the user is in it already.
+    /// Joins the room, unless the user is in it already; tells whether it was news. `words` become
+    /// part of the member event; they go before the user's profile.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] if the room's rules forbid it, [`Error::NotFound`] if there is no such
     /// room.
-    pub async fn join(&self, reason: Option<String>) -> Result<()> {
-        let reason = reason.map(|reason| ("reason".to_owned(), reason.into()));
-        self.join_saying(reason.into_iter().collect()).await
-    }
-
-    /// Joins the room as [`Room::join`] does. `words` become part of the member event; they go
-    /// before the user's profile.
-    ///
-    /// # Errors
-    ///
-    /// As [`Room::join`].
-    pub async fn join_saying(&self, words: JsonObject) -> Result<()> {
+    pub(crate) async fn enter(&self, words: JsonObject) -> Result<bool> {
         if self.membership_of(self.me()).await? == Some(MembershipKind::Join) {
-            return Ok(());
+            return Ok(false);
         }
         let mut content = self.user.face().await?.into_content();
         content.extend(words);
         content.insert("membership".to_owned(), json!(MembershipState::Join));
-        self.set_membership(self.me().to_owned(), content).await
+        self.set_membership(self.me().to_owned(), content).await?;
+        Ok(true)
     }
 
     /// Invites `user`, as whom their profile shows; `is_direct` tells them that the room is for the
@@ -54,7 +45,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As [`Room::join`]; also if the user is in the room or banned. [`Error::Forbidden`] if the user
+    /// As [`Room::knock`]; also if the user is in the room or banned. [`Error::Forbidden`] if the user
     /// is another server's.
     pub async fn invite(
         &self,
@@ -75,7 +66,8 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As [`Room::join`].
+    /// [`Error::Refused`] if the room's rules forbid it, [`Error::NotFound`] if there is no such
+    /// room.
     pub async fn knock(&self, reason: Option<String>) -> Result<()> {
         let face = self.user.face().await?;
         let content = member_content(MembershipState::Knock, reason, Some(face));
@@ -88,7 +80,7 @@ impl Room {
     /// # Errors
     ///
     /// [`Error::Forbidden`] for one who never had anything to do with the room, and as
-    /// [`Room::join`].
+    /// [`Room::knock`].
     pub async fn leave(&self, reason: Option<String>) -> Result<()> {
         match self.membership_of(self.me()).await? {
             None => Err(Error::Forbidden("you are not in the room".to_owned())),
@@ -117,7 +109,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] if the user is not in the room, and as [`Room::join`].
+    /// [`Error::Forbidden`] if the user is not in the room, and as [`Room::knock`].
     pub async fn kick(&self, user: &UserId, reason: Option<String>) -> Result<()> {
         let target = self.membership_of(user).await?;
         let removable = [MembershipKind::Join, MembershipKind::Invite, MembershipKind::Knock];
@@ -132,7 +124,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As [`Room::join`].
+    /// As [`Room::knock`].
     pub async fn ban(&self, user: &UserId, reason: Option<String>) -> Result<()> {
         let content = member_content(MembershipState::Ban, reason, None);
         self.set_membership(user.to_owned(), content).await
@@ -142,7 +134,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] if the user is not banned, and as [`Room::join`].
+    /// [`Error::Forbidden`] if the user is not banned, and as [`Room::knock`].
     pub async fn unban(&self, user: &UserId, reason: Option<String>) -> Result<()> {
         if self.membership_of(user).await? != Some(MembershipKind::Ban) {
             return Err(Error::Forbidden("the user is not banned".to_owned()));

@@ -12,7 +12,7 @@ use crate::{
         AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS, GENERATIONS, HEADS,
         MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS, PUSH_BLOCKS, RELATED_BY,
         RELATIONS, REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES, STATE_LOG, THREADS, TIMELINE,
-        TRANSACTIONS,
+        TRANSACTIONS, UPGRADES,
     },
 };
 
@@ -98,6 +98,7 @@ impl Command for Remove {
         tx.delete(&HEADS, &key);
         tx.delete(&PUBLISHED_ROOMS, &key);
         tx.delete(&OPEN_ROOMS, &key);
+        tx.delete(&UPGRADES, &key);
         let finished = self.delete_events(tx).await? && self.delete_lists(tx).await?;
         tx.put(&REMOVED_ROOMS, &key, &RemovedRoom { at, finished });
         Ok(finished)
