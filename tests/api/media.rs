@@ -1,7 +1,7 @@
 //! The content repository: files up and down.
 
 use std::{
-    fs,
+    fs, io,
     path::Path,
     pin::pin,
     sync::{
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, poll, stream};
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt as _;
+use image::{DynamicImage, Frame, ImageFormat, Rgba, RgbaImage, codecs::gif::GifEncoder};
 use serde_json::json;
 use tertulia::{FileBlobs, Homeserver};
 use tertulia_storage::MemoryEngine;
@@ -85,12 +86,13 @@ async fn a_browser_that_opens_a_file_comes_to_no_harm() {
 async fn old_clients_find_files_without_a_token() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
-    let place = upload(&alice, "image/png", b"\x89PNG").await;
+    let bytes = picture(8, 8, ImageFormat::Png);
+    let place = upload_picture(&alice, "image/png", bytes.clone()).await;
     for version in ["v3", "r0", "v1"] {
         for what in [format!("download/{place}"), format!("download/{place}/name.png")] {
             let path = format!("/_matrix/media/{version}/{what}?allow_remote=false&timeout_ms=5");
             let told = server.call(Method::GET, path).await;
-            assert_eq!((told.status, &told.body[..]), (StatusCode::OK, &b"\x89PNG"[..]));
+            assert_eq!((told.status, &told.body[..]), (StatusCode::OK, &bytes[..]));
         }
         let path = format!("/_matrix/media/{version}/thumbnail/{place}?width=8&height=8");
         assert_eq!(server.call(Method::GET, path).await.status, StatusCode::OK);
@@ -180,29 +182,96 @@ async fn files_are_of_a_bounded_size() {
     named.await.refused(400, "M_INVALID_PARAM");
 }
 
+/// A picture of one colour, as a file of this kind.
+fn picture(width: u32, height: u32, kind: ImageFormat) -> Vec<u8> {
+    let mut bytes = io::Cursor::new(Vec::new());
+    DynamicImage::new_rgb8(width, height).write_to(&mut bytes, kind).unwrap();
+    bytes.into_inner()
+}
+
+/// An animation of two frames.
+fn animation(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new(&mut bytes);
+    for colour in [0, 255] {
+        let frame = RgbaImage::from_pixel(width, height, Rgba([colour, 0, 0, 255]));
+        encoder.encode_frame(Frame::new(frame)).unwrap();
+    }
+    drop(encoder);
+    bytes
+}
+
+async fn upload_picture(client: &Client, kind: &str, bytes: Vec<u8>) -> String {
+    place(&client.post(UPLOAD).header(header::CONTENT_TYPE, kind).body(bytes).await)
+}
+
+fn thumbnail(client: &Client, place: &str, query: &str) -> Call {
+    client.get(format!("{THUMBNAIL}/{place}?{query}"))
+}
+
 #[tokio::test]
-async fn a_picture_stands_for_its_thumbnail() {
+async fn a_thumbnail_is_of_the_next_larger_size() {
     let alice = TestServer::start().await.user("alice").await;
-    let thumbnail =
-        |place: &str, more: &str| alice.get(format!("{THUMBNAIL}/{place}?width=8&height=8{more}"));
-    let picture = upload(&alice, "image/png", b"\x89PNG....IDAT").await;
-    for more in ["", "&method=crop", "&animated=false", "&animated=true"] {
-        let told = thumbnail(&picture, more).await;
-        assert_eq!((told.status, &told.body[..]), (StatusCode::OK, &b"\x89PNG....IDAT"[..]));
+    let bytes = picture(1_000, 500, ImageFormat::Png);
+    let place = upload_picture(&alice, "image/png", bytes.clone()).await;
+    for (query, expected) in [
+        ("width=20&height=20&method=crop", (32, 32)),
+        ("width=33&height=20&method=crop", (96, 96)),
+        ("width=20&height=20&method=scale", (320, 160)),
+        ("width=20&height=20", (320, 160)),
+        ("width=400&height=20&animated=true", (640, 320)),
+        ("width=800&height=600&animated=false", (800, 400)),
+        ("width=801&height=600&animated=false", (1_000, 500)),
+    ] {
+        let told = thumbnail(&alice, &place, query).await;
+        assert_eq!(told.status, StatusCode::OK, "{query}");
+        let shown = image::load_from_memory(&told.body).unwrap();
+        assert_eq!((shown.width(), shown.height()), expected, "{query}");
+        assert_eq!(told.headers[header::CONTENT_TYPE], "image/png");
         assert_eq!(told.headers[header::CONTENT_DISPOSITION], "inline");
+        assert_eq!(told.headers["cross-origin-resource-policy"], "cross-origin");
+        assert_eq!(told.headers[header::CONTENT_LENGTH], told.body.len().to_string().as_str());
     }
-    let moving = upload(&alice, "image/gif", b"GIF89a.....\x21\xff\x0bNETSCAPE2.0").await;
-    assert_eq!(thumbnail(&moving, "").await.status, StatusCode::OK);
-    thumbnail(&moving, "&animated=false").await.refused(400, "M_UNKNOWN");
-    for kind in ["text/plain", "image/svg+xml", "video/mp4"] {
-        let other = upload(&alice, kind, b"<svg/>").await;
-        thumbnail(&other, "").await.refused(400, "M_UNKNOWN");
+    let small = upload_picture(&alice, "image/png", picture(8, 8, ImageFormat::Png)).await;
+    let told = thumbnail(&alice, &small, "width=32&height=32&method=crop").await;
+    assert_eq!(told.body, picture(8, 8, ImageFormat::Png), "nothing is blown up");
+}
+
+#[tokio::test]
+async fn a_thumbnail_moves_only_where_that_is_wished() {
+    let alice = TestServer::start().await.user("alice").await;
+    let place = upload_picture(&alice, "image/gif", animation(400, 300)).await;
+    let size = "width=320&height=240";
+    for (more, kind) in
+        [("", "image/png"), ("&animated=false", "image/png"), ("&animated=true", "image/gif")]
+    {
+        let told = thumbnail(&alice, &place, &format!("{size}{more}")).await;
+        assert_eq!(told.headers[header::CONTENT_TYPE], kind, "{more}");
+        let shown = image::load_from_memory(&told.body).unwrap();
+        assert_eq!((shown.width(), shown.height()), (320, 240));
     }
-    let path = format!("{THUMBNAIL}/{picture}?width=-8&height=8");
-    alice.get(path).await.refused(400, "M_INVALID_PARAM");
-    let large = alice.post(UPLOAD).header(header::CONTENT_TYPE, "image/png");
-    let large = place(&large.body(vec![0; 11 * 1024 * 1024]).await);
-    thumbnail(&large, "").await.refused(413, "M_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn what_cannot_be_drawn_has_no_thumbnail() {
+    let alice = TestServer::start().await.user("alice").await;
+    let size = "width=8&height=8";
+    for kind in ["text/plain", "text/html", "image/svg+xml", "video/mp4", "image/png"] {
+        let other = upload(&alice, kind, b"<svg xmlns='http://www.w3.org/2000/svg'/>").await;
+        thumbnail(&alice, &other, size).await.refused(400, "M_UNKNOWN");
+    }
+    let place = upload_picture(&alice, "image/png", picture(8, 8, ImageFormat::Png)).await;
+    for query in ["width=-8&height=8", "width=8&height=a", "width=0&height=8", "width=8&height=0"] {
+        thumbnail(&alice, &place, query).await.refused(400, "M_INVALID_PARAM");
+    }
+    thumbnail(&alice, &place, "width=8").await.refused(400, "M_MISSING_PARAM");
+    let large = upload_picture(&alice, "image/png", vec![0; 21 * 1024 * 1024]).await;
+    thumbnail(&alice, &large, size).await.refused(413, "M_TOO_LARGE");
+    // A picture of more pixels than anyone has, in a few bytes.
+    let mut bomb = animation(8, 8);
+    bomb[6..10].copy_from_slice(&[0xff; 4]);
+    let bomb = upload_picture(&alice, "image/gif", bomb).await;
+    thumbnail(&alice, &bomb, size).await.refused(413, "M_TOO_LARGE");
 }
 
 /// How many files lie in `folder`, at any depth.

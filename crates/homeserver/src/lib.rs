@@ -43,7 +43,7 @@ pub use events::{
     Admitted, Bundle, ClientEvent, EventFilter, Extent, NextGeneration, Reference, References,
     ThreadSummary, TimelineToken, Unsigned,
 };
-pub use media::{Label, Media, Upload};
+pub use media::{Label, Media, ThumbnailWish, Upload};
 pub use ports::{
     Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock, SystemRandom,
 };
@@ -57,7 +57,8 @@ pub use server::Builder;
 pub use settings::{Directory, PasswordCost, Publishers, Registration, Secret, Settings};
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
-    AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, RoomIdShown, Summary,
+    AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, Resizing, RoomIdShown,
+    Summary,
 };
 pub use tertulia_storage::Error as StorageError;
 pub use unread::{Notification, Notifications, UnreadCounts};

@@ -3,6 +3,9 @@
 //! A file is first written, synced and moved to its place, and only then its row is committed; a
 //! row without a file cannot come about. A crash in between leaves a file without a row.
 
+mod picture;
+mod thumbnail;
+
 use std::{fmt, io, sync::Arc};
 
 use bytes::Bytes;
@@ -17,6 +20,8 @@ use crate::{
     ports::{Incoming, Pieces},
     schema::{BlobId, MEDIA, MediaRow},
 };
+
+pub use thumbnail::ThumbnailWish;
 
 /// The most bytes of a file's name.
 const MAX_NAME: usize = 1_024;
@@ -156,8 +161,9 @@ impl Homeserver {
             return Err(Error::NotFound("file"));
         }
         let view = self.core.store.view().await?;
-        let row = view.get(&MEDIA, &(server.to_owned(), id.to_owned())).await?;
-        Ok(Media { core: self.core.clone(), row: row.ok_or(Error::NotFound("file"))? })
+        let key = (server.to_owned(), id.to_owned());
+        let row = view.get(&MEDIA, &key).await?.ok_or(Error::NotFound("file"))?;
+        Ok(Media { core: self.core.clone(), key, row })
     }
 }
 
@@ -165,6 +171,7 @@ impl Homeserver {
 #[derive(Clone)]
 pub struct Media {
     core: Arc<Core>,
+    key: (OwnedServerName, String),
     row: MediaRow,
 }
 
@@ -199,9 +206,12 @@ impl Media {
     ///
     /// # Errors
     ///
-    /// [`Error::Media`] if the file cannot be read.
+    /// [`Error::NotFound`] if the file is gone, [`Error::Media`] if it cannot be read.
     pub async fn read(&self, from: u64) -> Result<Pieces> {
-        Ok(self.core.blobs.read(self.row.blob, from).await?)
+        self.core.blobs.read(self.row.blob, from).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NotFound("file"),
+            _ => Error::Media(error),
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod directory;
 mod entry;
 mod generation;
+mod media;
 mod rooms;
 mod upgrade;
 mod userdata;
@@ -22,13 +23,14 @@ pub use accounts::{Account, DeviceRow, ExpiringToken, Profile, RemovedUser, Sigh
 pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
+pub use media::{BlobId, Drawing, MediaRow, ThumbnailKind, ThumbnailOutcome, ThumbnailRow};
 pub use rooms::{
     AuthRow, Edit, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
     PushBlock, PushMention, PushRow, PushTally, Related, RelationRow, RemovedRoom, RoomHead,
     StateChange, StateLogRow, StateRef, StateRow, Thread, TimelineRow, Verdict,
 };
 pub use upgrade::UpgradeRow;
-pub use userdata::{AccountDatum, AliasRow, BlobId, MediaRow, ReceiptKind, ReceiptRow, Scope};
+pub use userdata::{AccountDatum, AliasRow, ReceiptKind, ReceiptRow, Scope};
 
 /// Room → its head: what every new event depends on. The row to guard when a room changes.
 pub const HEADS: Table<(OwnedRoomId,), RoomHead> = Table::new(1, "heads");
@@ -207,6 +209,10 @@ pub const LISTED_USERS: Table<(OwnedUserId,), ListedUser> = Table::new(80, "list
 /// Whether everyone may find the user, a word of the name, and the user → nothing. A projection of
 /// [`LISTED_USERS`].
 pub const USER_WORDS: Table<(bool, String, OwnedUserId), ()> = Table::new(81, "user_words");
+
+/// Server, media ID and kind of thumbnail → what came of the wish for it.
+pub const THUMBNAILS: Table<(OwnedServerName, String, ThumbnailKind), ThumbnailRow> =
+    Table::new(70, "thumbnails");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

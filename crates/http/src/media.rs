@@ -1,7 +1,6 @@
 //! The content repository: files stream up and down, and are never in memory as a whole.
 
 mod attended;
-mod picture;
 mod serve;
 
 use std::sync::Arc;
@@ -21,10 +20,11 @@ use ruma::{
         client::{authenticated_media as authenticated, media as legacy},
         path_builder::PathBuilder as _,
     },
+    media::Method,
 };
 use serde::Deserialize;
 use serde_json::json;
-use tertulia::{Error, Homeserver, Label};
+use tertulia::{Error, Homeserver, Label, Resizing, ThumbnailWish};
 
 use crate::{
     Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, Terms, body, observe::Site,
@@ -130,8 +130,8 @@ enum Shape {
     Whole,
     /// The file under another name.
     Named(String),
-    /// A picture of the file; whether it may move, if the client cares.
-    Thumbnail(Option<bool>),
+    /// A smaller picture of the file.
+    Thumbnail(ThumbnailWish),
 }
 
 /// Implements [`FileRequest`] for requests that name the same things in the same way.
@@ -151,10 +151,25 @@ macro_rules! file_requests {
 file_requests! {
     authenticated::get_content::v1::Request => |it| Shape::Whole;
     authenticated::get_content_as_filename::v1::Request => |it| Shape::Named(it.filename);
-    authenticated::get_content_thumbnail::v1::Request => |it| Shape::Thumbnail(it.animated);
+    authenticated::get_content_thumbnail::v1::Request => |it| Shape::Thumbnail(ThumbnailWish {
+        width: it.width.into(),
+        height: it.height.into(),
+        resizing: resizing(it.method),
+        animated: it.animated == Some(true),
+    });
     legacy::get_content::v3::Request => |it| Shape::Whole;
     legacy::get_content_as_filename::v3::Request => |it| Shape::Named(it.filename);
-    legacy::get_content_thumbnail::v3::Request => |it| Shape::Thumbnail(it.animated);
+    legacy::get_content_thumbnail::v3::Request => |it| Shape::Thumbnail(ThumbnailWish {
+        width: it.width.into(),
+        height: it.height.into(),
+        resizing: resizing(it.method),
+        animated: it.animated == Some(true),
+    });
+}
+
+/// A thumbnail shows all of a picture unless something else is said.
+fn resizing(method: Option<Method>) -> Resizing {
+    if method == Some(Method::Crop) { Resizing::Crop } else { Resizing::Scale }
 }
 
 /// Adding endpoints that answer with a file.
@@ -209,8 +224,8 @@ where
     match wish.shape {
         Shape::Whole => serve::serve(&media, media.name(), &asked).await,
         Shape::Named(name) => serve::serve(&media, Some(&name), &asked).await,
-        Shape::Thumbnail(animated) => {
-            picture::check(&media, animated).await?;
+        Shape::Thumbnail(wish) => {
+            let media = media.thumbnail(wish).await?;
             serve::serve(&media, media.name(), &asked).await
         }
     }

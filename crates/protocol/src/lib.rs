@@ -18,6 +18,7 @@
 //! | What must a sync tell? | [`sync`] |
 //! | What does an event relate to, and does it count? | [`Relation`] |
 //! | What does a room tell those outside? | [`Summary`], [`SpaceChild`] |
+//! | Which thumbnail answers a request? | [`ThumbnailSize`], [`Reduction`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
 //! ```
@@ -73,6 +74,7 @@ mod summary;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+mod thumbnail;
 mod upgrade;
 mod verify;
 pub mod visibility;
@@ -101,6 +103,7 @@ pub use restricted::{
 pub use signer::{InvalidKey, Signer};
 pub use space::SpaceChild;
 pub use summary::{SUMMARY, Summary};
+pub use thumbnail::{Reduction, Resizing, ThumbnailSize};
 pub use upgrade::{
     Carried, Replacement, Upgrade, canonical_alias_of, carried_types, ending, predecessor,
     replaced_by, replacement_create,

@@ -1,6 +1,4 @@
-//! What the store keeps of account data, receipts, media and aliases.
-
-use std::fmt;
+//! What the store keeps of account data, receipts and aliases.
 
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomId};
 use tertulia_storage::{Field, KeyError, KeyPart, Position, Reader, ValueError, Writer, record};
@@ -109,60 +107,6 @@ pub struct ReceiptRow {
 }
 record!(ReceiptRow = 1 { at, event, ts });
 
-/// A file of the content repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediaRow {
-    /// Who uploaded it; nobody for a file that came from another server.
-    pub uploader: Option<OwnedUserId>,
-    /// The type its uploader gave.
-    pub content_type: Option<String>,
-    /// The name its uploader gave.
-    pub name: Option<String>,
-    /// Its length in bytes.
-    pub size: u64,
-    /// The SHA-256 of its bytes.
-    pub sha256: [u8; 32],
-    /// When it was stored, in milliseconds since 1970.
-    pub created: u64,
-    /// Where its bytes lie.
-    pub blob: BlobId,
-}
-record!(MediaRow = 1 { uploader, content_type, name, size, sha256, created, blob });
-
-/// The name of a blob: a file's bytes, wherever they lie. The server draws it by chance, so that
-/// nothing an uploader says is part of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobId(u128);
-
-impl BlobId {
-    /// The blob of this number.
-    pub const fn from_number(number: u128) -> Self {
-        Self(number)
-    }
-
-    /// The number that [`BlobId::from_number`] reads.
-    pub const fn number(self) -> u128 {
-        self.0
-    }
-}
-
-/// 32 hexadecimal digits.
-impl fmt::Display for BlobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl Field for BlobId {
-    fn write(&self, out: &mut Writer) {
-        Field::write(&self.number().to_be_bytes(), out);
-    }
-
-    fn read(input: &mut Reader<'_>) -> Result<Self, ValueError> {
-        Ok(Self::from_number(u128::from_be_bytes(Field::read(input)?)))
-    }
-}
-
 /// What an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AliasRow {
@@ -209,26 +153,6 @@ mod tests {
         let (at, event) = (Position::new(7), owned_event_id!("$e"));
         check(&AccountDatum { at, content: "{}".to_owned() }, "010000000000000007027b7d");
         check(&ReceiptRow { at, event, ts: 300 }, "010000000000000007022465ac02");
-        let media = MediaRow {
-            uploader: Some(owned_user_id!("@a:x")),
-            content_type: Some("a/b".to_owned()),
-            name: None,
-            size: 5,
-            sha256: [0xcd; 32],
-            created: 9,
-            blob: BlobId::from_number(0xab),
-        };
-        let golden = [
-            "01",
-            "010440613a78",
-            "0103612f62",
-            "00",
-            "05",
-            &"cd".repeat(32),
-            "09",
-            "000000000000000000000000000000ab",
-        ];
-        check(&media, &golden.concat());
         let room = Some(owned_room_id!("!r:x"));
         check(
             &AliasRow { room, creator: owned_user_id!("@a:x"), created: 9 },
