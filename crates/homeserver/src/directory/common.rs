@@ -3,18 +3,18 @@
 use std::{collections::BTreeSet, ops::Bound};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ruma::{OwnedRoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde::Serialize;
 use tertulia_storage::{Direction, View};
 
 use crate::{
     Error, Result, User,
-    schema::{MEMBERSHIPS, MembershipKind},
+    schema::{MEMBERSHIPS, Membership, MembershipKind},
 };
 
 /// How many memberships are read at once.
 const STEP: usize = 200;
-/// In how many rooms a user can be for those rooms to be asked for one by one.
+/// In how many rooms a user can be for each of them to be asked for with each of many others.
 const FEW: usize = 16;
 /// How many rooms one answer tells.
 const PAGE: usize = 1_000;
@@ -34,14 +34,31 @@ impl Company {
         Ok(Self { rooms })
     }
 
-    /// Whether `other` is in one of the rooms.
-    pub(super) async fn has(&self, view: &View, other: &UserId) -> Result<bool> {
-        if self.rooms.len() <= FEW {
-            let keys: Vec<_> =
-                self.rooms.iter().map(|room| (other.to_owned(), room.clone())).collect();
-            let rows = view.get_many(&MEMBERSHIPS, &keys).await?;
-            return Ok(rows.into_iter().flatten().any(|row| row.kind == MembershipKind::Join));
+    /// Which of `others` are in one of the rooms, too.
+    pub(super) async fn among(&self, view: &View, others: &[OwnedUserId]) -> Result<Vec<bool>> {
+        if self.rooms.is_empty() {
+            return Ok(vec![false; others.len()]);
         }
+        if self.rooms.len() <= FEW {
+            let of = |other: &OwnedUserId| {
+                let other = other.clone();
+                self.rooms.iter().map(move |room| (other.clone(), room.clone()))
+            };
+            let keys: Vec<_> = others.iter().flat_map(of).collect();
+            let rows = view.get_many(&MEMBERSHIPS, &keys).await?;
+            let is_in = |row: &Membership| row.kind == MembershipKind::Join;
+            let is_in_one = |rows: &[Option<Membership>]| rows.iter().flatten().any(is_in);
+            return Ok(rows.chunks(self.rooms.len()).map(is_in_one).collect());
+        }
+        let mut among = Vec::with_capacity(others.len());
+        for other in others {
+            among.push(self.has(view, other).await?);
+        }
+        Ok(among)
+    }
+
+    /// Whether `other` is in one of the rooms, by looking through theirs.
+    async fn has(&self, view: &View, other: &UserId) -> Result<bool> {
         let mut stays = Stays::of(view, other);
         while let Some(page) = stays.next().await? {
             if page.iter().any(|room| self.rooms.contains(room)) {

@@ -208,16 +208,13 @@ impl Search<'_> {
     ) -> Result<Vec<(OwnedUserId, ListedUser)>> {
         let keys: Vec<_> = users.iter().map(|user| (user.clone(),)).collect();
         let rows = self.view.get_many(&LISTED_USERS, &keys).await?;
-        let mut fitting = Vec::new();
-        for (user, row) in users.into_iter().zip(rows) {
-            let Some(row) = row.filter(|row| self.term.fits(&user, row)) else { continue };
-            let is_seen = match company {
-                Some(company) => user != self.me.id && company.has(self.view, &user).await?,
-                None => true,
-            };
-            if is_seen {
-                fitting.push((user, row));
-            }
+        let rows = users.into_iter().zip(rows).filter_map(|(user, row)| Some((user, row?)));
+        let mut fitting: Vec<_> = rows.filter(|(user, row)| self.term.fits(user, row)).collect();
+        if let Some(company) = company {
+            fitting.retain(|(user, _)| *user != self.me.id);
+            let ids: Vec<_> = fitting.iter().map(|(user, _)| user.clone()).collect();
+            let mut among = company.among(self.view, &ids).await?.into_iter();
+            fitting.retain(|_| among.next().is_some_and(|is_among| is_among));
         }
         let ids: Vec<_> = fitting.iter().map(|(user, _)| user.clone()).collect();
         let ignored = Ignored::by_many(self.view, &ids).await?;

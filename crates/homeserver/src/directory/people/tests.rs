@@ -142,11 +142,14 @@ async fn company_is_found_among_few_and_among_many_rooms() {
     let few = Company::of(&view, &alice.id).await.unwrap();
     let mut many = Company::of(&view, &alice.id).await.unwrap();
     many.extend((0..1_000).map(|number| OwnedRoomId::try_from(format!("!{number}:x")).unwrap()));
+    let nobody = user_id!("@nobody:y").to_owned();
+    let others = [bob.id.clone(), carol.id.clone(), nobody];
     for company in [few, many] {
-        assert!(company.has(&view, &bob.id).await.unwrap());
-        assert!(!company.has(&view, &carol.id).await.unwrap());
-        assert!(!company.has(&view, user_id!("@nobody:y")).await.unwrap());
+        assert_eq!(company.among(&view, &others).await.unwrap(), [true, false, false]);
+        assert_eq!(company.among(&view, &[]).await.unwrap(), [false; 0]);
     }
+    let none = Company::of(&view, &carol.id).await.unwrap();
+    assert_eq!(none.among(&view, &others).await.unwrap(), [false; 3]);
 }
 
 #[tokio::test]
