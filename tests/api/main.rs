@@ -26,6 +26,7 @@ mod receipts;
 mod refresh;
 mod register;
 mod relations;
+mod reports;
 mod rooms;
 mod secrets;
 mod session;

@@ -30,7 +30,7 @@ const ORDER: &[&[&str]] = &[
     &["account_data"],
     &["receipts", "media"],
     &["accounts", "directory", "unread"],
-    &["upgrades"],
+    &["reports", "upgrades"],
     &["sync"],
     &["followers"],
 ];

@@ -15,6 +15,7 @@ mod log;
 mod media;
 mod ports;
 mod receipts;
+mod reports;
 mod rooms;
 mod schema;
 mod server;
@@ -48,6 +49,7 @@ pub use ports::{
     Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock, SystemRandom,
 };
 pub use receipts::ReadMarks;
+pub use reports::{Report, ReportId, Reported};
 pub use rooms::{
     Context, JoinedMember, MembersQuery, MessagesQuery, Page, RelationsPage, RelationsQuery, Room,
     Transaction,

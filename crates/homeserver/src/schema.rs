@@ -8,6 +8,7 @@ mod directory;
 mod entry;
 mod generation;
 mod media;
+mod report;
 mod rooms;
 mod upgrade;
 mod userdata;
@@ -24,6 +25,7 @@ pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
 pub use media::{BlobId, Drawing, MediaRow, ThumbnailKind, ThumbnailOutcome, ThumbnailRow};
+pub use report::ReportRow;
 pub use rooms::{
     AuthRow, Edit, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
     PushBlock, PushMention, PushRow, PushTally, Related, RelationRow, RemovedRoom, RoomHead,
@@ -118,6 +120,8 @@ pub const RELATED_BY: Table<(OwnedRoomId, OwnedEventId, OwnedUserId, [u8; 32]), 
 /// Room, stretch and place of the newest event of a thread → the root. The order in which threads
 /// are listed.
 pub const THREADS: Table<(OwnedRoomId, u32, Ordinal), (OwnedEventId,)> = Table::new(27, "threads");
+/// Time and a number drawn by chance → what a user reported to the administrators.
+pub const REPORTS: Table<(u64, u64), ReportRow> = Table::new(29, "reports");
 
 /// Nothing → the server's name and signing key's public half; a store belongs to one server.
 pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");

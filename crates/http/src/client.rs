@@ -20,6 +20,7 @@ mod push_rules;
 mod receipts;
 mod register;
 mod relations;
+mod reports;
 mod rooms;
 mod session;
 mod spaces;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(receipts::routes())
         .merge(register::routes())
         .merge(relations::routes())
+        .merge(reports::routes())
         .merge(rooms::routes())
         .merge(session::routes())
         .merge(spaces::routes())

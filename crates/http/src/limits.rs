@@ -33,6 +33,8 @@ pub enum Action {
     Upload,
     /// Looking for rooms and users, at every letter that is typed.
     Search,
+    /// Telling the administrators of something.
+    Report,
 }
 
 /// A rate: so many at once, and then so many per second.
@@ -84,6 +86,8 @@ pub struct RateLimits {
     pub upload: Option<Rate>,
     /// For [`Action::Search`].
     pub search: Option<Rate>,
+    /// For [`Action::Report`].
+    pub report: Option<Rate>,
 }
 
 impl RateLimits {
@@ -97,6 +101,7 @@ impl RateLimits {
             room_creation: None,
             upload: None,
             search: None,
+            report: None,
         }
     }
 }
@@ -112,6 +117,7 @@ impl Default for RateLimits {
             room_creation: Some(Rate::new(20, 0.5)),
             upload: Some(Rate::new(50, 5.0)),
             search: Some(Rate::new(100, 10.0)),
+            report: Some(Rate::new(20, 0.1)),
         }
     }
 }
@@ -135,6 +141,7 @@ pub(crate) struct Limits<C: Clock = DefaultClock> {
     room_creation: Option<Limit<C>>,
     upload: Option<Limit<C>>,
     search: Option<Limit<C>>,
+    report: Option<Limit<C>>,
     /// Subjects are kept as hashes: small, and nobody's address stays in memory.
     hasher: RandomState,
 }
@@ -150,6 +157,7 @@ impl<C: Clock + Clone> Limits<C> {
             room_creation: limit(rates.room_creation),
             upload: limit(rates.upload),
             search: limit(rates.search),
+            report: limit(rates.report),
             hasher: RandomState::new(),
         }
     }
@@ -164,6 +172,7 @@ impl<C: Clock + Clone> Limits<C> {
             Action::RoomCreation => &self.room_creation,
             Action::Upload => &self.upload,
             Action::Search => &self.search,
+            Action::Report => &self.report,
         };
         limit.as_ref().map_or(Ok(()), |limit| limit.check(self.key(subject)))
     }

@@ -1,0 +1,58 @@
+//! Telling the administrators of what should not be ("Reporting Content").
+
+use axum::Router;
+use ruma::{
+    UserId,
+    api::client::{
+        reporting::report_user,
+        room::{report_content, report_room},
+    },
+};
+use serde::Deserialize;
+use tertulia::Homeserver;
+
+use super::lenient::Lenient;
+use crate::{Action, ApiError, Endpoints as _, Matrix};
+
+pub(super) fn routes() -> Router<Homeserver> {
+    Router::new()
+        .endpoint_on(Action::Report, room)
+        .endpoint_on(Action::Report, event)
+        .endpoint_on(Action::Report, user)
+}
+
+/// Why something is reported. Clients of the time before v1.14 may leave it out.
+#[derive(Deserialize)]
+struct Reason {
+    #[serde(default)]
+    reason: String,
+}
+
+async fn room(
+    _: Homeserver,
+    call: Matrix<report_room::v3::Request>,
+) -> Result<report_room::v3::Response, ApiError> {
+    let Matrix { request, from } = call;
+    from.room(&request.room_id).report(&request.reason).await?;
+    Ok(report_room::v3::Response::new())
+}
+
+async fn event(
+    _: Homeserver,
+    call: Matrix<report_content::v3::Request>,
+) -> Result<report_content::v3::Response, ApiError> {
+    let Matrix { request, from } = call;
+    let reason = request.reason.unwrap_or_default();
+    from.room(&request.room_id).report_event(&request.event_id, &reason).await?;
+    Ok(report_content::v3::Response::new())
+}
+
+async fn user(
+    _: Homeserver,
+    call: Matrix<Lenient<report_user::v3::Request, Reason>>,
+) -> Result<report_user::v3::Response, ApiError> {
+    let Matrix { request, from } = call;
+    let user = UserId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
+    from.report(&user, &request.body.reason).await?;
+    Ok(report_user::v3::Response::new())
+}
