@@ -12,7 +12,11 @@ async fn versions_are_told_to_everybody() {
     for version in ["r0.6.1", "v1.1", "v1.11", "v1.19"] {
         assert!(told.contains(&&json!(version)), "{version}");
     }
-    let features = json!({ "uk.half-shot.msc2666.query_mutual_rooms": true });
+    let features = json!({
+        "org.matrix.msc4155": true,
+        "org.matrix.msc4380": true,
+        "uk.half-shot.msc2666.query_mutual_rooms": true,
+    });
     assert_eq!(versions["unstable_features"], features);
 }
 

@@ -11,6 +11,7 @@ mod directory;
 mod discovery;
 mod events;
 mod filters;
+mod invites;
 mod limits;
 mod media;
 mod members;

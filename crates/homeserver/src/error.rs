@@ -17,6 +17,9 @@ pub enum Error {
     /// The one who asks may not do or see this.
     #[error("not allowed: {0}")]
     Forbidden(String),
+    /// The one who is invited does not want that.
+    #[error("{0} does not want to be invited")]
+    InviteBlocked(String),
     /// The user is still in the room, and must leave it first.
     #[error("you are still in the room; leave it first")]
     InRoom,

@@ -37,7 +37,11 @@ pub(crate) fn routes(options: &Options) -> Router<Homeserver> {
 /// for all, and a client whose session has ended needs it most.
 fn versions() -> Router<Homeserver> {
     // Clients ask for rooms in common only where they are told of that.
-    let features = json!({ "uk.half-shot.msc2666.query_mutual_rooms": true });
+    let features = json!({
+        "org.matrix.msc4155": true,
+        "org.matrix.msc4380": true,
+        "uk.half-shot.msc2666.query_mutual_rooms": true,
+    });
     let body = json!({ "versions": VERSIONS, "unstable_features": features });
     let body = Bytes::from(body.to_string());
     let answer = move || async move { ([(CONTENT_TYPE, "application/json")], body) };

@@ -271,6 +271,7 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         Error::Taken(_) | Error::RoomInUse(_) => (Status::BAD_REQUEST, Kind::RoomInUse),
         Error::AliasInUse(_) => (Status::CONFLICT, Kind::Unknown),
         Error::BadAlias(_) => (Status::BAD_REQUEST, Kind::BadAlias),
+        Error::InviteBlocked(_) => (Status::FORBIDDEN, Kind::InviteBlocked),
         Error::InRoom => (Status::BAD_REQUEST, Kind::Unknown),
 
         Error::SetByServer(_) => (Status::METHOD_NOT_ALLOWED, Kind::BadJson),

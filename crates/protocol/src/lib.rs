@@ -13,6 +13,7 @@
 //! | How does a room begin? | [`NewRoom`] → [`create`] |
 //! | How does a room replace another? | [`Upgrade`] → [`replacement_create`], [`Carried`] → [`Replacement`], [`ending`] |
 //! | Who may join without an invitation? | [`restriction`], [`Power::inviters`], [`with_authoriser`] |
+//! | Whose invites is a user told of? | [`InvitePermission`] → [`Welcome`] |
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
 //! | What must a sync tell? | [`sync`] |
@@ -60,6 +61,7 @@ mod format;
 #[cfg(test)]
 mod fuzz;
 mod hash;
+mod invites;
 mod known;
 mod pdu;
 mod power;
@@ -91,6 +93,7 @@ pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
 };
 pub use format::Malformed;
+pub use invites::{InvitePermission, Welcome};
 pub use known::{At, Known, Needs, ServerKey};
 pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;

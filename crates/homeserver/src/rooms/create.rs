@@ -38,7 +38,7 @@ impl User {
     /// [`Error::UnsupportedRoomVersion`]; [`Error::Refused`] if what is wished for contradicts
     /// itself; [`Error::Forbidden`] for an invite of another server's user.
     pub async fn create_room(&self, mut room: NewRoom) -> Result<Room> {
-        refuse_foreign_guests(&self.core, &room)?;
+        self.refuse_guests(&room).await?;
         room.creator.clone_from(&self.id);
         room.creator_profile = self.face().await?.into_content();
         for guest in &room.invite {
@@ -81,17 +81,19 @@ impl User {
     }
 }
 
-/// Refuses wishes for invites that would reach nobody, before there is a room.
-fn refuse_foreign_guests(core: &Core, room: &NewRoom) -> Result<()> {
-    for user in &room.invite {
-        refuse_foreign_guest(core, user)?;
-    }
-    for InitialState { kind, state_key, content } in &room.initial_state {
-        if let Some(guest) = guest_of(kind, state_key, content) {
-            refuse_foreign_guest(core, &guest)?;
+impl User {
+    /// Refuses wishes for invites that would reach nobody or are not wanted, before there is a room.
+    async fn refuse_guests(&self, room: &NewRoom) -> Result<()> {
+        let state = room.initial_state.iter();
+        let state = state.filter_map(|InitialState { kind, state_key, content }| {
+            guest_of(kind, state_key, content)
+        });
+        for guest in room.invite.iter().cloned().chain(state) {
+            refuse_foreign_guest(&self.core, &guest)?;
+            self.refuse_unwelcome(&guest).await?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Builds the create event; where it does not name the room, its own ID does.

@@ -11,13 +11,13 @@ use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
 };
-use tertulia_protocol::{Draft, JsonObject};
+use tertulia_protocol::{Draft, JsonObject, Welcome};
 
 use super::{Face, Room};
 use crate::{
     Error, Result,
     core::{Core, User},
-    events::{self, load_head},
+    events::{self, Invitations, load_head},
     schema::{Member, MembershipKind},
 };
 
@@ -54,6 +54,7 @@ impl Room {
         is_direct: bool,
     ) -> Result<()> {
         refuse_foreign_guest(self.core(), user)?;
+        self.user.refuse_unwelcome(user).await?;
         let face = self.face_of(user).await?;
         let mut content = member_content(MembershipState::Invite, reason, Some(face));
         if is_direct {
@@ -153,6 +154,7 @@ impl Room {
     ) -> Result<Box<RawValue>> {
         let Some(guest) = guest_of(kind, key, &content) else { return Ok(content) };
         refuse_foreign_guest(self.core(), &guest)?;
+        self.user.refuse_unwelcome(&guest).await?;
         let face = self.face_of(&guest).await?.into_content();
         let Ok(mut said) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(content.get())
         else {
@@ -184,6 +186,17 @@ impl Room {
         let view = self.core().store.view().await?;
         let head = load_head(&view, &self.id).await?;
         events::member(&view, &head, user).await
+    }
+}
+
+impl User {
+    /// Refuses to invite one who does not want to be invited by this user.
+    pub(super) async fn refuse_unwelcome(&self, guest: &UserId) -> Result<()> {
+        let view = self.core.store.view().await?;
+        match Invitations::to(&view, guest).await?.by(&self.id) {
+            Welcome::Blocked => Err(Error::InviteBlocked(guest.to_string())),
+            Welcome::Told | Welcome::Ignored => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ruma::OwnedRoomId;
 use serde_json::value::RawValue;
+use tertulia_protocol::Welcome;
 
 use super::{
     answer::{Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Timeline, Update},
@@ -99,14 +100,15 @@ fn to_tell(
     rooms.into_iter().filter_map(touched).collect()
 }
 
-/// A room as its user may be told of it: without an invite of one whom the user ignores.
+/// A room as its user may be told of it: without an invite that the user does not
+/// want to hear of.
 async fn heard(reading: &Reading<'_>, head: &Head, touched: Touched) -> Result<Option<Touched>> {
-    if touched.section != Section::Invited || reading.ignored().await?.is_empty() {
+    if touched.section != Section::Invited {
         return Ok(Some(touched));
     }
     let cache = reading.core().local::<EventCache>();
     let invite = cache.load(&reading.view, &head.rules, &touched.me.event).await?;
-    if !reading.ignored().await?.contains(invite.sender()) {
+    if reading.invitations().await?.by(invite.sender()) == Welcome::Told {
         return Ok(Some(touched));
     }
     let section = unheard(&touched.me, reading.asked());

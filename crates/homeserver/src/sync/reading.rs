@@ -16,7 +16,7 @@ use crate::{
     Result,
     core::Core,
     devices::Session,
-    events::{Head, Ignored, Reader},
+    events::{Head, Ignored, Invitations, Reader},
     schema::{Membership, Ordinal},
     typing::TypingVersion,
     unread::{Asking, Unread, UserRules},
@@ -52,6 +52,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) now: MilliSecondsSinceUnixEpoch,
     /// Whom the user ignores, once that was asked.
     pub(crate) ignored: OnceCell<Ignored>,
+    /// Whose invites the user is told of, once that was asked.
+    pub(crate) invitations: OnceCell<Invitations>,
     /// The user's push rules, once they were asked.
     pub(crate) rules: OnceCell<Arc<UserRules>>,
     /// From where on the log says nothing of the user's account data, once it was asked.
@@ -64,6 +66,11 @@ impl Reading<'_> {
     /// Whom the user ignores. It is read once for an answer, and only if others spoke.
     pub(crate) async fn ignored(&self) -> Result<&Ignored> {
         self.ignored.get_or_try_init(|| Ignored::by(&self.view, self.me())).await
+    }
+
+    /// Whose invites the user is told of.
+    pub(crate) async fn invitations(&self) -> Result<&Invitations> {
+        self.invitations.get_or_try_init(|| Invitations::to(&self.view, self.me())).await
     }
 
     /// Whether the user has changed whom they ignore since the client was last told.

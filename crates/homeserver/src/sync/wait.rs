@@ -114,6 +114,7 @@ async fn reading<'a>(
         next,
         now,
         ignored,
+        invitations: OnceCell::new(),
         rules: OnceCell::new(),
         data_untouched: OnceLock::new(),
         counted: AtomicUsize::new(0),

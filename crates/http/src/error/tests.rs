@@ -68,6 +68,12 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
             "M_BAD_ALIAS",
             "the alias #a:b does not stand for this room",
         ),
+        (
+            Error::InviteBlocked("@a:b".into()),
+            403,
+            "M_INVITE_BLOCKED",
+            "@a:b does not want to be invited",
+        ),
         (Error::InRoom, 400, "M_UNKNOWN", "you are still in the room; leave it first"),
         (
             Error::SetByServer("m.fully_read".into()),
