@@ -20,6 +20,7 @@ mod messages;
 mod names;
 mod notifications;
 mod people;
+mod presence;
 mod profile;
 mod public_rooms;
 mod push_rules;

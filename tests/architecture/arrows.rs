@@ -22,7 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["core"],
     &["log"],
     &["server"],
-    &["typing"],
+    &["presence", "typing"],
     &["events"],
     &["rooms"],
     &["users"],

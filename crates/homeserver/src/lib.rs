@@ -14,6 +14,7 @@ mod followers;
 mod log;
 mod media;
 mod ports;
+mod presence;
 mod receipts;
 mod reports;
 mod rooms;
@@ -48,6 +49,7 @@ pub use media::{Label, Media, ThumbnailWish, Upload};
 pub use ports::{
     Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock, SystemRandom,
 };
+pub use presence::Presence;
 pub use receipts::ReadMarks;
 pub use reports::{Report, ReportId, Reported};
 pub use rooms::{

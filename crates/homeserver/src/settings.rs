@@ -28,6 +28,8 @@ pub struct Settings {
     pub access_token_lifetime: Duration,
     /// Who finds rooms and users.
     pub directory: Directory,
+    /// Whether users are told how present those are with whom they share a room.
+    pub presence: bool,
 }
 
 /// Who finds rooms and users, and who lets them be found.
@@ -149,6 +151,7 @@ impl Default for Settings {
             password_cost: PasswordCost::default(),
             directory: Directory::default(),
             access_token_lifetime: Duration::from_secs(60 * 60),
+            presence: true,
         }
     }
 }

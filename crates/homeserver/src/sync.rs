@@ -23,6 +23,7 @@ mod hidden;
 mod joined;
 mod newest;
 mod news;
+mod present;
 mod reading;
 mod renewal;
 mod room;
@@ -41,10 +42,10 @@ mod wait;
 use std::time::Duration;
 
 use futures_core::Stream;
-use ruma::api::client::filter::FilterDefinition;
+use ruma::{api::client::filter::FilterDefinition, presence::PresenceState};
 
 use self::{filter::Filter, reading::Query};
-use crate::{Result, account_data::filters, devices::Session};
+use crate::{Result, account_data::filters, devices::Session, presence::Poll};
 
 pub use self::{
     answer::{
@@ -67,6 +68,8 @@ pub struct SyncRequest {
     pub full_state: bool,
     /// How the client learns of changes of the state.
     pub state: StateFor,
+    /// How present the user is while the client waits.
+    pub set_presence: PresenceState,
     /// How long to wait for something new.
     pub timeout: Duration,
 }
@@ -97,6 +100,7 @@ impl Session {
     /// [`Error::UnknownToken`](crate::Error::UnknownToken) if the session ends meanwhile.
     pub async fn sync(&self, request: SyncRequest) -> Result<Update> {
         let query = self.query(&request).await?;
+        let _there = Poll::begin(&self.core, &self.id, &request.set_presence).await?;
         wait::next_update(self, &query, request.since, request.timeout).await
     }
 
@@ -111,6 +115,7 @@ impl Session {
         let session = self.clone();
         async_stream::try_stream! {
             let mut query = session.query(&request).await?;
+            let _there = Poll::begin(&session.core, &session.id, &request.set_presence).await?;
             let mut since = request.since;
             loop {
                 let update = wait::next_update(&session, &query, since, FOR_EVER).await?;

@@ -15,6 +15,7 @@ mod membership;
 mod messages;
 mod notifications;
 mod people;
+mod presence;
 mod profile;
 mod push_rules;
 mod receipts;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(messages::routes())
         .merge(notifications::routes())
         .merge(people::routes())
+        .merge(presence::routes())
         .merge(profile::routes())
         .merge(push_rules::routes())
         .merge(receipts::routes())

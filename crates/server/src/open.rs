@@ -40,6 +40,7 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     library.max_upload_size = settings.media.max_upload_mib << 20;
     library.registration = registration(settings)?;
     library.directory = directory(&settings.directory);
+    library.presence = settings.presence;
     library.registration_shared_secret =
         settings.registration.shared_secret.as_ref().map(reveal).transpose()?;
     let passwords = &settings.passwords;
@@ -133,12 +134,14 @@ mod tests {
         settings.storage.commits = Commits::Relaxed;
         settings.rate_limits = false;
         settings.media.max_upload_mib = 2;
+        settings.presence = false;
         settings.directory =
             Directory { publishers: Publishers::Admins, open: false, all_users: true };
         let library = library(&settings).unwrap();
         assert_eq!(library.default_room_version, ruma::RoomVersionId::V10);
         assert_eq!(library.registration_shared_secret, Some(tertulia::Secret::new("b")));
         assert_eq!(library.max_upload_size, 2 * 1024 * 1024);
+        assert!(!library.presence);
         let publishers = tertulia::Publishers::Admins;
         let directory = tertulia::Directory { publishers, open: false, all_users: true };
         assert_eq!(library.directory, directory);
@@ -155,6 +158,7 @@ mod tests {
         assert_eq!(ours.max_upload_size, theirs.max_upload_size);
         assert_eq!(ours.registration, theirs.registration);
         assert_eq!(ours.directory, theirs.directory);
+        assert_eq!(ours.presence, theirs.presence);
         assert_eq!(ours.password_cost, theirs.password_cost);
         assert_eq!(storage(&Settings::default()).durability, StoreOptions::default().durability);
         let cache = Settings::default().storage.cache_mib << 20;

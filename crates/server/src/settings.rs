@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) rate_limits: bool,
     /// Whether a reverse proxy in front of the server says in `X-Forwarded-For` where requests come from.
     pub(crate) trust_forwarded_for: bool,
+    /// Whether users are told how present those are with whom they share a room.
+    pub(crate) presence: bool,
     /// Where the server listens; each listener serves everything.
     pub(crate) listeners: Vec<Listener>,
     /// Who may make an account.
@@ -194,6 +196,7 @@ impl Default for Settings {
             data_directory: "./data".into(),
             rate_limits: true,
             trust_forwarded_for: false,
+            presence: true,
             listeners: vec![Listener {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8008)),
                 certificate: None,

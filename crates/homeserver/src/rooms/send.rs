@@ -18,6 +18,7 @@ use crate::{
     Error, Result,
     core::Core,
     events::{self, EventCache, Head},
+    presence,
     schema::{STATE, TRANSACTIONS},
     typing,
 };
@@ -55,8 +56,7 @@ impl Room {
             return self.send_redaction(&content, transaction).await;
         }
         let draft = Draft::message(self.me().to_owned(), kind, content);
-        let send = Send::new(self, draft, transaction)?;
-        Ok(self.keep(self.core().store.write(send).await?.out))
+        self.append(draft, transaction).await
     }
 
     /// Sends a plain text.
@@ -92,7 +92,7 @@ impl Room {
     /// then that is what is told.
     pub(super) async fn put_once(&self, draft: Draft) -> Result<OwnedEventId> {
         let send = Send { repeated: Repeated::TellsTheFirst, ..Send::new(self, draft, None)? };
-        Ok(self.keep(self.core().store.write(send).await?.out))
+        self.run(send).await
     }
 
     /// Sends any draft.
@@ -101,8 +101,13 @@ impl Room {
         draft: Draft,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
-        let send = Send::new(self, draft, transaction)?;
-        Ok(self.keep(self.core().store.write(send).await?.out))
+        self.run(Send::new(self, draft, transaction)?).await
+    }
+
+    async fn run(&self, send: Send) -> Result<OwnedEventId> {
+        let sent = self.core().store.write(send).await?.out;
+        presence::note_active(self.core(), self.me()).await?;
+        Ok(self.keep(sent))
     }
 
     /// The event that was sent; whoever syncs finds it in memory, and nobody types where they are
@@ -113,6 +118,7 @@ impl Room {
             Sent::Now(pdu) => {
                 self.core().local::<EventCache>().keep(&pdu);
                 typing::note_member(self.core(), &self.id, &pdu);
+                presence::note_member(self.core(), &pdu);
                 pdu.event_id().clone()
             }
         }

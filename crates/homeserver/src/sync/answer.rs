@@ -20,7 +20,7 @@ pub struct Update {
     pub rooms: Rooms,
     /// The user's data that is about no room.
     pub account_data: Events<Box<RawValue>>,
-    /// How present others are; always empty, as this server does not track it.
+    /// How present those are with whom the user shares a room.
     pub presence: Events<Box<RawValue>>,
     /// Messages from device to device; always empty, as encryption is not there yet.
     pub to_device: Events<Box<RawValue>>,
@@ -45,7 +45,9 @@ impl Update {
 
     /// Whether there is nothing to tell but where to go on.
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.account_data.events.is_empty()
+        self.rooms.is_empty()
+            && self.account_data.events.is_empty()
+            && self.presence.events.is_empty()
     }
 }
 

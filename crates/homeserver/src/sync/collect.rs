@@ -12,6 +12,7 @@ use super::{
     hidden,
     joined::Joined,
     news::{Touch, news},
+    present,
     reading::{Part, Reading},
     renewal::renewed,
     room::{self, Delta},
@@ -36,6 +37,7 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
     update.account_data = std::mem::take(&mut data.global);
     let mut rooms = to_tell(reading, news.rooms);
     let mut open = hidden::still_open(reading).await?;
+    let mut met = false;
     for (room, head) in heads(reading, &rooms).await? {
         let Some(touched) = rooms.remove(&room) else { continue };
         let Some(touched) = heard(reading, &head, touched).await? else { continue };
@@ -43,6 +45,8 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
             open.extend(reading.asked().left_open(&touched.me));
         }
         let (head, section) = renewed(reading, head, touched.section).await?;
+        // Of those in a room that is new to the client, it was told nothing.
+        met |= matches!(section, Section::Joined(span) if span.state_after.is_none());
         let telling = Telling { reading, head: &head, me: &touched.me, touch: touched.touch };
         telling.tell(section, &mut data, &mut update.rooms).await?;
     }
@@ -50,6 +54,7 @@ pub(super) async fn update(reading: &Reading<'_>) -> Result<(Update, Joined)> {
         tell_of_left(reading, data, &mut update.rooms).await?;
     }
     update.next_batch.ends = open.into_iter().min().unwrap_or(reading.next.at);
+    (update.presence, update.next_batch.presence) = present::of(reading, &news.joined, met).await?;
     Ok((update, news.joined))
 }
 

@@ -1,7 +1,7 @@
 //! What a client asks to be spared (client-server API, "Filtering").
 
 use ruma::{
-    OwnedRoomId, RoomId,
+    OwnedRoomId, OwnedUserId, RoomId, UserId,
     api::client::filter::{EventFormat, FilterDefinition, LazyLoadOptions, RoomEventFilter},
 };
 use tertulia_protocol::Pdu;
@@ -25,6 +25,7 @@ pub(crate) struct Filter {
     pub(crate) ephemeral: Kinds,
     pub(crate) room_account_data: Kinds,
     pub(crate) account_data: Kinds,
+    pub(crate) presence: Present,
     /// Whether rooms that the user has left belong to the picture.
     pub(crate) include_leave: bool,
     pub(crate) members: Members,
@@ -105,6 +106,29 @@ impl Kinds {
     }
 }
 
+/// Whose presence is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Present {
+    any: bool,
+    users: Choice<OwnedUserId>,
+}
+
+impl Present {
+    fn new(filter: &ruma::api::client::filter::Filter) -> Self {
+        let kinds = Choice { wanted: filter.types.clone(), unwanted: filter.not_types.clone() };
+        let users = (filter.senders.clone(), filter.not_senders.clone());
+        Self {
+            any: kinds.takes(|pattern| matches(pattern, "m.presence")),
+            users: Choice { wanted: users.0, unwanted: users.1 },
+        }
+    }
+
+    /// Whether the presence of `user` may be told.
+    pub(crate) fn passes(&self, user: &UserId) -> bool {
+        self.any && self.users.takes(|id| id == user)
+    }
+}
+
 /// A list of what is wanted, if not all is, and a list of what is not.
 #[derive(Clone, Debug)]
 struct Choice<T> {
@@ -137,6 +161,7 @@ impl Filter {
                 rooms: Choice { wanted: None, unwanted: Vec::new() },
                 kinds: Choice { wanted: global.types.clone(), unwanted: global.not_types.clone() },
             },
+            presence: Present::new(&definition.presence),
             include_leave: room.include_leave,
             unread_threads: room.timeline.unread_thread_notifications,
             members: if lazy { Members::Needed } else { Members::All },
@@ -248,6 +273,22 @@ mod tests {
         assert!(!some.ephemeral.passes(Some(one), "m.typing"));
         assert!(some.ephemeral.passes(Some(two), "m.typing"));
         assert!(some.room_account_data.passes(Some(one), "m.tag"));
+    }
+
+    #[test]
+    fn presence_is_chosen_by_its_type_and_by_whose_it_is() {
+        for (section, alice, bob) in [
+            (json!({}), true, true),
+            (json!({ "types": ["m.presence"] }), true, true),
+            (json!({ "types": [] }), false, false),
+            (json!({ "not_types": ["m.*"] }), false, false),
+            (json!({ "senders": ["@alice:x"] }), true, false),
+            (json!({ "not_senders": ["@alice:x"] }), false, true),
+        ] {
+            let filter = filter(json!({ "presence": section }));
+            assert_eq!(filter.presence.passes(ruma::user_id!("@alice:x")), alice, "{section}");
+            assert_eq!(filter.presence.passes(ruma::user_id!("@bob:x")), bob, "{section}");
+        }
     }
 
     #[test]

@@ -8,7 +8,10 @@ mod rooms;
 mod state;
 mod waiting;
 
-use ruma::{RoomId, api::IncomingResponseExt as _, api::client::sync::sync_events::v3};
+use ruma::{
+    RoomId, api::IncomingResponseExt as _, api::client::sync::sync_events::v3,
+    presence::PresenceState,
+};
 use serde_json::{Value, from_value, json};
 
 use super::{StateFor, SyncFilter, SyncRequest, Update};
@@ -23,19 +26,19 @@ struct Client {
 impl Client {
     async fn new(server: &Homeserver, name: &str) -> Self {
         let (session, _) = server.register(name).await.unwrap();
-        Self { session, request: SyncRequest::default() }
+        Self { session, request: unseen() }
     }
 
     /// Another client of the same session, with a filter.
     fn filtered(&self, filter: Value) -> Self {
         let filter = SyncFilter::Given(Box::new(from_value(filter).unwrap()));
-        let request = SyncRequest { filter, ..SyncRequest::default() };
+        let request = SyncRequest { filter, ..unseen() };
         Self { session: self.session.clone(), request }
     }
 
     /// Another client of the same session, which reads `state_after`.
     fn modern(&self) -> Self {
-        let request = SyncRequest { state: StateFor::TimelineEnd, ..SyncRequest::default() };
+        let request = SyncRequest { state: StateFor::TimelineEnd, ..unseen() };
         Self { session: self.session.clone(), request }
     }
 
@@ -61,6 +64,11 @@ impl Client {
     async fn create_room(&self, preset: Preset) -> Room {
         create_room(&self.session, preset).await
     }
+}
+
+/// Those who poll are not told of each other.
+fn unseen() -> SyncRequest {
+    SyncRequest { set_presence: PresenceState::Offline, ..SyncRequest::default() }
 }
 
 async fn create_room(user: &User, preset: Preset) -> Room {

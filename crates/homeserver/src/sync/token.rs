@@ -10,7 +10,8 @@ use crate::{Error, log::SHARD, typing::TypingVersion};
 /// A place between two syncs: what a client was told lies before it.
 ///
 /// It reads `s1_{shard}.{position}_{d}_{boot}.{count}`: how far the log was told, the last
-/// to-device message delivered, and how far what lives in memory was told. Where an invite hid
+/// to-device message delivered, and how far what lives in memory was told;
+/// `.{presence}` follows where somebody's was. Where an invite hid
 /// how a stay ended, `_{position}` follows: how far that was told. Clients must not look inside;
 /// the number behind the `s` names the form, which other engines will need to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +25,18 @@ pub struct SyncToken {
     pub(crate) to_device: u64,
     /// What was told of the facts that live in memory.
     pub(crate) fleeting: TypingVersion,
+    /// The last change of anybody's presence that was told in this life of the server.
+    pub(crate) presence: u64,
 }
 
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, ends, to_device, fleeting } = self;
+        let Self { at, ends, to_device, fleeting, presence } = self;
         let TypingVersion { boot, count } = fleeting;
         write!(f, "s1_{SHARD}.{}_{to_device}_{boot}.{count}", at.get())?;
+        if *presence > 0 {
+            write!(f, ".{presence}")?;
+        }
         if ends == at { Ok(()) } else { write!(f, "_{}", ends.get()) }
     }
 }
@@ -47,7 +53,7 @@ fn parse(text: &str) -> Option<SyncToken> {
     let mut parts = text.strip_prefix("s1_")?.split('_');
     let (shard, at) = pair(parts.next()?)?;
     let to_device = number(parts.next()?)?;
-    let (boot, count) = pair(parts.next()?)?;
+    let (fleeting, presence) = fleeting(parts.next()?)?;
     let ends = match parts.next() {
         Some(ends) => number(ends).filter(|ends| *ends < at)?,
         None => at,
@@ -57,8 +63,19 @@ fn parse(text: &str) -> Option<SyncToken> {
         at: Position::new(at),
         ends: Position::new(ends),
         to_device,
-        fleeting: TypingVersion { boot, count },
+        fleeting,
+        presence,
     })
+}
+
+/// How far what lives in memory was told. Where nobody's presence was, nothing is said of it.
+fn fleeting(text: &str) -> Option<(TypingVersion, u64)> {
+    let (boot, counts) = text.split_once('.')?;
+    let (count, presence) = match counts.split_once('.') {
+        Some((count, presence)) => (count, number(presence).filter(|presence| *presence > 0)?),
+        None => (counts, 0),
+    };
+    Some((TypingVersion { boot: number(boot)?, count: number(count)? }, presence))
 }
 
 fn pair(text: &str) -> Option<(u64, u64)> {
@@ -114,6 +131,9 @@ mod tests {
             "s1_0.1_0_0.0_00",
             "s1_0.1_0_0.0_0_0",
             "s1_0.1_0",
+            "s1_0.1_0_0.0.0",
+            "s1_0.1_0_0.0.01",
+            "s1_0.1_0_0.0.1.1",
             "s1_0.-1_0_0.0",
             "s1_0.+1_0_0.0",
             "s1_0.01_0_0.0",
@@ -132,10 +152,11 @@ mod tests {
         #[test]
         fn a_token_reads_as_it_was_written(
             at in 0..1_u64 << 62, hidden in 0..3_u64, to_device: u64, boot: u64, count: u64,
+            presence: u64,
         ) {
             let fleeting = TypingVersion { boot, count };
             let (at, ends) = (Position::new(at), Position::new(at.saturating_sub(hidden)));
-            let token = SyncToken { at, ends, to_device, fleeting };
+            let token = SyncToken { at, ends, to_device, fleeting, presence };
             prop_assert_eq!(token.to_string().parse::<SyncToken>().unwrap(), token);
         }
 

@@ -22,7 +22,7 @@ use crate::{
     Error, Result,
     devices::Session,
     log::{room_topic, user_topic},
-    typing,
+    presence, typing,
 };
 
 /// How many seats are kept for clients who will be back.
@@ -98,13 +98,13 @@ async fn reading<'a>(
     since: Option<SyncToken>,
 ) -> Result<Reading<'a>> {
     // What is in memory is read after the token says how far it was told: told twice is harmless.
-    let fleeting = typing::version(&session.core);
+    let (fleeting, presence) = (typing::version(&session.core), presence::version(&session.core));
     let view = session.core.store.view().await?;
     let at = view.settled();
     let to_device = since.map_or(0, |since| since.to_device);
     // A token from beyond the end is from before a backup was restored.
     let since = since.filter(|since| since.at <= at);
-    let next = SyncToken { at, ends: at, to_device, fleeting };
+    let next = SyncToken { at, ends: at, to_device, fleeting, presence };
     let (now, ignored) = (session.core.now(), OnceCell::new());
     Ok(Reading {
         view,

@@ -20,7 +20,7 @@ async fn sync(_: Homeserver, call: Matrix<v3::Request>) -> Result<Answer<Update>
     Ok(Answer(from.sync(read(request)?).await?))
 }
 
-/// What a client asks for. How present it is (`set_presence`) is read, and told to nobody.
+/// What a client asks for.
 fn read(request: v3::Request) -> Result<SyncRequest, ApiError> {
     let since = request.since.map(|since| since.parse()).transpose()?;
     let filter = match request.filter {
@@ -36,5 +36,6 @@ fn read(request: v3::Request) -> Result<SyncRequest, ApiError> {
     let state =
         if request.use_state_after { StateFor::TimelineEnd } else { StateFor::TimelineStart };
     let timeout = request.timeout.unwrap_or_default().min(LONGEST);
-    Ok(SyncRequest { since, filter, full_state: request.full_state, state, timeout })
+    let set_presence = request.set_presence;
+    Ok(SyncRequest { set_presence, since, filter, full_state: request.full_state, state, timeout })
 }
