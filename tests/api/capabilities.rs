@@ -40,7 +40,7 @@ async fn every_capability_is_told_even_at_its_default() {
         ("m.set_displayname", true),
         ("m.set_avatar_url", true),
         ("m.3pid_changes", false),
-        ("m.get_login_token", false),
+        ("m.get_login_token", true),
     ] {
         assert_eq!(body["capabilities"][capability], json!({ "enabled": enabled }), "{capability}");
     }

@@ -18,6 +18,7 @@ mod members;
 mod membership;
 mod messages;
 mod names;
+mod passes;
 mod notifications;
 mod people;
 mod presence;

@@ -9,10 +9,12 @@ mod rooms;
 mod syncing;
 mod talk;
 
+use std::time::Duration;
+
 use axum::Router;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tertulia::{PasswordCost, Registration};
+use tertulia::{PasswordCost, Registration, Secret, TurnServer, TurnUsers};
 use tertulia_testkit::{Answered, Call, Client, Path, TestServer, TestServerBuilder};
 
 use crate::{served::served, witness::Witness};
@@ -33,6 +35,10 @@ fn builder() -> TestServerBuilder {
         .settings(|settings| {
             settings.registration = Registration::Open;
             settings.password_cost = PasswordCost::LEAST;
+            let users = TurnUsers::Shared(Secret::new("calls"));
+            let uris = vec!["turn:turn.example.org".to_owned()];
+            let lifetime = Duration::from_secs(3_600);
+            settings.turn = Some(TurnServer { uris, users, lifetime });
         })
 }
 

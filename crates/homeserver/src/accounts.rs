@@ -5,10 +5,12 @@ mod closing;
 mod interaction;
 mod login;
 mod nonces;
+mod passes;
 mod password;
 mod profile;
 mod proof;
 mod removal;
+mod turn;
 
 use parking_lot::Mutex;
 use ruma::OwnedUserId;
@@ -26,8 +28,10 @@ use crate::{
 pub use closing::Remains;
 pub use interaction::{Flow, Operation, Stage};
 pub use login::OtherSessions;
+pub use passes::Pass;
 pub use profile::ProfileField;
 pub use proof::{Attempt, Challenge, Credential, Proof};
+pub use turn::TurnCredentials;
 
 /// An account to be made.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 mod renewal;
 mod seen;
-mod token;
+pub(crate) mod token;
 
 use std::ops::{Bound, Deref};
 

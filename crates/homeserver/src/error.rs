@@ -38,6 +38,9 @@ pub enum Error {
     /// The access token has expired, and its session goes on with another one.
     #[error("the access token has expired; refresh it, or log in again on the same device")]
     ExpiredToken,
+    /// The login token cannot be used, or not any more.
+    #[error("the login token is unknown, was used already, or has expired")]
+    WrongLoginToken,
     /// The name cannot be a user's.
     #[error("the user name {0}")]
     InvalidUserName(&'static str),

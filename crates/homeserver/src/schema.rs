@@ -155,6 +155,12 @@ pub const EXPIRING_TOKENS: Table<(OwnedUserId, [u8; 32]), ExpiringToken> =
 pub const REFRESH_TOKENS: Table<(OwnedUserId, [u8; 32]), (OwnedDeviceId,)> =
     Table::new(48, "refresh_tokens");
 
+/// User and SHA-256 of a login token → until when it opens a session, in milliseconds since 1970.
+pub const LOGIN_TOKENS: Table<(OwnedUserId, [u8; 32]), (u64,)> = Table::new(49, "login_tokens");
+
+/// User and SHA-256 of an OpenID token → until when it says who the user is, as [`LOGIN_TOKENS`].
+pub const OPENID_TOKENS: Table<(OwnedUserId, [u8; 32]), (u64,)> = Table::new(50, "openid_tokens");
+
 /// User, scope and type → account data. `m.push_rules` has a row once it differs from the default.
 pub const ACCOUNT_DATA: Table<(OwnedUserId, Scope, String), AccountDatum> =
     Table::new(60, "account_data");

@@ -26,10 +26,37 @@ pub struct Settings {
     pub password_cost: PasswordCost,
     /// How long an access token is good for whose client knows how to get the next one.
     pub access_token_lifetime: Duration,
+    /// The TURN server that helps calls through firewalls.
+    pub turn: Option<TurnServer>,
     /// Who finds rooms and users.
     pub directory: Directory,
     /// Whether users are told how present those are with whom they share a room.
     pub presence: bool,
+}
+
+/// A TURN server for calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnServer {
+    /// Where it is, as `turn:` and `turns:` URIs.
+    pub uris: Vec<String>,
+    /// Whom it lets in.
+    pub users: TurnUsers,
+    /// How long credentials are good, or how long clients keep them.
+    pub lifetime: Duration,
+}
+
+/// Whom a TURN server lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnUsers {
+    /// Whoever shows what was made with the secret that it shares with the homeserver.
+    Shared(Secret),
+    /// One name for all.
+    One {
+        /// The name.
+        username: String,
+        /// Its password.
+        password: Secret,
+    },
 }
 
 /// Who finds rooms and users, and who lets them be found.
@@ -152,6 +179,7 @@ impl Default for Settings {
             directory: Directory::default(),
             access_token_lifetime: Duration::from_secs(60 * 60),
             presence: true,
+            turn: None,
         }
     }
 }

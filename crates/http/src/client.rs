@@ -13,6 +13,7 @@ mod lenient;
 mod members;
 mod membership;
 mod messages;
+mod openid;
 mod notifications;
 mod people;
 mod presence;
@@ -45,6 +46,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(members::routes())
         .merge(membership::routes())
         .merge(messages::routes())
+        .merge(openid::routes())
         .merge(notifications::routes())
         .merge(people::routes())
         .merge(presence::routes())

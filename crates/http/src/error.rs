@@ -257,7 +257,9 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
             (Status::UNAUTHORIZED, Kind::UnknownToken(UnknownTokenErrorData::new()))
         }
         Error::ExpiredToken => (Status::UNAUTHORIZED, soft_logout()),
-        Error::RegistrationClosed | Error::WrongPassword => (Status::FORBIDDEN, Kind::Forbidden),
+        Error::RegistrationClosed | Error::WrongPassword | Error::WrongLoginToken => {
+            (Status::FORBIDDEN, Kind::Forbidden)
+        }
         Error::Deactivated => (Status::FORBIDDEN, Kind::UserDeactivated),
         Error::NoGuests => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
         Error::UserNameTaken => (Status::BAD_REQUEST, Kind::UserInUse),

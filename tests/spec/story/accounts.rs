@@ -14,6 +14,7 @@ pub(super) async fn chapter(witness: &Witness) {
     refusals(&story, &alice).await;
     who(&alice).await;
     renewal(&story, &alice).await;
+    passes(&story, &alice).await;
     devices(&story, &alice).await;
     profile(&story, &alice).await;
     endings(&story, &alice).await;
@@ -58,6 +59,18 @@ async fn renewal(story: &Story, alice: &Client) {
     call.token(renewed["access_token"].as_str().expect("a token")).await.ok();
     let spent = story.call(Method::POST, ["refresh"]).json(shown).await;
     spent.refused(401, "M_UNKNOWN_TOKEN");
+}
+
+async fn passes(story: &Story, alice: &Client) {
+    let path = "/_matrix/client/v1/login/get_token";
+    let call = || story.call(Method::POST, path).token(alice.token());
+    let told = proved(call, json!({}), password(alice)).await.ok();
+    let login = json!({ "type": "m.login.token", "token": told["login_token"] });
+    story.call(Method::POST, ["login"]).json(login.clone()).await.ok();
+    story.call(Method::POST, ["login"]).json(login).await.refused(403, "M_FORBIDDEN");
+    let openid = ["user", alice.id(), "openid", "request_token"];
+    alice.post(openid).json(json!({})).await.ok();
+    alice.get(["voip", "turnServer"]).await.ok();
 }
 
 async fn devices(story: &Story, alice: &Client) {

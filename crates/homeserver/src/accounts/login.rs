@@ -3,11 +3,11 @@
 use ruma::{OwnedDeviceId, OwnedUserId};
 use tertulia_storage::{Command, Partition, Tx};
 
-use super::password::Hashing;
+use super::{passes::MOST as PASSES, password::Hashing};
 use crate::{
     AccessToken, Error, Homeserver, NewDevice, Result, Session, User,
     devices::{self, Opening},
-    schema::ACCOUNTS,
+    schema::{ACCOUNTS, LOGIN_TOKENS},
     users,
 };
 
@@ -150,6 +150,7 @@ impl Command for SetPassword {
         account.password = Some(self.hash.clone());
         tx.put(&ACCOUNTS, &(self.user.clone(),), &account);
         if self.end_others {
+            tx.delete_all(&LOGIN_TOKENS, &(self.user.clone(),), PASSES).await?;
             return devices::delete_page(tx, &self.user, self.except.as_deref()).await;
         }
         Ok(false)

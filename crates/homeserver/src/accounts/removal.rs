@@ -12,7 +12,7 @@ use crate::{
     Error, Homeserver, Result, User, log, receipts,
     schema::{
         ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, EXPIRING_TOKENS, Entry,
-        FILTER_COUNTS, FILTERS, LAST_SEEN, MEMBERSHIPS, MembershipKind, PROFILES, REFRESH_TOKENS,
+        FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS, MEMBERSHIPS, MembershipKind, OPENID_TOKENS, PROFILES, REFRESH_TOKENS,
         REMOVED_USERS, RemovedUser, TOKENS, TRANSACTIONS,
     },
     users,
@@ -181,6 +181,8 @@ impl Command for DeleteRows {
             && tx.delete_all(&TOKENS, &key, STEP).await?
             && tx.delete_all(&EXPIRING_TOKENS, &key, STEP).await?
             && tx.delete_all(&REFRESH_TOKENS, &key, STEP).await?
+            && tx.delete_all(&LOGIN_TOKENS, &key, STEP).await?
+            && tx.delete_all(&OPENID_TOKENS, &key, STEP).await?
             && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {
             tx.put(&REMOVED_USERS, &key, &RemovedUser { finished, ..note });

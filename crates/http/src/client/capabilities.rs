@@ -64,7 +64,7 @@ async fn capabilities(server: Homeserver, _: Matrix<Request>) -> Result<Answer<T
         set_displayname: YES,
         set_avatar_url: YES,
         thirdparty_id_changes: NO,
-        get_login_token: NO,
+        get_login_token: YES,
     };
     Ok(Answer(Told { capabilities }))
 }

@@ -4,20 +4,26 @@ use axum::Router;
 use ruma::{
     OwnedDeviceId, OwnedUserId,
     api::client::session::{
-        get_login_types::v3::{self as get_login_types, LoginType, PasswordLoginType},
+        get_login_token,
+        get_login_types::v3::{self as get_login_types, LoginType, PasswordLoginType, TokenLoginType},
         login, logout, logout_all, refresh_token,
     },
 };
 use serde::{Deserialize, Serialize};
-use tertulia::{AccessToken, Error, Homeserver, NewDevice, Renewal, Secret};
+use tertulia::{AccessToken, Error, Homeserver, NewDevice, Renewal, Secret, Session};
 
-use super::lenient::{Identifier, Lenient};
+use super::{
+    account::OWNER,
+    interactive::Interactive,
+    lenient::{Identifier, Lenient},
+};
 use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new()
         .endpoint(login_types)
         .endpoint_on(Action::Login, log_in)
+        .endpoint_on(Action::Login, login_token)
         .endpoint_on(Action::Login, refresh)
         .endpoint(log_out)
         .endpoint(log_out_all)
@@ -28,7 +34,9 @@ async fn login_types(
     _: Matrix<get_login_types::Request>,
 ) -> Result<get_login_types::Response, ApiError> {
     let password = LoginType::Password(PasswordLoginType::new());
-    Ok(get_login_types::Response::new(vec![password]))
+    let mut token = TokenLoginType::new();
+    token.get_login_token = true;
+    Ok(get_login_types::Response::new(vec![password, LoginType::Token(token)]))
 }
 
 /// How a client logs in. Ruma's own type breaks off where `type` is missing.
@@ -38,6 +46,7 @@ struct Login {
     identifier: Option<Identifier>,
     user: Option<String>,
     password: Option<Secret>,
+    token: Option<Secret>,
     device_id: Option<OwnedDeviceId>,
     initial_device_display_name: Option<String>,
     #[serde(default)]
@@ -79,21 +88,42 @@ async fn log_in(
     server: Homeserver,
     call: Matrix<Lenient<login::v3::Request, Login>>,
 ) -> Result<Answer<LoggedIn>, ApiError> {
-    let login = call.request.body;
-    if login.r#type != "m.login.password" {
-        return Err(Error::UnknownLoginType.into());
-    }
-    let password = login.password.ok_or_else(|| ApiError::missing_param("password"))?;
-    // Nobody has a third-party identifier, so whoever gives one has the wrong password.
-    let user = Identifier::user(login.identifier, login.user).unwrap_or_default();
+    let (session, token) = open_session(&server, call.request.body).await?;
+    let (user_id, device_id) = (session.id().to_owned(), session.device().to_owned());
+    Ok(Answer(LoggedIn { user_id, device_id, tokens: token.into() }))
+}
+
+async fn open_session(
+    server: &Homeserver,
+    login: Login,
+) -> Result<(Session, AccessToken), ApiError> {
     let device = NewDevice {
         id: login.device_id,
         display_name: login.initial_device_display_name,
         renewable: login.refresh_token,
     };
-    let (session, token) = server.login(&user, password.reveal(), device).await?;
-    let (user_id, device_id) = (session.id().to_owned(), session.device().to_owned());
-    Ok(Answer(LoggedIn { user_id, device_id, tokens: token.into() }))
+    match login.r#type.as_str() {
+        "m.login.password" => {
+            let password = login.password.ok_or_else(|| ApiError::missing_param("password"))?;
+            // Nobody has a third-party identifier, so whoever gives one has the wrong password.
+            let user = Identifier::user(login.identifier, login.user).unwrap_or_default();
+            Ok(server.login(&user, password.reveal(), device).await?)
+        }
+        "m.login.token" => {
+            let token = login.token.ok_or_else(|| ApiError::missing_param("token"))?;
+            Ok(server.login_with_token(token.reveal(), device).await?)
+        }
+        _ => Err(Error::UnknownLoginType.into()),
+    }
+}
+
+async fn login_token(
+    server: Homeserver,
+    call: Matrix<Interactive<get_login_token::v1::Request>>,
+) -> Result<get_login_token::v1::Response, ApiError> {
+    call.request.prove(&server, OWNER, Some(call.from.id())).await?;
+    let pass = call.from.login_token().await?;
+    Ok(get_login_token::v1::Response::new(pass.lifetime, pass.token.reveal().to_owned()))
 }
 
 async fn refresh(

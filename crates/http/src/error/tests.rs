@@ -35,6 +35,12 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
         (Error::UnknownToken, 401, "M_UNKNOWN_TOKEN", "the access token is unknown"),
         (Error::RegistrationClosed, 403, "M_FORBIDDEN", "this server does not let people register"),
         (Error::WrongPassword, 403, "M_FORBIDDEN", "the user name or the password is wrong"),
+        (
+            Error::WrongLoginToken,
+            403,
+            "M_FORBIDDEN",
+            "the login token is unknown, was used already, or has expired",
+        ),
         (Error::Deactivated, 403, "M_USER_DEACTIVATED", "the account was closed"),
         (Error::NoGuests, 403, "M_GUEST_ACCESS_FORBIDDEN", "this server has no guests"),
         (Error::UserNameTaken, 400, "M_USER_IN_USE", "the user name is taken"),

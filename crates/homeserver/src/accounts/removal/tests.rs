@@ -33,6 +33,8 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
     let name = ProfileField::DISPLAY_NAME;
     user.set_profile_field(name, json!("me")).await.unwrap();
     user.seen_from([192, 0, 2, 1].into());
+    user.login_token().await.unwrap();
+    user.openid_token().await.unwrap();
     for n in 0..much {
         let id = Some(format!("D{n}").into());
         let device = NewDevice { id, renewable: n % 2 == 0, ..NewDevice::default() };
@@ -87,6 +89,8 @@ async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize
         ("tokens", count(&view, &TOKENS, |key| key.0 == user).await),
         ("expiring tokens", count(&view, &EXPIRING_TOKENS, |key| key.0 == user).await),
         ("refresh tokens", count(&view, &REFRESH_TOKENS, |key| key.0 == user).await),
+        ("login tokens", count(&view, &LOGIN_TOKENS, |key| key.0 == user).await),
+        ("OpenID tokens", count(&view, &OPENID_TOKENS, |key| key.0 == user).await),
         ("last seen", count(&view, &LAST_SEEN, |key| key.0 == user).await),
         ("memberships", count(&view, &MEMBERSHIPS, |key| key.0 == user).await),
         ("receipts", count(&view, &RECEIPTS, |key| key.1 == user).await),
