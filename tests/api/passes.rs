@@ -111,8 +111,7 @@ async fn calls_find_the_turn_server_if_there_is_one() {
     assert_eq!(turn(None).await, json!({}));
     let uris = json!(["turn:turn.example.org?transport=udp"]);
     let (username, password) = ("all".to_owned(), Secret::new(PASSWORD));
-    let expected =
-        json!({ "username": "all", "password": PASSWORD, "uris": uris, "ttl": 3_600 });
+    let expected = json!({ "username": "all", "password": PASSWORD, "uris": uris, "ttl": 3_600 });
     assert_eq!(turn(Some(TurnUsers::One { username, password })).await, expected);
     let told = turn(Some(TurnUsers::Shared(Secret::new(SHARED_SECRET)))).await;
     let (until, user) = told["username"].as_str().unwrap().split_once(':').unwrap();

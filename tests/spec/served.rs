@@ -58,13 +58,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 const BEING_BUILT: &[&str] = &[
     "GET /.well-known/matrix/policy_server",
     "GET /.well-known/matrix/support",
-    "GET /_matrix/client/v1/admin/lock/{userId}",
-    "PUT /_matrix/client/v1/admin/lock/{userId}",
-    "GET /_matrix/client/v1/admin/suspend/{userId}",
-    "PUT /_matrix/client/v1/admin/suspend/{userId}",
     "GET /_matrix/client/v1/rooms/{roomId}/threads",
     "GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event",
-    "GET /_matrix/client/v3/admin/whois/{userId}",
     "GET /_matrix/client/v3/auth/{authType}/fallback/web",
     "GET /_matrix/client/v3/events",
     "GET /_matrix/client/v3/events/{eventId}",

@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tertulia::{PasswordCost, Registration, Secret, TurnServer, TurnUsers};
+use tertulia::{Homeserver, NewAccount, PasswordCost, Registration, Secret, TurnServer, TurnUsers};
 use tertulia_testkit::{Answered, Call, Client, Path, TestServer, TestServerBuilder};
 
 use crate::{served::served, witness::Witness};
@@ -22,6 +22,7 @@ use crate::{served::served, witness::Witness};
 /// A server whose answers are watched.
 struct Story {
     router: Router,
+    server: Homeserver,
 }
 
 const PASSWORD: &str = "correct horse battery";
@@ -46,7 +47,8 @@ impl Story {
     /// A new server, of which `witness` sees all.
     async fn begin(witness: &Witness) -> Self {
         let server = builder().start().await;
-        Self { router: witness.before(server.router()) }
+        let router = witness.before(server.router());
+        Self { router, server: server.homeserver().clone() }
     }
 
     /// A request of nobody.
@@ -66,6 +68,15 @@ impl Story {
         let call = || self.call(Method::POST, ["register"]);
         let session = proved(call, body, json!({ "type": "m.login.dummy" })).await.ok();
         self.client(&session)
+    }
+
+    /// One who may administer the server, whom nobody becomes by the specification.
+    async fn administrator(&self, name: &str) -> Client {
+        let password = Some(Secret::new(PASSWORD));
+        let account = NewAccount { password, admin: true, ..name.into() };
+        self.server.create_user(account).await.expect("an account");
+        let login = json!({ "type": "m.login.password", "user": name, "password": PASSWORD });
+        self.client(&self.call(Method::POST, ["login"]).json(login).await.ok())
     }
 
     /// Another session of a user.

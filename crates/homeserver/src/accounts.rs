@@ -4,6 +4,7 @@
 mod closing;
 mod interaction;
 mod login;
+mod moderation;
 mod nonces;
 mod passes;
 mod password;
@@ -28,6 +29,7 @@ use crate::{
 pub use closing::Remains;
 pub use interaction::{Flow, Operation, Stage};
 pub use login::OtherSessions;
+pub use moderation::Restriction;
 pub use passes::Pass;
 pub use profile::ProfileField;
 pub use proof::{Attempt, Challenge, Credential, Proof};
@@ -65,7 +67,7 @@ impl Homeserver {
         let opening = Opening::new(&self.core, &id, account.device.clone())?;
         let register = self.prepare(id, &account, Some(opening.clone())).await?;
         self.core.store.write(register).await?;
-        Ok(opening.done(self))
+        Ok(opening.done(self, false))
     }
 
     /// Makes an account without logging in to it.
@@ -106,6 +108,8 @@ impl Homeserver {
             admin: account.admin,
             deactivated: None,
             erased: false,
+            locked: false,
+            suspended: false,
         };
         Ok(Register { id, account, opening })
     }

@@ -14,7 +14,7 @@ use crate::{
     core::Core,
     log::device_topic,
     schema::{DEVICES, DeviceRow, EXPIRING_TOKENS, LAST_SEEN, Sighting, TOKENS, TokenPair},
-    users,
+    users::{self, Standing},
 };
 
 use token::TokenHash;
@@ -32,6 +32,7 @@ pub struct Session {
     user: User,
     device: OwnedDeviceId,
     token: TokenHash,
+    standing: Standing,
 }
 
 /// A device as its user sees it.
@@ -60,7 +61,8 @@ pub struct NewDevice {
 }
 
 impl Homeserver {
-    /// Whose session an access token is.
+    /// Whose session an access token is. Whether the user may do everything just now is for whoever
+    /// asks to look at: see [`Session::standing`].
     ///
     /// # Errors
     ///
@@ -73,7 +75,8 @@ impl Homeserver {
             Some((device,)) => device,
             None => self.take_up(&view, &user, token).await?,
         };
-        Ok(Session { user: User::new(self.core.clone(), user), device, token })
+        let standing = users::standing(&view, &user).await?;
+        Ok(Session { user: User::new(self.core.clone(), user), device, token, standing })
     }
 }
 
@@ -89,6 +92,11 @@ impl Session {
     /// The device that the session is on.
     pub fn device(&self) -> &DeviceId {
         &self.device
+    }
+
+    /// How its user stood when the session was asked for.
+    pub fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// The room `id`, with this session's user acting. Events that this session sent have their
@@ -270,10 +278,12 @@ impl Opening {
         Ok(())
     }
 
-    /// The session that was written, and what its client shows to prove it.
-    pub(crate) fn done(self, server: &Homeserver) -> (Session, AccessToken) {
+    /// The session that was written, and what its client shows to prove it. Its user is
+    /// `suspended`, or may do everything.
+    pub(crate) fn done(self, server: &Homeserver, suspended: bool) -> (Session, AccessToken) {
         let user = User::new(server.core.clone(), self.user);
-        let session = Session { user, device: self.device, token: self.token.hash() };
+        let (token, standing) = (self.token.hash(), Standing { locked: false, suspended });
+        let session = Session { user, device: self.device, token, standing };
         (session, self.token)
     }
 }

@@ -41,6 +41,12 @@ pub enum Error {
     /// The login token cannot be used, or not any more.
     #[error("the login token is unknown, was used already, or has expired")]
     WrongLoginToken,
+    /// The account is locked: its sessions go on when it is unlocked.
+    #[error("the account is locked")]
+    Locked,
+    /// The user is suspended, and may not do this meanwhile.
+    #[error("you cannot do this while your account is suspended")]
+    Suspended,
     /// The name cannot be a user's.
     #[error("the user name {0}")]
     InvalidUserName(&'static str),

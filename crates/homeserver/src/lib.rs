@@ -31,8 +31,8 @@ mod users;
 
 pub use account_data::push_rules::PushRuleChange;
 pub use accounts::{
-    Attempt, Challenge, Credential, Flow, NewAccount, Operation, OtherSessions, Pass,
-    ProfileField, Proof, Remains, Stage, TurnCredentials,
+    Attempt, Challenge, Credential, Flow, NewAccount, Operation, OtherSessions, Pass, ProfileField,
+    Proof, Remains, Restriction, Stage, TurnCredentials,
 };
 pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Renewal, Session};
@@ -58,7 +58,9 @@ pub use rooms::{
 };
 pub use schema::{BlobId, MembershipKind};
 pub use server::Builder;
-pub use settings::{Directory, PasswordCost, Publishers, Registration, Secret, Settings, TurnServer, TurnUsers};
+pub use settings::{
+    Directory, PasswordCost, Publishers, Registration, Secret, Settings, TurnServer, TurnUsers,
+};
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
     AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, Resizing, RoomIdShown,
@@ -66,3 +68,4 @@ pub use tertulia_protocol::{
 };
 pub use tertulia_storage::Error as StorageError;
 pub use unread::{Notification, Notifications, UnreadCounts};
+pub use users::Standing;

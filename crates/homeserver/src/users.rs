@@ -28,6 +28,30 @@ pub(crate) async fn active_account(tx: &Tx, user: &UserId) -> Result<Account> {
     if account.deactivated.is_some() { Err(Error::Deactivated) } else { Ok(account) }
 }
 
+/// As [`active_account`], of one who would begin or renew a session.
+pub(crate) async fn open_account(tx: &Tx, user: &UserId) -> Result<Account> {
+    let account = active_account(tx, user).await?;
+    if account.locked { Err(Error::Locked) } else { Ok(account) }
+}
+
+/// What administrators have taken from a user for now ("Account moderation").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The user can do nothing but log out.
+    pub locked: bool,
+    /// The user may not speak, meet others or change how they look.
+    pub suspended: bool,
+}
+
+/// How the user stands.
+pub(crate) async fn standing(view: &View, user: &UserId) -> Result<Standing> {
+    let account = account(view, user).await?;
+    Ok(account.map_or_else(Standing::default, |account| Standing {
+        locked: account.locked,
+        suspended: account.suspended,
+    }))
+}
+
 /// Refuses what would be written of a user whose account was closed: nobody would ever delete it.
 pub(crate) async fn refuse_closed(tx: &Tx, user: &UserId) -> Result<()> {
     let account = tx.get_guarded(&ACCOUNTS, &(user.to_owned(),)).await?;

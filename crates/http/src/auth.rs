@@ -11,7 +11,7 @@ use ruma::{
         NoAuthentication,
     },
 };
-use tertulia::{Homeserver, Session};
+use tertulia::{Homeserver, Session, Standing};
 
 use crate::ApiError;
 
@@ -33,6 +33,11 @@ pub trait Identify: AuthScheme {
 
     /// Notes that whoever was proved called from `address`.
     fn seen(_: &Self::Identity, _address: IpAddr) {}
+
+    /// How the user stands who was proved.
+    fn standing(_: &Self::Identity) -> Standing {
+        Standing::default()
+    }
 
     /// The user whose rate limit a request counts against; without one it is the client's address.
     fn user(_: &Self::Identity) -> Option<&UserId> {
@@ -64,6 +69,10 @@ impl Identify for AccessToken {
         Ok(server.authenticate(&token).await?)
     }
 
+    fn standing(session: &Session) -> Standing {
+        session.standing()
+    }
+
     fn seen(session: &Session, address: IpAddr) {
         session.seen_from(address);
     }
@@ -84,6 +93,10 @@ impl Identify for AccessTokenOptional {
             Some(token) => Ok(Some(server.authenticate(&token).await?)),
             None => Ok(None),
         }
+    }
+
+    fn standing(session: &Option<Session>) -> Standing {
+        session.as_ref().map(Session::standing).unwrap_or_default()
     }
 
     fn seen(session: &Option<Session>, address: IpAddr) {

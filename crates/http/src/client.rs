@@ -13,8 +13,9 @@ mod lenient;
 mod members;
 mod membership;
 mod messages;
-mod openid;
+mod moderation;
 mod notifications;
+mod openid;
 mod people;
 mod presence;
 mod profile;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(members::routes())
         .merge(membership::routes())
         .merge(messages::routes())
+        .merge(moderation::routes())
         .merge(openid::routes())
         .merge(notifications::routes())
         .merge(people::routes())

@@ -18,7 +18,7 @@ use ruma::api::{
 use serde::Serialize;
 use tertulia::Homeserver;
 
-use crate::{Action, ApiError, Identify, body, observe::Site, pieces::Pieces};
+use crate::{Action, ApiError, Identify, access::Access, body, observe::Site, pieces::Pieces};
 
 /// A parsed request `R` together with whom its endpoint's scheme proved it to come from.
 pub struct Matrix<R>
@@ -85,6 +85,7 @@ pub struct Terms {
     action: Option<Action>,
     largest_body: usize,
     also: &'static [&'static str],
+    access: Access,
 }
 
 impl Terms {
@@ -103,7 +104,7 @@ impl Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { action: None, largest_body: 1 << 20, also: &[] }
+        Self { action: None, largest_body: 1 << 20, also: &[], access: Access::default() }
     }
 }
 
@@ -129,6 +130,7 @@ where
         let arguments = path_arguments(&mut parts, server).await?;
         let head = http::Request::from_parts(parts, ());
         let from = R::Authentication::identify(server, &head).await?;
+        terms.access.check(R::Authentication::standing(&from))?;
         if let Some(site) = head.extensions().get::<Arc<Site>>() {
             if let Some(action) = terms.action {
                 site.check(action, R::Authentication::user(&from), &head)?;
@@ -194,7 +196,8 @@ impl Endpoints for Router<Homeserver> {
         F: Fn(Homeserver, Matrix<R>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<A, ApiError>> + Send + 'static,
     {
-        let terms = terms.into();
+        let mut terms = terms.into();
+        terms.access = Access::of(&R::METHOD, R::PATH_BUILDER.all_paths());
         let route = Route(Arc::new(move |server, request| {
             let handler = handler.clone();
             Box::pin(async move {

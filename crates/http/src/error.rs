@@ -89,6 +89,13 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::Unknown, message)
     }
 
+    /// The account is locked: clients keep what they have until it is unlocked.
+    fn locked(error: &Error) -> Self {
+        let mut body = serde_json::json!({ "error": error.to_string(), "soft_logout": true });
+        body["errcode"] = ErrorKind::UserLocked.errcode().as_str().into();
+        Self { status: StatusCode::UNAUTHORIZED, body: Box::new(ErrorBody::Json(body)) }
+    }
+
     /// A part that the endpoint needs is not there.
     pub(crate) fn missing_param(name: &str) -> Self {
         Self::bad_request(ErrorKind::MissingParam, format!("missing `{name}`"))
@@ -226,6 +233,7 @@ impl ApiError {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match (code(&error), error) {
+            (_, error @ Error::Locked) => Self::locked(&error),
             (Some((status, kind)), error) => Self::new(status, kind, error),
             (None, Error::Storage(error)) => Self::of_storage(error),
             (None, Error::Media(error)) if is_full(&error) => Self::no_room(&error),
@@ -256,6 +264,7 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         Error::UnknownToken => {
             (Status::UNAUTHORIZED, Kind::UnknownToken(UnknownTokenErrorData::new()))
         }
+        Error::Suspended => (Status::FORBIDDEN, Kind::UserSuspended),
         Error::ExpiredToken => (Status::UNAUTHORIZED, soft_logout()),
         Error::RegistrationClosed | Error::WrongPassword | Error::WrongLoginToken => {
             (Status::FORBIDDEN, Kind::Forbidden)

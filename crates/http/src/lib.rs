@@ -5,6 +5,7 @@
 //! router ─► observe (request ID, span, CORS, panics, rest of the body) ─► endpoint (identity, limits, body, ruma) ─► handler
 //! ```
 
+mod access;
 mod admin;
 mod auth;
 mod body;

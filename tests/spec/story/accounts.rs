@@ -15,6 +15,7 @@ pub(super) async fn chapter(witness: &Witness) {
     who(&alice).await;
     renewal(&story, &alice).await;
     passes(&story, &alice).await;
+    moderation(&story, &alice).await;
     devices(&story, &alice).await;
     profile(&story, &alice).await;
     endings(&story, &alice).await;
@@ -71,6 +72,27 @@ async fn passes(story: &Story, alice: &Client) {
     let openid = ["user", alice.id(), "openid", "request_token"];
     alice.post(openid).json(json!({})).await.ok();
     alice.get(["voip", "turnServer"]).await.ok();
+}
+
+async fn moderation(story: &Story, alice: &Client) {
+    let root = story.administrator("root").await;
+    for (what, key, status, code) in [
+        ("lock", "locked", 401, "M_USER_LOCKED"),
+        ("suspend", "suspended", 403, "M_USER_SUSPENDED"),
+    ] {
+        let path = format!("/_matrix/client/v1/admin/{what}/{}", alice.id());
+        let call = |method| story.call(method, path.clone()).token(root.token());
+        call(Method::PUT).json(json!({ key: true })).await.ok();
+        alice.post(["createRoom"]).json(json!({})).await.refused(status, code);
+        call(Method::GET).await.ok();
+        call(Method::PUT).json(json!({ key: false })).await.ok();
+        let path = path.replace(alice.id(), "@nobody:example.org");
+        let nobody = story.call(Method::GET, path).token(root.token());
+        nobody.await.refused(404, "M_NOT_FOUND");
+    }
+    root.get(["admin", "whois", alice.id()]).await.ok();
+    root.get(["capabilities"]).await.ok();
+    alice.get(["admin", "whois", root.id()]).await.refused(403, "M_FORBIDDEN");
 }
 
 async fn devices(story: &Story, alice: &Client) {

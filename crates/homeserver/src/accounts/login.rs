@@ -27,7 +27,8 @@ impl Homeserver {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongPassword`], whether the user exists or not; [`Error::Deactivated`];
+    /// [`Error::WrongPassword`], whether the user exists or not; [`Error::Deactivated`] or
+    /// [`Error::Locked`], for those who know the password;
     /// [`Error::Busy`] if too many passwords wait to be checked.
     pub async fn login(
         &self,
@@ -37,8 +38,9 @@ impl Homeserver {
     ) -> Result<(Session, AccessToken)> {
         let checked = self.check_account(user, password).await?;
         let opening = Opening::new(&self.core, &checked.user, device)?;
-        self.core.store.write(Login { checked, opening: opening.clone() }).await?;
-        Ok(opening.done(self))
+        let login = Login { checked, opening: opening.clone() };
+        let suspended = self.core.store.write(login).await?.out;
+        Ok(opening.done(self, suspended))
     }
 
     /// The user whose name and password these are.
@@ -106,26 +108,28 @@ struct Checked {
     kept: String,
 }
 
-/// Opens a session, if the password that was checked is still the account's.
+/// Opens a session, if the password that was checked is still the account's; tells whether its
+/// user is suspended.
 struct Login {
     checked: Checked,
     opening: Opening,
 }
 
 impl Command for Login {
-    type Out = ();
+    type Out = bool;
     type Error = Error;
 
     fn partition(&self) -> Partition {
         users::partition(&self.checked.user)
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<()> {
-        let account = users::active_account(tx, &self.checked.user).await?;
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+        let account = users::open_account(tx, &self.checked.user).await?;
         if account.password.as_ref() != Some(&self.checked.kept) {
             return Err(Error::WrongPassword);
         }
-        self.opening.write(tx).await
+        self.opening.write(tx).await?;
+        Ok(account.suspended)
     }
 }
 

@@ -84,7 +84,7 @@ impl Homeserver {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLoginToken`], or [`Error::Deactivated`].
+    /// [`Error::WrongLoginToken`], [`Error::Deactivated`], or [`Error::Locked`].
     pub async fn login_with_token(
         &self,
         token: &str,
@@ -94,8 +94,8 @@ impl Homeserver {
         let opening = Opening::new(&self.core, &user, device)?;
         let now = self.core.now().get().into();
         let login = LoginWithToken { user, hash, now, opening: opening.clone() };
-        self.core.store.write(login).await?;
-        Ok(opening.done(self))
+        let suspended = self.core.store.write(login).await?.out;
+        Ok(opening.done(self, suspended))
     }
 
     /// Who gave a service this token of [`User::openid_token`].
@@ -137,8 +137,7 @@ impl Command for Give {
     async fn run(&self, tx: &mut Tx) -> Result<()> {
         users::active_account(tx, &self.user).await?;
         let table = self.purpose.table();
-        let mut known =
-            tx.scan(table, &(self.user.clone(),), Direction::Forward, MOST + 1).await?;
+        let mut known = tx.scan(table, &(self.user.clone(),), Direction::Forward, MOST + 1).await?;
         known.sort_by_key(|(_, (until,))| *until);
         let too_many = (known.len() + 1).saturating_sub(MOST);
         for (number, (key, (until,))) in known.iter().enumerate() {
@@ -153,7 +152,7 @@ impl Command for Give {
     }
 }
 
-/// Opens a session in exchange for a login token.
+/// Opens a session in exchange for a login token; tells whether its user is suspended.
 struct LoginWithToken {
     user: OwnedUserId,
     hash: [u8; 32],
@@ -162,23 +161,24 @@ struct LoginWithToken {
 }
 
 impl Command for LoginWithToken {
-    type Out = ();
+    type Out = bool;
     type Error = Error;
 
     fn partition(&self) -> Partition {
         users::partition(&self.user)
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<()> {
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
         let key = (self.user.clone(), self.hash);
         let until = tx.get_guarded(&LOGIN_TOKENS, &key).await?;
         let is_good = until.is_some_and(|(until,)| self.now < until);
         if !is_good {
             return Err(Error::WrongLoginToken);
         }
-        users::active_account(tx, &self.user).await?;
+        let account = users::open_account(tx, &self.user).await?;
         tx.delete(&LOGIN_TOKENS, &key);
-        self.opening.write(tx).await
+        self.opening.write(tx).await?;
+        Ok(account.suspended)
     }
 }
 

@@ -28,7 +28,7 @@ impl Homeserver {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownToken`] if it renews nothing, or not any more.
+    /// [`Error::UnknownToken`] if it renews nothing, or not any more; [`Error::Locked`].
     pub async fn refresh(&self, refresh_token: &str) -> Result<AccessToken> {
         let (user, shown) = token::read(refresh_token, self.name()).ok_or(Error::UnknownToken)?;
         let lifetime = self.core.settings.access_token_lifetime;
@@ -117,6 +117,7 @@ impl Command for Renew {
     async fn run(&self, tx: &mut Tx) -> Result<()> {
         let device = tx.get(&REFRESH_TOKENS, &(self.user.clone(), self.shown)).await?;
         let (device,) = device.ok_or(Error::UnknownToken)?;
+        users::open_account(tx, &self.user).await?;
         let key = (self.user.clone(), device);
         let mut row = tx.get_guarded(&DEVICES, &key).await?.ok_or(Error::UnknownToken)?;
         if row.refresh != Some(self.shown) {

@@ -19,9 +19,16 @@ pub struct Account {
     pub deactivated: Option<u64>,
     /// Whether its user asked that what they wrote be hidden from those who come later.
     pub erased: bool,
+    /// Whether nothing at all can be done with it for now.
+    pub locked: bool,
+    /// Whether its user may not speak or meet others for now.
+    pub suspended: bool,
 }
 
-record!(Account = 1 { created, password, admin, deactivated, erased });
+record!(Account = 2 { created, password, admin, deactivated, erased } since 2 {
+    locked = false,
+    suspended = false,
+});
 
 /// A device of a user, and the one session on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,10 +126,16 @@ mod tests {
             admin: true,
             deactivated: None,
             erased: false,
+            locked: false,
+            suspended: false,
         };
-        check(&account, "01e80701022478010000");
+        check(&account, "02e807010224780100000000");
+        check_old(&account, "01e80701022478010000");
         let closed = Account { password: None, deactivated: Some(2_000), erased: true, ..account };
-        check(&closed, "01e807000101d00f01");
+        check(&closed, "02e807000101d00f010000");
+        check_old(&closed, "01e807000101d00f01");
+        check(&Account { locked: true, ..closed.clone() }, "02e807000101d00f010100");
+        check(&Account { suspended: true, ..closed }, "02e807000101d00f010001");
     }
 
     #[test]

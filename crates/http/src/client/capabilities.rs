@@ -38,6 +38,15 @@ struct Capabilities {
     thirdparty_id_changes: Capability,
     #[serde(rename = "m.get_login_token")]
     get_login_token: Capability,
+    #[serde(rename = "m.account_moderation", skip_serializing_if = "Option::is_none")]
+    account_moderation: Option<Moderation>,
+}
+
+/// What administrators may do to others; nobody else is told of it.
+#[derive(Serialize)]
+struct Moderation {
+    lock: bool,
+    suspend: bool,
 }
 
 #[derive(Serialize)]
@@ -54,7 +63,8 @@ struct Capability {
 const YES: Capability = Capability { enabled: true };
 const NO: Capability = Capability { enabled: false };
 
-async fn capabilities(server: Homeserver, _: Matrix<Request>) -> Result<Answer<Told>, ApiError> {
+async fn capabilities(server: Homeserver, call: Matrix<Request>) -> Result<Answer<Told>, ApiError> {
+    let is_admin = call.from.is_admin().await?;
     let stable = room_versions().map(|version| (version, RoomVersionStability::Stable));
     let default = server.settings().default_room_version.clone();
     let capabilities = Capabilities {
@@ -65,6 +75,7 @@ async fn capabilities(server: Homeserver, _: Matrix<Request>) -> Result<Answer<T
         set_avatar_url: YES,
         thirdparty_id_changes: NO,
         get_login_token: YES,
+        account_moderation: is_admin.then_some(Moderation { lock: true, suspend: true }),
     };
     Ok(Answer(Told { capabilities }))
 }

@@ -4,7 +4,8 @@ use axum::Router;
 use ruma::{
     api::{
         client::{
-            account::request_openid_token::v3 as request_token, voip::get_turn_server_info::v3 as turn,
+            account::request_openid_token::v3 as request_token,
+            voip::get_turn_server_info::v3 as turn,
         },
         federation::openid::get_openid_userinfo::v1 as user_info,
     },

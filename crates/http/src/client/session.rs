@@ -5,7 +5,9 @@ use ruma::{
     OwnedDeviceId, OwnedUserId,
     api::client::session::{
         get_login_token,
-        get_login_types::v3::{self as get_login_types, LoginType, PasswordLoginType, TokenLoginType},
+        get_login_types::v3::{
+            self as get_login_types, LoginType, PasswordLoginType, TokenLoginType,
+        },
         login, logout, logout_all, refresh_token,
     },
 };

@@ -41,6 +41,12 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
             "M_FORBIDDEN",
             "the login token is unknown, was used already, or has expired",
         ),
+        (
+            Error::Suspended,
+            403,
+            "M_USER_SUSPENDED",
+            "you cannot do this while your account is suspended",
+        ),
         (Error::Deactivated, 403, "M_USER_DEACTIVATED", "the account was closed"),
         (Error::NoGuests, 403, "M_GUEST_ACCESS_FORBIDDEN", "this server has no guests"),
         (Error::UserNameTaken, 400, "M_USER_IN_USE", "the user name is taken"),
@@ -212,6 +218,13 @@ async fn one_whose_session_goes_on_is_told_so() {
     let message = "the access token has expired; refresh it, or log in again on the same device";
     let expected = json!({ "errcode": "M_UNKNOWN_TOKEN", "error": message, "soft_logout": true });
     assert_eq!((status, body), (401, expected));
+}
+
+#[tokio::test]
+async fn one_whose_account_is_locked_keeps_the_session() {
+    let message = "the account is locked";
+    let expected = json!({ "errcode": "M_USER_LOCKED", "error": message, "soft_logout": true });
+    assert_eq!(shown(Error::Locked).await, (401, expected));
 }
 
 #[tokio::test]
