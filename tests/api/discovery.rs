@@ -1,6 +1,10 @@
 //! What one may know before one is known.
 
 use http::Method;
+use ruma::{
+    api::client::discovery::discover_support::{Contact, ContactRole},
+    serde::Base64,
+};
 use serde_json::json;
 use tertulia_testkit::TestServer;
 
@@ -99,5 +103,30 @@ async fn who_is_nobody_is_told_nothing() {
             let refusal = former.await.refused(401, "M_UNKNOWN_TOKEN");
             assert_ne!(refusal["soft_logout"], true, "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_server_says_whom_to_turn_to_if_its_operator_does() {
+    let silent = TestServer::start().await;
+    let server = TestServer::builder()
+        .options(|options| {
+            options.support.page = Some("https://example.org/help".to_owned());
+            let admin = ruma::owned_user_id!("@admin:example.org");
+            let contact = Contact::with_matrix_id(ContactRole::Admin, admin);
+            options.support.contacts = vec![contact];
+            options.policy_server_key = Some(Base64::parse("AAAA").unwrap());
+        })
+        .start()
+        .await;
+    let support = json!({
+        "contacts": [{ "role": "m.role.admin", "matrix_id": "@admin:example.org" }],
+        "support_page": "https://example.org/help",
+    });
+    let key = json!({ "public_keys": { "ed25519": "AAAA" } });
+    for (part, told) in [("support", support), ("policy_server", key)] {
+        let path = format!("/.well-known/matrix/{part}");
+        silent.call(Method::GET, path.clone()).await.refused(404, "M_NOT_FOUND");
+        assert_eq!(server.call(Method::GET, path).await.ok(), told);
     }
 }

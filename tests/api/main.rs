@@ -20,6 +20,7 @@ mod messages;
 mod moderation;
 mod names;
 mod notifications;
+mod pages;
 mod passes;
 mod people;
 mod presence;

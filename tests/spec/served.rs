@@ -56,11 +56,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 
 /// What is not served yet, but will be.
 const BEING_BUILT: &[&str] = &[
-    "GET /.well-known/matrix/policy_server",
-    "GET /.well-known/matrix/support",
     "GET /_matrix/client/v1/rooms/{roomId}/threads",
     "GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event",
-    "GET /_matrix/client/v3/auth/{authType}/fallback/web",
     "GET /_matrix/client/v3/events",
     "GET /_matrix/client/v3/events/{eventId}",
     "GET /_matrix/client/v3/initialSync",
@@ -73,7 +70,6 @@ const BEING_BUILT: &[&str] = &[
     "POST /_matrix/client/v3/users/{userId}/report",
     "POST /_matrix/media/v1/create",
     "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}",
-    "GET /_matrix/static/client/login/",
 ];
 
 fn is_named(name: &str, endpoint: &str) -> bool {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::{Method, StatusCode};
+use ruma::serde::Base64;
 use serde_json::{Value, json};
 use tertulia::{Homeserver, NewAccount, PasswordCost, Registration, Secret, TurnServer, TurnUsers};
 use tertulia_testkit::{Answered, Call, Client, Path, TestServer, TestServerBuilder};
@@ -32,6 +33,9 @@ fn builder() -> TestServerBuilder {
     TestServer::builder()
         .options(|options| {
             options.public_base_url = Some("https://matrix.example.org".to_owned());
+            options.support.page = Some("https://example.org/help".to_owned());
+            let key = "6yhHGKhCiXTSEN2ksjV7kX_N6rBQZ3Xb-M7LlC6NS-s";
+            options.policy_server_key = Some(Base64::parse(key).expect("a key"));
         })
         .settings(|settings| {
             settings.registration = Registration::Open;

@@ -4,7 +4,10 @@ use axum::{Router, routing::get};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use ruma::api::{
-    client::discovery::discover_homeserver::{self, HomeserverInfo},
+    client::discovery::{
+        discover_homeserver::{self, HomeserverInfo},
+        discover_policy_server, discover_support,
+    },
     federation::discovery::discover_homeserver as discover_server,
 };
 use serde_json::json;
@@ -19,6 +22,30 @@ const VERSIONS: [&str; 20] = [
 ];
 
 pub(crate) fn routes(options: &Options) -> Router<Homeserver> {
+    Router::new().merge(servers(options)).merge(help(options))
+}
+
+/// Whom one turns to, and what a policy server signs with.
+fn help(options: &Options) -> Router<Homeserver> {
+    let support = options.support.clone();
+    let is_set = support.page.is_some() || !support.contacts.is_empty();
+    let mut told = discover_support::Response::with_contacts(support.contacts);
+    told.support_page = support.page;
+    let key = options.policy_server_key.clone();
+    Router::new()
+        .endpoint(move |_, _: Matrix<discover_support::Request>| {
+            let told = is_set.then(|| told.clone());
+            let told = told.ok_or_else(|| ApiError::not_found("no support is set"));
+            async { told }
+        })
+        .endpoint(move |_, _: Matrix<discover_policy_server::Request>| {
+            let key = key.clone().ok_or_else(|| ApiError::not_found("there is no policy server"));
+            async { Ok(discover_policy_server::Response::new(key?)) }
+        })
+}
+
+/// Where clients and other servers find this one.
+fn servers(options: &Options) -> Router<Homeserver> {
     let base_url = options.public_base_url.clone();
     let delegated = options.delegated_server.clone();
     Router::new()

@@ -17,6 +17,7 @@ mod limits;
 mod media;
 mod observe;
 mod options;
+mod pages;
 mod pieces;
 mod plain;
 mod rest;
@@ -32,7 +33,7 @@ pub use auth::Identify;
 pub use endpoint::{Answer, Endpoints, Matrix, Reply, Terms, Whole};
 pub use error::ApiError;
 pub use limits::{Action, Rate, RateLimits};
-pub use options::Options;
+pub use options::{Options, Support};
 
 /// All routes of `server`, with the default [`Options`].
 pub fn router(server: Homeserver) -> Router {
@@ -48,6 +49,7 @@ pub fn router_with(server: Homeserver, options: Options) -> Router {
         .merge(discovery::routes(&options))
         .merge(client::routes())
         .merge(media::routes())
+        .merge(pages::routes())
         .merge(admin::routes());
     assemble(routes, &options).with_state(server)
 }

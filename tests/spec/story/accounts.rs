@@ -23,7 +23,13 @@ pub(super) async fn chapter(witness: &Witness) {
 
 async fn anybody(story: &Story) {
     story.call(Method::GET, "/_matrix/client/versions").await.ok();
-    story.call(Method::GET, "/.well-known/matrix/client").await.ok();
+    for part in ["client", "support", "policy_server"] {
+        story.call(Method::GET, format!("/.well-known/matrix/{part}")).await.ok();
+    }
+    let stage = "/_matrix/client/v3/auth/m.login.dummy/fallback/web";
+    let page = story.call(Method::GET, stage).query("session", "s").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(story.call(Method::GET, "/_matrix/static/client/login/").await.status, 200);
     story.call(Method::GET, ["login"]).await.ok();
     story.call(Method::GET, ["register", "available"]).query("username", "alice").await.ok();
     let validity = "/_matrix/client/v1/register/m.login.registration_token/validity";

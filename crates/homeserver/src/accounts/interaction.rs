@@ -74,13 +74,15 @@ struct Session {
     opened: u64,
     passed: Vec<Stage>,
     user: Option<OwnedUserId>,
+    /// Whether a proof was given together with a content, which is the session's since then.
+    bound: bool,
 }
 
 impl Session {
     fn new(operation: Operation<'_>, opened: u64) -> Self {
         let Operation { name, subject, content, flows } = operation;
         let owner = subject.map(ToOwned::to_owned);
-        Self { name, owner, content, flows, opened, passed: Vec::new(), user: None }
+        Self { name, owner, content, flows, opened, passed: Vec::new(), user: None, bound: false }
     }
 
     fn belongs_to(&self, subject: Option<&UserId>) -> bool {
@@ -88,8 +90,12 @@ impl Session {
     }
 
     fn is_for(&self, operation: &Operation<'_>) -> bool {
-        let bound = !self.passed.is_empty();
-        self.name == operation.name && (!bound || self.content == operation.content)
+        self.name == operation.name && (!self.bound || self.content == operation.content)
+    }
+
+    fn note(&mut self, stage: Stage, user: Option<OwnedUserId>) {
+        self.passed.push(stage);
+        self.user = user.or(self.user.take());
     }
 
     fn may_come_next(&self, stage: Stage) -> bool {
@@ -159,14 +165,64 @@ impl Interactions {
         self.may_try(id, operation, stage, now)?;
         let session = self.sessions.get_mut(id).ok_or(Refusal::UnknownSession)?;
         session.content = operation.content;
-        session.passed.push(stage);
-        session.user = user.or(session.user.take());
-        if !session.is_complete() {
-            return Ok(Progress::Missing);
+        session.bound = true;
+        session.note(stage, user);
+        Ok(self.end_if_complete(id))
+    }
+
+    /// Ends the session `id` if all stages of a flow were passed, as those of one who passed them
+    /// [aside](Interactions::pass_aside) and now comes with the operation itself.
+    pub(crate) fn finish(
+        &mut self,
+        id: &str,
+        operation: &Operation<'_>,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<Progress, Refusal> {
+        self.find(id, operation, now)?;
+        Ok(self.end_if_complete(id))
+    }
+
+    /// Whether `stage` may be tried in the session `id` by whoever knows the session, and whose
+    /// proof is needed there: anybody's if that is `None`.
+    pub(crate) fn may_try_aside(
+        &self,
+        id: &str,
+        stage: Stage,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<Option<OwnedUserId>, Refusal> {
+        let session = self.sessions.get(id).ok_or(Refusal::UnknownSession)?;
+        if is_over(session.opened, now.get().into()) {
+            return Err(Refusal::UnknownSession);
         }
-        let proved = session.user.take();
-        self.sessions.remove(id);
-        Ok(Progress::Proved(proved))
+        if session.passed.contains(&stage) {
+            return Err(Refusal::Passed);
+        }
+        if !session.may_come_next(stage) {
+            return Err(Refusal::OutOfOrder);
+        }
+        Ok(session.owner.clone())
+    }
+
+    /// Notes that `stage` was passed by `user` somewhere else than in a request for the operation:
+    /// on a page of this server.
+    pub(crate) fn pass_aside(
+        &mut self,
+        id: &str,
+        stage: Stage,
+        user: Option<OwnedUserId>,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Result<(), Refusal> {
+        self.may_try_aside(id, stage, now)?;
+        let session = self.sessions.get_mut(id).ok_or(Refusal::UnknownSession)?;
+        session.note(stage, user);
+        Ok(())
+    }
+
+    fn end_if_complete(&mut self, id: &str) -> Progress {
+        if !self.sessions.get(id).is_some_and(Session::is_complete) {
+            return Progress::Missing;
+        }
+        Progress::Proved(self.sessions.remove(id).and_then(|session| session.user))
     }
 
     /// The stages that the session `id` has passed for `operation`, in their order.

@@ -101,7 +101,7 @@ impl Homeserver {
         };
         let session = session.unwrap_or_else(|| self.open(operation));
         let Some(credential) = credential else {
-            return Ok(self.challenge_again(operation, session, None));
+            return Ok(self.finish(operation, session));
         };
         let tried = self.try_stage(operation, &session, credential).await?;
         Ok(match tried {
@@ -109,6 +109,44 @@ impl Homeserver {
             Ok(Progress::Missing) => self.challenge_again(operation, session, None),
             Err(failure) => self.challenge_again(operation, session, failure),
         })
+    }
+
+    /// Looks at what was passed elsewhere by one who offers nothing more.
+    fn finish(&self, operation: Operation<'_>, session: String) -> Proof {
+        let sessions = self.core.local::<Sessions>();
+        let finished = sessions.0.lock().finish(&session, &operation, self.core.now());
+        match finished {
+            Ok(Progress::Proved(user)) => Proof::Given(user),
+            Ok(Progress::Missing) | Err(_) => self.challenge_again(operation, session, None),
+        }
+    }
+
+    /// Looks at what somebody offers on a page of this server to pass one stage of a `session`
+    /// that a client has opened. The client goes on when the page says so.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Homeserver::prove`].
+    pub async fn prove_aside(
+        &self,
+        session: &str,
+        credential: Credential,
+    ) -> Result<Result<(), &'static str>> {
+        let sessions = self.core.local::<Sessions>();
+        let Some(stage) = credential.stage() else {
+            return Ok(Err("this server does not know this stage"));
+        };
+        let owner = match sessions.0.lock().may_try_aside(session, stage, self.core.now()) {
+            Err(Refusal::Passed) => return Ok(Ok(())),
+            Err(refusal) => return Ok(Err(words(refusal).unwrap_or_default())),
+            Ok(owner) => owner,
+        };
+        let user = match self.check_credential(credential, owner.as_deref()).await? {
+            Ok(user) => user,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let passed = sessions.0.lock().pass_aside(session, stage, user, self.core.now());
+        Ok(passed.map_err(|refusal| words(refusal).unwrap_or_default()))
     }
 
     /// The inner error is why the client may try again; `None` says that nothing was wrong.
