@@ -11,6 +11,7 @@ mod directory;
 mod discovery;
 mod events;
 mod filters;
+mod guests;
 mod invites;
 mod limits;
 mod media;

@@ -2,6 +2,7 @@
 //! submodules.
 
 mod closing;
+mod guests;
 mod interaction;
 mod login;
 mod moderation;
@@ -23,7 +24,7 @@ use crate::{
     devices::Opening,
     log,
     schema::{ACCOUNTS, Account, Entry},
-    users,
+    users::{self, Standing},
 };
 
 pub use closing::Remains;
@@ -44,6 +45,8 @@ pub struct NewAccount {
     pub password: Option<Secret>,
     /// Whether the user may administer the server.
     pub admin: bool,
+    /// Whether it is for a guest, who may do little.
+    pub guest: bool,
     /// The device of the first session, where one is opened.
     pub device: NewDevice,
 }
@@ -66,8 +69,9 @@ impl Homeserver {
         let id = self.choose_id(account.name.as_deref()).await?;
         let opening = Opening::new(&self.core, &id, account.device.clone())?;
         let register = self.prepare(id, &account, Some(opening.clone())).await?;
+        let standing = Standing::of(&register.account);
         self.core.store.write(register).await?;
-        Ok(opening.done(self, false))
+        Ok(opening.done(self, standing))
     }
 
     /// Makes an account without logging in to it.
@@ -110,6 +114,7 @@ impl Homeserver {
             erased: false,
             locked: false,
             suspended: false,
+            guest: account.guest,
         };
         Ok(Register { id, account, opening })
     }

@@ -278,11 +278,11 @@ impl Opening {
         Ok(())
     }
 
-    /// The session that was written, and what its client shows to prove it. Its user is
-    /// `suspended`, or may do everything.
-    pub(crate) fn done(self, server: &Homeserver, suspended: bool) -> (Session, AccessToken) {
+    /// The session that was written, and what its client shows to prove it; its user
+    /// stands so.
+    pub(crate) fn done(self, server: &Homeserver, standing: Standing) -> (Session, AccessToken) {
         let user = User::new(server.core.clone(), self.user);
-        let (token, standing) = (self.token.hash(), Standing { locked: false, suspended });
+        let token = self.token.hash();
         let session = Session { user, device: self.device, token, standing };
         (session, self.token)
     }

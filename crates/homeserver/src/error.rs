@@ -59,6 +59,9 @@ pub enum Error {
     /// Accounts without a password or name of their own are not given out here.
     #[error("this server has no guests")]
     NoGuests,
+    /// The user is a guest, and guests may not do this or not come here.
+    #[error("guests may not do this")]
+    GuestsForbidden,
     /// The user name or the password is wrong; which of them is not told.
     #[error("the user name or the password is wrong")]
     WrongPassword,

@@ -22,6 +22,8 @@ pub struct Settings {
     pub registration: Registration,
     /// What signs requests that make accounts past [`Settings::registration`]; none turns them off.
     pub registration_shared_secret: Option<Secret>,
+    /// Whether people may come in as guests, without a name and a password.
+    pub allow_guests: bool,
     /// How dear it is to try a password.
     pub password_cost: PasswordCost,
     /// How long an access token is good for whose client knows how to get the next one.
@@ -175,6 +177,7 @@ impl Default for Settings {
             max_upload_size: 50 * 1024 * 1024,
             registration: Registration::default(),
             registration_shared_secret: None,
+            allow_guests: false,
             password_cost: PasswordCost::default(),
             directory: Directory::default(),
             access_token_lifetime: Duration::from_secs(60 * 60),

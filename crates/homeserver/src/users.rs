@@ -34,22 +34,28 @@ pub(crate) async fn open_account(tx: &Tx, user: &UserId) -> Result<Account> {
     if account.locked { Err(Error::Locked) } else { Ok(account) }
 }
 
-/// What administrators have taken from a user for now ("Account moderation").
+/// What a user may do: guests may do little ("Guest Access"), and administrators may have taken
+/// something from the user for now ("Account moderation").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
+    /// The user is a guest: one without a name and a password of their own.
+    pub guest: bool,
     /// The user can do nothing but log out.
     pub locked: bool,
     /// The user may not speak, meet others or change how they look.
     pub suspended: bool,
 }
 
+impl Standing {
+    /// That of the user of an account.
+    pub(crate) fn of(account: &Account) -> Self {
+        Self { guest: account.guest, locked: account.locked, suspended: account.suspended }
+    }
+}
+
 /// How the user stands.
 pub(crate) async fn standing(view: &View, user: &UserId) -> Result<Standing> {
-    let account = account(view, user).await?;
-    Ok(account.map_or_else(Standing::default, |account| Standing {
-        locked: account.locked,
-        suspended: account.suspended,
-    }))
+    Ok(account(view, user).await?.as_ref().map(Standing::of).unwrap_or_default())
 }
 
 /// Refuses what would be written of a user whose account was closed: nobody would ever delete it.

@@ -85,6 +85,7 @@ async fn make_account(server: &Homeserver, request: Request) -> Result<Registere
         name: Some(request.username),
         password: Some(request.password),
         admin: request.admin,
+        guest: false,
         device: NewDevice::default(),
     };
     let (session, token) = server.register(account).await?;

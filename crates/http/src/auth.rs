@@ -96,7 +96,9 @@ impl Identify for AccessTokenOptional {
     }
 
     fn standing(session: &Option<Session>) -> Standing {
-        session.as_ref().map(Session::standing).unwrap_or_default()
+        // What those may do who are nobody, guests may do as well.
+        let standing = session.as_ref().map(Session::standing).unwrap_or_default();
+        Standing { guest: false, ..standing }
     }
 
     fn seen(session: &Option<Session>, address: IpAddr) {

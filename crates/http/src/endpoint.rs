@@ -130,7 +130,8 @@ where
         let arguments = path_arguments(&mut parts, server).await?;
         let head = http::Request::from_parts(parts, ());
         let from = R::Authentication::identify(server, &head).await?;
-        terms.access.check(R::Authentication::standing(&from))?;
+        let given = arguments.iter().map(|(_, value)| value);
+        terms.access.check(R::Authentication::standing(&from), given)?;
         if let Some(site) = head.extensions().get::<Arc<Site>>() {
             if let Some(action) = terms.action {
                 site.check(action, R::Authentication::user(&from), &head)?;

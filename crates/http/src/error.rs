@@ -270,7 +270,7 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
             (Status::FORBIDDEN, Kind::Forbidden)
         }
         Error::Deactivated => (Status::FORBIDDEN, Kind::UserDeactivated),
-        Error::NoGuests => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
+        Error::NoGuests | Error::GuestsForbidden => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
         Error::UserNameTaken => (Status::BAD_REQUEST, Kind::UserInUse),
         Error::InvalidUserName(_) => (Status::BAD_REQUEST, Kind::InvalidUsername),
         Error::WeakPassword(_) => (Status::BAD_REQUEST, Kind::WeakPassword),

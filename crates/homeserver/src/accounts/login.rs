@@ -8,7 +8,7 @@ use crate::{
     AccessToken, Error, Homeserver, NewDevice, Result, Session, User,
     devices::{self, Opening},
     schema::{ACCOUNTS, LOGIN_TOKENS},
-    users,
+    users::{self, Standing},
 };
 
 /// Whose other sessions end when a password changes.
@@ -39,8 +39,8 @@ impl Homeserver {
         let checked = self.check_account(user, password).await?;
         let opening = Opening::new(&self.core, &checked.user, device)?;
         let login = Login { checked, opening: opening.clone() };
-        let suspended = self.core.store.write(login).await?.out;
-        Ok(opening.done(self, suspended))
+        let standing = self.core.store.write(login).await?.out;
+        Ok(opening.done(self, standing))
     }
 
     /// The user whose name and password these are.
@@ -108,28 +108,28 @@ struct Checked {
     kept: String,
 }
 
-/// Opens a session, if the password that was checked is still the account's; tells whether its
-/// user is suspended.
+/// Opens a session, if the password that was checked is still the account's; tells how its
+/// user stands.
 struct Login {
     checked: Checked,
     opening: Opening,
 }
 
 impl Command for Login {
-    type Out = bool;
+    type Out = Standing;
     type Error = Error;
 
     fn partition(&self) -> Partition {
         users::partition(&self.checked.user)
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+    async fn run(&self, tx: &mut Tx) -> Result<Standing> {
         let account = users::open_account(tx, &self.checked.user).await?;
         if account.password.as_ref() != Some(&self.checked.kept) {
             return Err(Error::WrongPassword);
         }
         self.opening.write(tx).await?;
-        Ok(account.suspended)
+        Ok(Standing::of(&account))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     AccessToken, Error, Homeserver, NewDevice, Result, Secret, Session, User,
     devices::{Opening, token},
     schema::{LOGIN_TOKENS, OPENID_TOKENS},
-    users,
+    users::{self, Standing},
 };
 
 /// How many passes of a kind a user may have at a time. The one that ends first gives way.
@@ -94,8 +94,8 @@ impl Homeserver {
         let opening = Opening::new(&self.core, &user, device)?;
         let now = self.core.now().get().into();
         let login = LoginWithToken { user, hash, now, opening: opening.clone() };
-        let suspended = self.core.store.write(login).await?.out;
-        Ok(opening.done(self, suspended))
+        let standing = self.core.store.write(login).await?.out;
+        Ok(opening.done(self, standing))
     }
 
     /// Who gave a service this token of [`User::openid_token`].
@@ -152,7 +152,7 @@ impl Command for Give {
     }
 }
 
-/// Opens a session in exchange for a login token; tells whether its user is suspended.
+/// Opens a session in exchange for a login token; tells how its user stands.
 struct LoginWithToken {
     user: OwnedUserId,
     hash: [u8; 32],
@@ -161,14 +161,14 @@ struct LoginWithToken {
 }
 
 impl Command for LoginWithToken {
-    type Out = bool;
+    type Out = Standing;
     type Error = Error;
 
     fn partition(&self) -> Partition {
         users::partition(&self.user)
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+    async fn run(&self, tx: &mut Tx) -> Result<Standing> {
         let key = (self.user.clone(), self.hash);
         let until = tx.get_guarded(&LOGIN_TOKENS, &key).await?;
         let is_good = until.is_some_and(|(until,)| self.now < until);
@@ -178,7 +178,7 @@ impl Command for LoginWithToken {
         let account = users::open_account(tx, &self.user).await?;
         tx.delete(&LOGIN_TOKENS, &key);
         self.opening.write(tx).await?;
-        Ok(account.suspended)
+        Ok(Standing::of(&account))
     }
 }
 

@@ -23,11 +23,14 @@ pub struct Account {
     pub locked: bool,
     /// Whether its user may not speak or meet others for now.
     pub suspended: bool,
+    /// Whether it is a guest's.
+    pub guest: bool,
 }
 
 record!(Account = 2 { created, password, admin, deactivated, erased } since 2 {
     locked = false,
     suspended = false,
+    guest = false,
 });
 
 /// A device of a user, and the one session on it.
@@ -128,14 +131,16 @@ mod tests {
             erased: false,
             locked: false,
             suspended: false,
+            guest: false,
         };
-        check(&account, "02e807010224780100000000");
+        check(&account, "02e80701022478010000000000");
         check_old(&account, "01e80701022478010000");
         let closed = Account { password: None, deactivated: Some(2_000), erased: true, ..account };
-        check(&closed, "02e807000101d00f010000");
+        check(&closed, "02e807000101d00f01000000");
         check_old(&closed, "01e807000101d00f01");
-        check(&Account { locked: true, ..closed.clone() }, "02e807000101d00f010100");
-        check(&Account { suspended: true, ..closed }, "02e807000101d00f010001");
+        check(&Account { locked: true, ..closed.clone() }, "02e807000101d00f01010000");
+        check(&Account { suspended: true, ..closed.clone() }, "02e807000101d00f01000100");
+        check(&Account { guest: true, ..closed }, "02e807000101d00f01000001");
     }
 
     #[test]

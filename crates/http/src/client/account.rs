@@ -29,7 +29,7 @@ async fn who_am_i(
     _: Homeserver,
     call: Matrix<whoami::Request>,
 ) -> Result<whoami::Response, ApiError> {
-    let mut response = whoami::Response::new(call.from.id().to_owned(), false);
+    let mut response = whoami::Response::new(call.from.id().to_owned(), call.from.standing().guest);
     response.device_id = Some(call.from.device().to_owned());
     Ok(response)
 }

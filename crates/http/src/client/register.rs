@@ -10,7 +10,7 @@ use ruma::{
     },
 };
 use serde::Serialize;
-use tertulia::{Error, Homeserver, NewAccount, NewDevice, Secret};
+use tertulia::{AccessToken, Homeserver, NewAccount, NewDevice, Secret, Session};
 
 use super::{interactive::Interactive, session::Tokens};
 use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
@@ -38,6 +38,13 @@ struct Login {
     tokens: Tokens,
 }
 
+impl Registered {
+    fn with_session(session: &Session, token: AccessToken) -> Self {
+        let login = Login { device_id: session.device().to_owned(), tokens: token.into() };
+        Self { user_id: session.id().to_owned(), login: Some(login) }
+    }
+}
+
 async fn register(
     server: Homeserver,
     call: Matrix<Interactive<register::Request>>,
@@ -45,39 +52,67 @@ async fn register(
     let call = call.request;
     match call.request.kind {
         RegistrationKind::User => {}
-        RegistrationKind::Guest => return Err(Error::NoGuests.into()),
+        RegistrationKind::Guest => return Ok(Answer(let_in(&server, call.request).await?)),
         _ => return Err(ApiError::invalid_param("there is no such kind of account")),
     }
     let flows = server.registration_flows()?;
+    let guest = guest(&server, &call.request).await?;
     // What is wrong with the name is said before the client goes through the stages.
-    if let Some(name) = &call.request.username {
+    if let (Some(name), None) = (&call.request.username, &guest) {
         server.available(name).await?;
     }
     let (request, _) = call.prove(&server, flows, None).await?;
-    Ok(Answer(make_account(&server, request).await?))
+    match guest {
+        Some(guest) => Ok(Answer(make_member(&guest, request).await?)),
+        None => Ok(Answer(make_account(&server, request).await?)),
+    }
+}
+
+/// Opens an account for a guest. There is nothing to prove.
+async fn let_in(server: &Homeserver, request: register::Request) -> Result<Registered, ApiError> {
+    let (session, token) = server.register_guest(device(&request)).await?;
+    Ok(Registered::with_session(&session, token))
+}
+
+/// The guest who registers to become a member, if it is one.
+async fn guest(
+    server: &Homeserver,
+    request: &register::Request,
+) -> Result<Option<Session>, ApiError> {
+    match &request.guest_access_token {
+        Some(token) => Ok(Some(server.guest(token, request.username.as_deref()).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn make_member(guest: &Session, request: register::Request) -> Result<Registered, ApiError> {
+    let device = device(&request);
+    let password = request.password.map(Secret::new);
+    let (session, token) = guest.become_member(password.as_ref(), device).await?;
+    Ok(Registered::with_session(&session, token))
 }
 
 async fn make_account(
     server: &Homeserver,
     request: register::Request,
 ) -> Result<Registered, ApiError> {
-    let account = NewAccount {
-        name: request.username,
-        password: request.password.map(Secret::new),
-        admin: false,
-        device: NewDevice {
-            id: request.device_id,
-            display_name: request.initial_device_display_name,
-            renewable: request.refresh_token,
-        },
-    };
+    let device = device(&request);
+    let password = request.password.map(Secret::new);
+    let account = NewAccount { name: request.username, password, device, ..NewAccount::default() };
     if request.inhibit_login {
         let user = server.create_user(account).await?;
         return Ok(Registered { user_id: user.id().to_owned(), login: None });
     }
     let (session, token) = server.register(account).await?;
-    let login = Login { device_id: session.device().to_owned(), tokens: token.into() };
-    Ok(Registered { user_id: session.id().to_owned(), login: Some(login) })
+    Ok(Registered::with_session(&session, token))
+}
+
+fn device(request: &register::Request) -> NewDevice {
+    NewDevice {
+        id: request.device_id.clone(),
+        display_name: request.initial_device_display_name.clone(),
+        renewable: request.refresh_token,
+    }
 }
 
 async fn is_available(

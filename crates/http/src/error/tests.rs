@@ -48,6 +48,7 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
             "you cannot do this while your account is suspended",
         ),
         (Error::Deactivated, 403, "M_USER_DEACTIVATED", "the account was closed"),
+        (Error::GuestsForbidden, 403, "M_GUEST_ACCESS_FORBIDDEN", "guests may not do this"),
         (Error::NoGuests, 403, "M_GUEST_ACCESS_FORBIDDEN", "this server has no guests"),
         (Error::UserNameTaken, 400, "M_USER_IN_USE", "the user name is taken"),
         (Error::InvalidUserName("is empty"), 400, "M_INVALID_USERNAME", "the user name is empty"),

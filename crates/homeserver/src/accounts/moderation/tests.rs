@@ -85,12 +85,16 @@ async fn a_session_knows_how_its_user_stands() {
     assert_eq!(session.standing(), Standing::default());
     root.restrict(bob.id(), Restriction::Suspension, true).await.unwrap();
     let standing = server.authenticate(token.reveal()).await.unwrap().standing();
-    assert_eq!(standing, Standing { locked: false, suspended: true });
+    assert_eq!(standing, Standing { suspended: true, ..Standing::default() });
     let (session, _) = server.login("bob", "bananas", device()).await.unwrap();
     assert!(session.standing().suspended, "one may log in meanwhile");
     root.restrict(bob.id(), Restriction::Lock, true).await.unwrap();
     let standing = server.authenticate(token.reveal()).await.unwrap().standing();
-    assert_eq!(standing, Standing { locked: true, suspended: true }, "the session goes on");
+    assert_eq!(
+        standing,
+        Standing { locked: true, suspended: true, guest: false },
+        "the session goes on"
+    );
 }
 
 #[tokio::test]
