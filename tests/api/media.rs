@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -180,6 +181,106 @@ async fn files_are_of_a_bounded_size() {
     announced.await.refused(413, "M_TOO_LARGE");
     let named = alice.post(UPLOAD).query("filename", &"a".repeat(2_000)).body("a");
     named.await.refused(400, "M_INVALID_PARAM");
+}
+
+/// Asks for a URI and tells what stands behind `mxc://` in it.
+async fn reserve(client: &Client) -> String {
+    place(&client.post("/_matrix/media/v1/create").await)
+}
+
+fn fill(client: &Client, place: &str) -> Call {
+    client.put(format!("{UPLOAD}/{place}")).header(header::CONTENT_TYPE, "text/plain")
+}
+
+#[tokio::test]
+async fn a_file_can_come_after_its_uri() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let told = alice.post("/_matrix/media/v1/create").await;
+    let now = 1_767_225_600_000_u64;
+    assert_eq!(told.ok()["unused_expires_at"], now + 24 * 60 * 60 * 1_000);
+    let place = place(&told);
+    fill(&bob, &place).body("b").await.refused(403, "M_FORBIDDEN");
+    assert_eq!(fill(&alice, &place).query("filename", "a.txt").body("a").await.ok(), json!({}));
+    let told = download(&bob, &place).await;
+    assert_eq!((told.status, &told.body[..]), (StatusCode::OK, &b"a"[..]));
+    assert_eq!(told.headers[header::CONTENT_DISPOSITION], "inline; filename=a.txt");
+    fill(&alice, &place).body("c").await.refused(409, "M_CANNOT_OVERWRITE_MEDIA");
+    fill(&bob, &place).body("c").await.refused(403, "M_FORBIDDEN");
+    for unknown in ["example.org/unknown", "elsewhere.org/a", "example.org/..%2Fa"] {
+        fill(&alice, unknown).body("a").await.refused(404, "M_NOT_FOUND");
+    }
+    fill(&alice, "not%20a%20server/a").body("a").await.refused(400, "M_INVALID_PARAM");
+    server.call(Method::PUT, format!("{UPLOAD}/{place}")).await.refused(401, "M_MISSING_TOKEN");
+    let create = server.call(Method::POST, "/_matrix/media/v1/create").await;
+    create.refused(401, "M_MISSING_TOKEN");
+}
+
+#[tokio::test]
+async fn a_uri_without_a_file_expires() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let place = reserve(&alice).await;
+    let begun = fill(&alice, &place).body("a");
+    server.clock().advance(Duration::from_secs(24 * 60 * 60));
+    begun.await.refused(404, "M_NOT_FOUND");
+    download(&alice, &place).query("timeout_ms", "0").await.refused(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn only_so_many_files_are_waited_for() {
+    let alice = TestServer::start().await.user("alice").await;
+    for _ in 0..100 {
+        reserve(&alice).await;
+    }
+    alice.post("/_matrix/media/v1/create").await.refused(429, "M_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
+async fn who_downloads_early_waits_until_the_file_comes() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let place = reserve(&alice).await;
+    let early = tokio::spawn(download(&alice, &place).into_future());
+    let small = format!("{THUMBNAIL}/{place}?width=8&height=8&timeout_ms=999999999999");
+    let thumbnail = tokio::spawn(alice.get(small).into_future());
+    server.clock().sleepers(2).await;
+    let bytes = picture(8, 8, ImageFormat::Png);
+    let call = alice.put(format!("{UPLOAD}/{place}")).header(header::CONTENT_TYPE, "image/png");
+    call.body(bytes.clone()).await.ok();
+    assert_eq!(early.await.unwrap().body, bytes);
+    assert_eq!(thumbnail.await.unwrap().body, bytes);
+}
+
+#[tokio::test]
+async fn who_downloads_early_waits_only_so_long() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let place = reserve(&alice).await;
+    download(&alice, &place).query("timeout_ms", "0").await.refused(504, "M_NOT_YET_UPLOADED");
+    for (timeout, seconds) in [("", 20), ("?timeout_ms=5000", 5), ("?timeout_ms=9999999", 60)] {
+        let call = alice.get(format!("{DOWNLOAD}/{place}{timeout}"));
+        let early = tokio::spawn(call.into_future());
+        server.clock().sleepers(1).await;
+        server.clock().advance(Duration::from_millis(seconds * 1_000 - 1));
+        tokio::task::yield_now().await;
+        assert!(!early.is_finished());
+        server.clock().advance(Duration::from_millis(1));
+        early.await.unwrap().refused(504, "M_NOT_YET_UPLOADED");
+    }
+}
+
+#[tokio::test]
+async fn a_user_may_have_so_many_bytes_here() {
+    let server =
+        TestServer::builder().settings(|it| it.max_media_per_user = Some(1_000)).start().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    place(&alice.post(UPLOAD).body(vec![0; 600]).await);
+    alice.post(UPLOAD).body(vec![0; 401]).await.refused(403, "M_FORBIDDEN");
+    let reserved = reserve(&alice).await;
+    fill(&alice, &reserved).body(vec![0; 401]).await.refused(403, "M_FORBIDDEN");
+    fill(&alice, &reserved).body(vec![0; 400]).await.ok();
+    place(&bob.post(UPLOAD).body(vec![0; 1_000]).await);
 }
 
 /// A picture of one colour, as a file of this kind.

@@ -68,8 +68,6 @@ const BEING_BUILT: &[&str] = &[
     "POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}",
     "POST /_matrix/client/v3/rooms/{roomId}/upgrade",
     "POST /_matrix/client/v3/users/{userId}/report",
-    "POST /_matrix/media/v1/create",
-    "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}",
 ];
 
 fn is_named(name: &str, endpoint: &str) -> bool {

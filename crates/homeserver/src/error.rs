@@ -122,6 +122,18 @@ pub enum Error {
     /// There is no thumbnail of this file.
     #[error("the server cannot make a thumbnail of this file")]
     NoThumbnail,
+    /// The file of this URI has not come yet.
+    #[error("the file is not uploaded yet")]
+    NotYetUploaded,
+    /// The file of this URI is here, and stays what it is.
+    #[error("the file is uploaded already")]
+    AlreadyUploaded,
+    /// Too many URIs of one user wait for their files.
+    #[error("too many files are waited for; upload some of them first")]
+    TooManyPending,
+    /// The user has as many bytes here as one user may have.
+    #[error("you have no room left for files on this server")]
+    QuotaReached,
     /// Uploaded files cannot be written or read.
     #[error("uploaded files cannot be written or read")]
     Media(#[from] std::io::Error),

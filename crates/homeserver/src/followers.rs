@@ -7,7 +7,7 @@ mod people;
 
 use tertulia_storage::{Position, Watch};
 
-use crate::{Homeserver, Result, core::Core};
+use crate::{Homeserver, Mended, Result, core::Core};
 
 impl Homeserver {
     /// Starts everything that follows the log; it ends with the server.
@@ -17,6 +17,7 @@ impl Homeserver {
         self.core.tasks.spawn(directory::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
         self.core.tasks.spawn(finish_upgrades(self.clone()));
+        self.core.tasks.spawn(mend_media(self.clone()));
     }
 
     /// Removes what was being removed when the server stopped.
@@ -30,6 +31,22 @@ impl Homeserver {
 async fn reach(core: &Core, log: &mut Watch, position: Position) {
     while core.store.settled() < position {
         log.changed().await;
+    }
+}
+
+/// Brings files and rows together that a crash or a backup parted, beside all else.
+async fn mend_media(server: Homeserver) {
+    tokio::select! {
+        done = server.mend_media() => match done {
+            Ok(Mended { deleted: 0, missing: 0 }) => {}
+            Ok(Mended { deleted, missing }) => {
+                tracing::warn!(deleted, missing, "files without rows were deleted, rows without files noted");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "files and rows were not brought together; the next start tries again");
+            }
+        },
+        () = server.core.stop.cancelled() => {}
     }
 }
 

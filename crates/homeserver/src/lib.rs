@@ -45,9 +45,10 @@ pub use events::{
     Admitted, Bundle, ClientEvent, EventFilter, Extent, NextGeneration, Reference, References,
     ThreadSummary, TimelineToken, Unsigned,
 };
-pub use media::{Label, Media, ThumbnailWish, Upload};
+pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
 pub use ports::{
-    Blobs, Clock, FileBlobs, Incoming, MemoryBlobs, Pieces, Random, SystemClock, SystemRandom,
+    Blobs, Clock, FileBlobs, FoundBlob, Incoming, MemoryBlobs, Pieces, Random, SystemClock,
+    SystemRandom,
 };
 pub use presence::Presence;
 pub use receipts::ReadMarks;

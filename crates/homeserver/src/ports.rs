@@ -8,7 +8,7 @@ use std::{fmt::Debug, time::Duration};
 use futures_util::future::BoxFuture;
 use ruma::MilliSecondsSinceUnixEpoch;
 
-pub use blobs::{Blobs, Incoming, MemoryBlobs, Pieces};
+pub use blobs::{Blobs, FoundBlob, Incoming, MemoryBlobs, Pieces};
 pub use files::FileBlobs;
 
 /// Time. Tests drive it.

@@ -24,7 +24,10 @@ pub use accounts::{Account, DeviceRow, ExpiringToken, Profile, RemovedUser, Sigh
 pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
-pub use media::{BlobId, Drawing, MediaRow, ThumbnailKind, ThumbnailOutcome, ThumbnailRow};
+pub use media::{
+    BlobId, Drawing, MediaRow, MediaUse, PendingMedia, ThumbnailKind, ThumbnailOutcome,
+    ThumbnailRow,
+};
 pub use report::ReportRow;
 pub use rooms::{
     AuthRow, Edit, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
@@ -187,6 +190,27 @@ pub const RECEIPT_CHANGES: Table<(OwnedRoomId, Position), (OwnedUserId, ReceiptK
 /// Server and media ID → a file.
 pub const MEDIA: Table<(OwnedServerName, String), MediaRow> = Table::new(66, "media");
 
+/// Server, media ID and kind of thumbnail → what came of the wish for it.
+pub const THUMBNAILS: Table<(OwnedServerName, String, ThumbnailKind), ThumbnailRow> =
+    Table::new(70, "thumbnails");
+
+/// Media ID → the URI of this server that waits for its file.
+pub const PENDING_MEDIA: Table<(String,), PendingMedia> = Table::new(71, "pending_media");
+
+/// User → what the user has in the content repository. The row to guard when a file is added.
+pub const MEDIA_USE: Table<(OwnedUserId,), MediaUse> = Table::new(72, "media_use");
+
+/// Server, media ID and event → the room of an event that shows the file. A projection of the event,
+/// which is gone when the event is redacted, or its room removed.
+pub const MEDIA_EVENTS: Table<(OwnedServerName, String, OwnedEventId), (OwnedRoomId,)> =
+    Table::new(73, "media_events");
+
+/// Blob → the server and the media ID of the file whose bytes it holds, or of whose thumbnail.
+pub const BLOBS: Table<(BlobId,), (OwnedServerName, String)> = Table::new(74, "blobs");
+
+/// What is gone through to mend files and rows → the key of what was looked at last.
+pub const MEDIA_MENDING: Table<(String,), Bytes> = Table::new(75, "media_mending");
+
 /// Alias → the room it stands for. The row in which an alias is claimed.
 pub const ALIASES: Table<(OwnedRoomAliasId,), AliasRow> = Table::new(67, "aliases");
 
@@ -219,10 +243,6 @@ pub const LISTED_USERS: Table<(OwnedUserId,), ListedUser> = Table::new(80, "list
 /// Whether everyone may find the user, a word of the name, and the user → nothing. A projection of
 /// [`LISTED_USERS`].
 pub const USER_WORDS: Table<(bool, String, OwnedUserId), ()> = Table::new(81, "user_words");
-
-/// Server, media ID and kind of thumbnail → what came of the wish for it.
-pub const THUMBNAILS: Table<(OwnedServerName, String, ThumbnailKind), ThumbnailRow> =
-    Table::new(70, "thumbnails");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

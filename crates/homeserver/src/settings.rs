@@ -18,6 +18,8 @@ pub struct Settings {
     pub cached_events: usize,
     /// The most bytes of an uploaded file.
     pub max_upload_size: u64,
+    /// The most bytes that the files of one user may have together; none is no bound.
+    pub max_media_per_user: Option<u64>,
     /// Who may make an account by themself.
     pub registration: Registration,
     /// What signs requests that make accounts past [`Settings::registration`]; none turns them off.
@@ -175,6 +177,7 @@ impl Default for Settings {
             default_room_version: RoomVersionId::V12,
             cached_events: 4_000,
             max_upload_size: 50 * 1024 * 1024,
+            max_media_per_user: None,
             registration: Registration::default(),
             registration_shared_secret: None,
             allow_guests: false,

@@ -285,6 +285,13 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         Error::InviteBlocked(_) => (Status::FORBIDDEN, Kind::InviteBlocked),
         Error::InRoom => (Status::BAD_REQUEST, Kind::Unknown),
 
+        Error::NotYetUploaded => (Status::GATEWAY_TIMEOUT, Kind::NotYetUploaded),
+        Error::AlreadyUploaded => (Status::CONFLICT, Kind::CannotOverwriteMedia),
+        Error::QuotaReached => (Status::FORBIDDEN, Kind::Forbidden),
+        Error::TooManyPending => {
+            (Status::TOO_MANY_REQUESTS, limit_exceeded(Duration::from_secs(60)))
+        }
+
         Error::SetByServer(_) => (Status::METHOD_NOT_ALLOWED, Kind::BadJson),
         Error::DuplicateAnnotation => (Status::BAD_REQUEST, Kind::DuplicateAnnotation),
         Error::NoThreadRoot | Error::PushRule(_) | Error::NoThumbnail => {

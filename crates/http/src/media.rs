@@ -3,28 +3,29 @@
 mod attended;
 mod serve;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{FromRequestParts as _, Query, RawPathParams, Request, State},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
-use http::{HeaderMap, header::CONTENT_LENGTH, header::CONTENT_TYPE};
+use http::{HeaderMap, header::CONTENT_LENGTH, header::CONTENT_TYPE, request::Parts};
 use ruma::{
-    OwnedServerName, UInt,
+    MilliSecondsSinceUnixEpoch, OwnedMxcUri, OwnedServerName, UInt,
     api::{
         IncomingRequest, IncomingRequestExt as _,
         auth_scheme::AccessToken,
-        client::{authenticated_media as authenticated, media as legacy},
+        client::{authenticated_media as authenticated, media as legacy, media::create_mxc_uri},
         path_builder::PathBuilder as _,
     },
     media::Method,
 };
 use serde::Deserialize;
 use serde_json::json;
-use tertulia::{Error, Homeserver, Label, Resizing, ThumbnailWish};
+use tertulia::{Homeserver, Label, Resizing, Session, ThumbnailWish, Upload};
 
 use crate::{
     Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, Terms, body, observe::Site,
@@ -34,7 +35,10 @@ pub(crate) fn routes() -> Router<Homeserver> {
     let uploads = Router::new()
         .route("/_matrix/media/r0/upload", post(upload))
         .route("/_matrix/media/v1/upload", post(upload))
-        .route("/_matrix/media/v3/upload", post(upload));
+        .route("/_matrix/media/v3/upload", post(upload))
+        .route("/_matrix/media/v3/upload/{server_name}/{media_id}", put(fill))
+        .route("/_matrix/media/unstable/fi.mau.msc2246/upload/{server_name}/{media_id}", put(fill))
+        .endpoint_on(Action::Upload, create);
     Router::new().merge(uploads).merge(authenticated_routes()).merge(legacy_routes())
 }
 
@@ -79,34 +83,101 @@ struct UploadQuery {
     filename: Option<String>,
 }
 
-/// Passes a body on to the library piece by piece.
+/// Tells a URI whose file comes later.
+async fn create(
+    _: Homeserver,
+    Matrix { from, .. }: Matrix<create_mxc_uri::v1::Request>,
+) -> Result<create_mxc_uri::v1::Response, ApiError> {
+    let reserved = from.reserve_media().await?;
+    let mut response = create_mxc_uri::v1::Response::new(reserved.uri);
+    response.unused_expires_at =
+        UInt::try_from(reserved.expires).ok().map(MilliSecondsSinceUnixEpoch);
+    Ok(response)
+}
+
+/// Takes a file and tells its URI.
 async fn upload(State(server): State<Homeserver>, request: Request) -> Response {
-    match receive(&server, request).await {
-        Ok(response) => response,
+    let uri = async {
+        let (from, label, sent) = Sent::open(&server, request).await?;
+        sent.pour(from.upload(label).await?).await
+    };
+    match uri.await {
+        Ok(uri) => answer(json!({ "content_uri": uri })),
         Err(error) => error.into_response(),
     }
 }
 
-async fn receive(server: &Homeserver, request: Request) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let head = http::Request::from_parts(parts, ());
-    let from = AccessToken::identify(server, &head).await?;
-    if let Some(site) = head.extensions().get::<Arc<Site>>() {
-        site.check(Action::Upload, Some(from.id()), &head)?;
+/// Takes the file of a URI that was told before.
+async fn fill(State(server): State<Homeserver>, request: Request) -> Response {
+    let filled = async {
+        let (mut parts, body) = request.into_parts();
+        let arguments = arguments(&mut parts, &server).await?;
+        let request = Request::from_parts(parts, body);
+        let (from, label, sent) = Sent::open(&server, request).await?;
+        let (name, id) = place(&arguments)?;
+        sent.pour(from.upload_to(&name, id, label).await?).await
+    };
+    match filled.await {
+        Ok(_) => answer(json!({})),
+        Err(error) => error.into_response(),
     }
-    let query = Query::<UploadQuery>::try_from_uri(head.uri()).map_err(ApiError::invalid_param)?;
-    let announced = header(head.headers(), CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    if announced.is_some_and(|length: u64| length > server.settings().max_upload_size) {
-        return Err(Error::BodyTooLarge("file").into());
+}
+
+fn answer(body: serde_json::Value) -> Response {
+    Reply::<()>::reply(Answer(body)).unwrap_or_else(ApiError::into_response)
+}
+
+/// The values of the path's parameters, percent-decoded and in order.
+async fn arguments(parts: &mut Parts, server: &Homeserver) -> Result<Vec<String>, ApiError> {
+    let arguments = RawPathParams::from_request_parts(parts, server).await;
+    let arguments = arguments.map_err(ApiError::invalid_param)?;
+    Ok(arguments.iter().map(|(_, value)| value.to_owned()).collect())
+}
+
+/// What stands behind `mxc://` in a URI. What is no server's name has no files here.
+fn place(arguments: &[String]) -> Result<(OwnedServerName, &str), ApiError> {
+    let [server, id] = arguments else { return Err(ApiError::not_found("there is no such file")) };
+    let server = OwnedServerName::try_from(server.as_str()).map_err(ApiError::invalid_param)?;
+    Ok((server, id))
+}
+
+/// A file that is being sent, piece by piece.
+struct Sent {
+    body: Body,
+    announced: Option<u64>,
+}
+
+impl Sent {
+    /// Who sends a file, and what is said of it.
+    async fn open(
+        server: &Homeserver,
+        request: Request,
+    ) -> Result<(Session, Label, Self), ApiError> {
+        let (parts, body) = request.into_parts();
+        let head = http::Request::from_parts(parts, ());
+        let from = AccessToken::identify(server, &head).await?;
+        if let Some(site) = head.extensions().get::<Arc<Site>>() {
+            site.check(Action::Upload, Some(from.id()), &head)?;
+        }
+        let query = Query::<UploadQuery>::try_from_uri(head.uri());
+        let name = query.map_err(ApiError::invalid_param)?.0.filename;
+        let announced = header(head.headers(), CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.parse().ok());
+        let content_type = header(head.headers(), CONTENT_TYPE).map(ToOwned::to_owned);
+        Ok((from, Label { content_type, name }, Self { body, announced }))
     }
-    let content_type = header(head.headers(), CONTENT_TYPE).map(ToOwned::to_owned);
-    let mut upload = from.upload(Label { content_type, name: query.0.filename }).await?;
-    let mut pieces = body.into_data_stream();
-    while let Some(piece) = body::next_piece(&mut pieces).await? {
-        upload.write(piece).await?;
+
+    /// Passes the file on to the library, which never has all of it in memory.
+    async fn pour(self, mut upload: Upload) -> Result<OwnedMxcUri, ApiError> {
+        if let Some(size) = self.announced {
+            upload.announce(size)?;
+        }
+        let mut pieces = self.body.into_data_stream();
+        while let Some(piece) = body::next_piece(&mut pieces).await? {
+            upload.write(piece).await?;
+        }
+        Ok(upload.finish().await?)
     }
-    let uri = upload.finish().await?;
-    Reply::<()>::reply(Answer(json!({ "content_uri": uri })))
 }
 
 fn header(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
@@ -122,6 +193,8 @@ trait FileRequest: IncomingRequest {
 struct Wish {
     server: OwnedServerName,
     id: String,
+    /// How long to wait for a file that is still to come.
+    timeout: Duration,
     shape: Shape,
 }
 
@@ -142,7 +215,12 @@ macro_rules! file_requests {
             fn into_wish(self) -> Wish {
                 let $it = self;
                 let shape = $shape;
-                Wish { server: $it.server_name, id: $it.media_id, shape }
+                Wish {
+                    server: $it.server_name,
+                    id: $it.media_id,
+                    timeout: $it.timeout_ms,
+                    shape,
+                }
             }
         }
     )*};
@@ -211,16 +289,14 @@ where
     R::Authentication: Identify,
 {
     let (mut parts, _) = request.into_parts();
-    let arguments = RawPathParams::from_request_parts(&mut parts, server)
-        .await
-        .map_err(ApiError::invalid_param)?;
-    let arguments: Vec<&str> = arguments.iter().map(|(_, value)| value).collect();
+    let arguments = arguments(&mut parts, server).await?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let head = http::Request::from_parts(parts, ());
     R::Authentication::identify(server, &head).await?;
     let asked = head.headers().clone();
     let wish =
         R::try_from_http_request(head.map(|()| [0_u8; 0].as_slice()), &arguments)?.into_wish();
-    let media = server.media(&wish.server, &wish.id).await?;
+    let media = server.await_media(&wish.server, &wish.id, wish.timeout).await?;
     match wish.shape {
         Shape::Whole => serve::serve(&media, media.name(), &asked).await,
         Shape::Named(name) => serve::serve(&media, Some(&name), &asked).await,

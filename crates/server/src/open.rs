@@ -38,6 +38,10 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     let mut library = tertulia::Settings::default();
     library.default_room_version = settings.rooms.default_version.clone();
     library.max_upload_size = settings.media.max_upload_mib << 20;
+    library.max_media_per_user = match settings.media.max_mib_per_user {
+        0 => None,
+        mib => Some(mib << 20),
+    };
     library.registration = registration(settings)?;
     library.directory = directory(&settings.directory);
     library.presence = settings.presence;
@@ -135,6 +139,7 @@ mod tests {
         settings.rate_limits = false;
         settings.media.max_upload_mib = 2;
         settings.presence = false;
+        settings.media.max_mib_per_user = 3;
         settings.directory =
             Directory { publishers: Publishers::Admins, open: false, all_users: true };
         let library = library(&settings).unwrap();
@@ -142,6 +147,7 @@ mod tests {
         assert_eq!(library.registration_shared_secret, Some(tertulia::Secret::new("b")));
         assert_eq!(library.max_upload_size, 2 * 1024 * 1024);
         assert!(!library.presence);
+        assert_eq!(library.max_media_per_user, Some(3 * 1024 * 1024));
         let publishers = tertulia::Publishers::Admins;
         let directory = tertulia::Directory { publishers, open: false, all_users: true };
         assert_eq!(library.directory, directory);
@@ -156,6 +162,7 @@ mod tests {
             (library(&Settings::default()).unwrap(), tertulia::Settings::default());
         assert_eq!(ours.default_room_version, theirs.default_room_version);
         assert_eq!(ours.max_upload_size, theirs.max_upload_size);
+        assert_eq!(ours.max_media_per_user, theirs.max_media_per_user);
         assert_eq!(ours.registration, theirs.registration);
         assert_eq!(ours.directory, theirs.directory);
         assert_eq!(ours.presence, theirs.presence);

@@ -146,6 +146,8 @@ pub(crate) struct Passwords {
 pub(crate) struct Media {
     /// The largest file, in MiB.
     pub(crate) max_upload_mib: u64,
+    /// What all files of one user may take, in MiB; 0 is no bound.
+    pub(crate) max_mib_per_user: u64,
 }
 
 /// How data is kept.
@@ -211,7 +213,7 @@ impl Default for Settings {
             },
             // What OWASP's cheat sheet on password storage recommends for Argon2id.
             passwords: Passwords { memory_kib: 19_456, iterations: 2 },
-            media: Media { max_upload_mib: 50 },
+            media: Media { max_upload_mib: 50, max_mib_per_user: 0 },
             storage: Storage { commits: Commits::Synced, cache_mib: 16 },
             logs: Logs { format: LogFormat::Text, level: "info".to_owned() },
         }

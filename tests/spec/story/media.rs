@@ -15,6 +15,10 @@ pub(super) async fn chapter(witness: &Witness) {
     let story = Story::begin(witness).await;
     let alice = story.user("alice").await;
     let place = upload(&alice).await;
+    let reserved = alice.post("/_matrix/media/v1/create").await.ok();
+    let uri = reserved["content_uri"].as_str().unwrap();
+    let path = format!("{BEFORE}/upload/{}", uri.strip_prefix("mxc://").unwrap());
+    alice.put(path).body(PICTURE).await.ok();
     for root in [BEFORE, NOW] {
         alice.get(format!("{root}/config")).await.ok();
         alice.get(format!("{root}/download/example.org/none")).await.refused(404, "M_NOT_FOUND");

@@ -9,7 +9,7 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
-    Error, Homeserver, Result, User, log, receipts,
+    Error, Homeserver, Result, User, log, media, receipts,
     schema::{
         ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, EXPIRING_TOKENS, Entry,
         FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS, MEMBERSHIPS, MembershipKind,
@@ -185,6 +185,7 @@ impl Command for DeleteRows {
             && tx.delete_all(&OPENID_TOKENS, &key, STEP).await?
             && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {
+            media::forget_use(tx, &self.user).await?;
             tx.put(&REMOVED_USERS, &key, &RemovedUser { finished, ..note });
         }
         Ok(finished)

@@ -25,7 +25,8 @@ use crate::{
     Error, Result,
     core::Core,
     schema::{
-        BlobId, Drawing, MEDIA, MediaRow, THUMBNAILS, ThumbnailKind, ThumbnailOutcome, ThumbnailRow,
+        BLOBS, BlobId, Drawing, MEDIA, MediaRow, THUMBNAILS, ThumbnailKind, ThumbnailOutcome,
+        ThumbnailRow,
     },
 };
 
@@ -280,7 +281,11 @@ impl Command for StoreThumbnail {
 
     async fn run(&self, tx: &mut Tx) -> Result<()> {
         let (server, id, _) = self.key.clone();
-        tx.get_guarded(&MEDIA, &(server, id)).await?.ok_or(Error::NotFound("file"))?;
+        let media = (server, id);
+        tx.get_guarded(&MEDIA, &media).await?.ok_or(Error::NotFound("file"))?;
+        if let ThumbnailOutcome::Made(drawing) = &self.row.outcome {
+            tx.put(&BLOBS, &(drawing.blob,), &media);
+        }
         tx.put(&THUMBNAILS, &self.key, &self.row);
         Ok(())
     }

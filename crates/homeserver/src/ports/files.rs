@@ -4,17 +4,19 @@
 //! blob moves from one to the other in one step, after its bytes were synced to the disk.
 
 use std::{
+    collections::BinaryHeap,
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, stream};
 
-use super::blobs::{Blobs, Incoming, Pieces};
+use super::blobs::{Blobs, FoundBlob, Incoming, Pieces};
 use crate::schema::BlobId;
 
 /// How much is read or written at once; one trip to a thread that may block.
@@ -81,6 +83,35 @@ impl Blobs for FileBlobs {
         })
     }
 
+    fn find(&self, id: BlobId) -> BoxFuture<'_, io::Result<Option<FoundBlob>>> {
+        let place = self.place(id);
+        Box::pin(blocking(move || match fs::metadata(place) {
+            Ok(file) => {
+                let written = file.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+                let written = u64::try_from(written.as_millis()).unwrap_or(u64::MAX);
+                Ok(Some(FoundBlob { written }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }))
+    }
+
+    fn list(&self, after: Option<BlobId>, limit: usize) -> BoxFuture<'_, io::Result<Vec<BlobId>>> {
+        let kept = self.folder.join("kept");
+        Box::pin(blocking(move || {
+            let first = after.map_or(0, |after| after.number().to_be_bytes()[0]);
+            let mut page = Vec::new();
+            for byte in first..=u8::MAX {
+                let folder = kept.join(format!("{byte:02x}"));
+                page.extend(first_names(&folder, after, limit - page.len())?);
+                if page.len() == limit {
+                    break;
+                }
+            }
+            Ok(page)
+        }))
+    }
+
     fn delete(&self, id: BlobId) -> BoxFuture<'_, io::Result<()>> {
         let place = self.place(id);
         Box::pin(blocking(move || match fs::remove_file(place) {
@@ -88,6 +119,23 @@ impl Blobs for FileBlobs {
             _ => Ok(()),
         }))
     }
+}
+
+/// The first `limit` names of blobs in a folder behind `after`, in order. No more are ever in memory.
+fn first_names(folder: &Path, after: Option<BlobId>, limit: usize) -> io::Result<Vec<BlobId>> {
+    let mut first = BinaryHeap::with_capacity(limit + 1);
+    for entry in fs::read_dir(folder)? {
+        // What has another name is not this server's.
+        let Some(id) = entry?.file_name().to_str().and_then(BlobId::parse) else { continue };
+        if after.is_some_and(|after| id <= after) {
+            continue;
+        }
+        first.push(id);
+        if first.len() > limit {
+            first.pop();
+        }
+    }
+    Ok(first.into_sorted_vec())
 }
 
 async fn next_piece(file: File) -> io::Result<Option<(Bytes, File)>> {
@@ -210,6 +258,18 @@ mod tests {
         let id = BlobId::from_number(0xab << 120);
         blobs.begin(id).await.unwrap().keep().await.unwrap();
         assert!(folder.path().join("kept").join("ab").join(id.to_string()).is_file());
+    }
+
+    #[tokio::test]
+    async fn only_blobs_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = FileBlobs::open(folder.path()).await.unwrap();
+        let id = BlobId::from_number(0xab << 120);
+        blobs.begin(id).await.unwrap().keep().await.unwrap();
+        for name in [".nfs1", "README", "ab", &"AB".repeat(16), &"0".repeat(33)] {
+            fs::write(folder.path().join("kept").join("ab").join(name), "").unwrap();
+        }
+        assert_eq!(blobs.list(None, 10).await.unwrap(), [id]);
     }
 
     #[tokio::test]

@@ -25,8 +25,35 @@ pub struct MediaRow {
     pub created: u64,
     /// Where its bytes lie.
     pub blob: BlobId,
+    /// When it was last read, to within an hour, in milliseconds since 1970.
+    pub last_read: Option<u64>,
+    /// Since when it is known that its bytes are gone, in milliseconds since 1970.
+    pub missing: Option<u64>,
 }
-record!(MediaRow = 1 { uploader, content_type, name, size, sha256, created, blob });
+record!(
+    MediaRow = 2 { uploader, content_type, name, size, sha256, created, blob }
+    since 2 { last_read = None, missing = None }
+);
+
+/// A URI that was told before its file has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingMedia {
+    /// Who asked for it, and may upload.
+    pub creator: OwnedUserId,
+    /// Until when the upload has to begin, in milliseconds since 1970.
+    pub expires: u64,
+}
+record!(PendingMedia = 1 { creator, expires });
+
+/// What a user has in the content repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaUse {
+    /// How many bytes the user's files have together.
+    pub bytes: u64,
+    /// The IDs that wait for their files, and until when.
+    pub pending: Vec<(String, u64)>,
+}
+record!(MediaUse = 1 { bytes, pending });
 
 /// The name of a blob: a file's bytes, wherever they lie. The server draws it by chance, so that
 /// nothing an uploader says is part of a path.
@@ -39,6 +66,12 @@ impl BlobId {
         Self(number)
     }
 
+    /// The blob that is shown as `name`.
+    pub fn parse(name: &str) -> Option<Self> {
+        let id = Self(u128::from_str_radix(name, 16).ok()?);
+        (id.to_string() == name).then_some(id)
+    }
+
     /// The number that [`BlobId::from_number`] reads.
     pub const fn number(self) -> u128 {
         self.0
@@ -49,6 +82,16 @@ impl BlobId {
 impl fmt::Display for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+impl KeyPart for BlobId {
+    fn write(&self, out: &mut Writer) {
+        KeyPart::write(&self.number().to_be_bytes(), out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, KeyError> {
+        Ok(Self::from_number(u128::from_be_bytes(KeyPart::read(input)?)))
     }
 }
 
@@ -205,9 +248,11 @@ mod tests {
             sha256: [0xcd; 32],
             created: 9,
             blob: BlobId::from_number(0xab),
+            last_read: Some(300),
+            missing: None,
         };
         let golden = [
-            "01",
+            "02",
             "010440613a78",
             "0103612f62",
             "00",
@@ -215,8 +260,21 @@ mod tests {
             &"cd".repeat(32),
             "09",
             "000000000000000000000000000000ab",
+            "01ac02",
+            "00",
         ];
         check(&media, &golden.concat());
+        // A row of before the last two were written.
+        let mut out = Writer::default();
+        Value::write(&media, &mut out);
+        let (mut before, _) = out.finish();
+        before.truncate(before.len() - 4);
+        before[0] = 1;
+        let read = <MediaRow as Value>::read(&mut Reader::new(&before)).unwrap();
+        assert_eq!(read, MediaRow { last_read: None, ..media });
+        check(&PendingMedia { creator: owned_user_id!("@a:x"), expires: 9 }, "010440613a7809");
+        check(&MediaUse { bytes: 300, pending: vec![("a".to_owned(), 9)] }, "01ac0201016109");
+        check_key(&(BlobId::from_number(0xab),), "000000000000000000000000000000ab");
     }
 
     #[test]

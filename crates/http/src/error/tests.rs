@@ -107,6 +107,9 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
             "a thread cannot begin at an event that relates to another",
         ),
         (Error::PushRule("x".into()), 400, "M_UNKNOWN", "the push rule cannot be changed so: x"),
+        (Error::NotYetUploaded, 504, "M_NOT_YET_UPLOADED", "the file is not uploaded yet"),
+        (Error::AlreadyUploaded, 409, "M_CANNOT_OVERWRITE_MEDIA", "the file is uploaded already"),
+        (Error::QuotaReached, 403, "M_FORBIDDEN", "you have no room left for files on this server"),
         (Error::NoThumbnail, 400, "M_UNKNOWN", "the server cannot make a thumbnail of this file"),
     ] {
         check(error, status, code, message).await;
@@ -209,8 +212,10 @@ async fn one_who_must_wait_is_told_how_long_in_both_units() {
         assert_eq!((status, &body["errcode"]), (429, &json!("M_LIMIT_EXCEEDED")));
         assert_eq!(body["retry_after_ms"], wait);
     }
-    let (status, body) = shown(Error::Busy).await;
-    assert_eq!((status, &body["retry_after_ms"]), (429, &json!(1_000)));
+    for (error, wait) in [(Error::Busy, 1_000), (Error::TooManyPending, 60_000)] {
+        let (status, body) = shown(error).await;
+        assert_eq!((status, &body["retry_after_ms"]), (429, &json!(wait)));
+    }
 }
 
 #[tokio::test]

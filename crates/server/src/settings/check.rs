@@ -91,6 +91,7 @@ fn check_costs(settings: &Settings) -> anyhow::Result<()> {
     check_range("passwords.memory_kib", passwords.memory_kib.into(), 8, 4 << 20)?;
     check_range("passwords.iterations", passwords.iterations.into(), 1, 1_000)?;
     check_range("media.max_upload_mib", settings.media.max_upload_mib, 1, 1 << 20)?;
+    check_range("media.max_mib_per_user", settings.media.max_mib_per_user, 0, 1 << 40)?;
     check_range("storage.cache_mib", settings.storage.cache_mib as u64, 0, 1 << 20)
 }
 
@@ -245,6 +246,7 @@ mod tests {
         refused("iterations", |settings| settings.passwords.iterations = 0);
         refused("max_upload_mib", |settings| settings.media.max_upload_mib = 0);
         refused("between 1 and 1048576", |settings| settings.media.max_upload_mib = 1 << 44);
+        refused("max_mib_per_user", |settings| settings.media.max_mib_per_user = 1 << 44);
         refused("cache_mib", |settings| settings.storage.cache_mib = usize::MAX);
         refused("memory_kib", |settings| settings.passwords.memory_kib = u32::MAX);
     }

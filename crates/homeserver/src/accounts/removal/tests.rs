@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     NewAccount, NewDevice, PasswordCost, ProfileField, ReadMarks, Room, Secret, Session, Settings,
     Transaction,
-    schema::{RECEIPT_CHANGES, RECEIPTS},
+    schema::{MEDIA_USE, RECEIPT_CHANGES, RECEIPTS},
     testing::{field, public_room, raw},
 };
 
@@ -35,6 +35,7 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
     user.seen_from([192, 0, 2, 1].into());
     user.login_token().await.unwrap();
     user.openid_token().await.unwrap();
+    user.reserve_media().await.unwrap();
     for n in 0..much {
         let id = Some(format!("D{n}").into());
         let device = NewDevice { id, renewable: n % 2 == 0, ..NewDevice::default() };
@@ -92,6 +93,7 @@ async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize
         ("login tokens", count(&view, &LOGIN_TOKENS, |key| key.0 == user).await),
         ("OpenID tokens", count(&view, &OPENID_TOKENS, |key| key.0 == user).await),
         ("last seen", count(&view, &LAST_SEEN, |key| key.0 == user).await),
+        ("media", count(&view, &MEDIA_USE, |key| key.0 == user).await),
         ("memberships", count(&view, &MEMBERSHIPS, |key| key.0 == user).await),
         ("receipts", count(&view, &RECEIPTS, |key| key.1 == user).await),
         ("their changes", changes.iter().filter(|(_, value)| value.0 == user).count()),

@@ -5,7 +5,7 @@ use tertulia_storage::{Direction, MemoryEngine};
 
 use super::*;
 use crate::{
-    Blobs, Homeserver, Incoming, Label, MemoryBlobs, Pieces, User,
+    Blobs, FoundBlob, Homeserver, Incoming, Label, MemoryBlobs, Pieces, User,
     testing::{server, user},
 };
 
@@ -124,6 +124,14 @@ impl Blobs for Slow {
             self.reading.fetch_sub(1, Ordering::Relaxed);
             self.blobs.read(id, from).await
         })
+    }
+
+    fn find(&self, id: BlobId) -> BoxFuture<'_, io::Result<Option<FoundBlob>>> {
+        self.blobs.find(id)
+    }
+
+    fn list(&self, after: Option<BlobId>, limit: usize) -> BoxFuture<'_, io::Result<Vec<BlobId>>> {
+        self.blobs.list(after, limit)
     }
 
     fn delete(&self, id: BlobId) -> BoxFuture<'_, io::Result<()>> {

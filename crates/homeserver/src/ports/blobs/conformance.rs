@@ -12,8 +12,10 @@ pub(crate) async fn check(blobs: &dyn Blobs, count: &dyn Fn() -> usize) {
     assert_eq!(count(), 2);
     large_blobs_come_in_pieces(blobs).await;
     assert_eq!(count(), 3);
+    kept_blobs_are_listed_in_order(blobs).await;
+    assert_eq!(count(), 6);
     what_was_deleted_is_gone(blobs).await;
-    assert_eq!(count(), 2);
+    assert_eq!(count(), 5);
 }
 
 async fn put(blobs: &dyn Blobs, id: BlobId, pieces: &[&'static [u8]]) {
@@ -74,10 +76,44 @@ async fn large_blobs_come_in_pieces(blobs: &dyn Blobs) {
     assert!(whole.iter().enumerate().all(|(place, byte)| usize::from(*byte) == place / SIZE));
 }
 
+/// The names of blobs that are far apart.
+const FAR: [u128; 3] = [0xab << 120, (0xab << 120) + 1, u128::MAX];
+
+async fn kept_blobs_are_listed_in_order(blobs: &dyn Blobs) {
+    for number in FAR {
+        put(blobs, BlobId::from_number(number), &[b"far"]).await;
+    }
+    let given_up = blobs.begin(BlobId::from_number(4)).await.unwrap();
+    let all = [1, 2, 3].into_iter().chain(FAR).map(BlobId::from_number).collect::<Vec<_>>();
+    assert_eq!(blobs.list(None, 100).await.unwrap(), all);
+    drop(given_up);
+    for limit in 1..=all.len() + 1 {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = blobs.list(after, limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            listed.extend(page);
+        }
+        assert_eq!(listed, all, "{limit} at a time");
+    }
+    // What is not there can be begun behind, too.
+    let behind = blobs.list(Some(BlobId::from_number(5)), 1).await.unwrap();
+    assert_eq!(behind, [BlobId::from_number(FAR[0])]);
+    let now = MilliSecondsSinceUnixEpoch::now().get().into();
+    for id in all {
+        let written = blobs.find(id).await.unwrap().unwrap().written;
+        assert!(written.abs_diff(now) < 3_600_000, "{written} and {now}");
+    }
+}
+
 async fn what_was_deleted_is_gone(blobs: &dyn Blobs) {
     let id = BlobId::from_number(3);
     for _ in 0..2 {
         blobs.delete(id).await.unwrap();
         check_missing(blobs, id).await;
+        assert_eq!(blobs.find(id).await.unwrap(), None);
     }
+    assert!(!blobs.list(None, 100).await.unwrap().contains(&id));
 }
