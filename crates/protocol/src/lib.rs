@@ -19,6 +19,7 @@
 //! | What must a sync tell? | [`sync`] |
 //! | What does an event relate to, and does it count? | [`Relation`] |
 //! | What does a room tell those outside? | [`Summary`], [`SpaceChild`] |
+//! | Which files does an event show? | [`media_uris`] |
 //! | Which thumbnail answers a request? | [`ThumbnailSize`], [`Reduction`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
@@ -63,6 +64,7 @@ mod fuzz;
 mod hash;
 mod invites;
 mod known;
+mod media_uris;
 mod pdu;
 mod power;
 pub mod push;
@@ -95,6 +97,7 @@ pub use create::{
 pub use format::Malformed;
 pub use invites::{InvitePermission, Welcome};
 pub use known::{At, Known, Needs, ServerKey};
+pub use media_uris::media_uris;
 pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;
 pub use redact::{may_redact, redact};

@@ -5,7 +5,7 @@ use ruma::{UserId, events::TimelineEventType};
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Descending, Position, Tx};
 
-use super::{Head, append::SentBy, members, push, redact, relations};
+use super::{Head, append::SentBy, members, push, redact, relations, shown_media};
 use crate::{
     Result,
     core::Core,
@@ -63,6 +63,7 @@ pub(crate) async fn place(
     tx.put(&TIMELINE, &place, &row);
     relations::note(tx, core, head, &pdu, (head.row.stretch, Ordinal::Live(position))).await?;
     push::count(tx, head, position).await?;
+    shown_media::note(tx, &head.room, &pdu);
     change_state(tx, core, head, position, changes, &pdu).await?;
     redact::apply_redaction(tx, core, head, &pdu).await?;
     let now_current =

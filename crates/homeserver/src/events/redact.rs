@@ -6,7 +6,7 @@ use tertulia_storage::{Tx, View};
 
 use super::{
     Base, ClientEvent, EventCache, Head, Reader, current_slots, generation, load_for,
-    members::row_of, push, relations, roster::put_member,
+    members::row_of, push, relations, roster::put_member, shown_media,
 };
 use crate::{
     Error, Result,
@@ -143,6 +143,7 @@ pub(crate) async fn mark_redacted(
             relations::forget(tx, core, head, event, (stretch, ordinal)).await?;
         }
     }
+    shown_media::forget_taken(tx, event, &redact(&head.rules, event));
     mark_slot(tx, head, event).await
 }
 

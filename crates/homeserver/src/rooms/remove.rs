@@ -1,13 +1,15 @@
 //! Removing a room altogether: nobody is in it any more, and no row of it is left but the note
 //! that it was removed.
 
-use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
     Error, Result,
     core::{Homeserver, User},
-    events::{load_head, members},
+    events::{forget_media, load_head, members},
     schema::{
         AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS, GENERATIONS, HEADS,
         MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS, PUSH_BLOCKS, RELATED_BY,
@@ -21,6 +23,9 @@ const STEP: usize = 200;
 
 /// How many rows of one list, of which there are some, a step deletes.
 const LIST_STEP: usize = STEP / 10;
+
+/// The most rows that one event has outside of lists: itself, what is known of it, and the files that it shows.
+const ROWS_OF_EVENT: usize = 7;
 
 /// How many members are read at a time.
 const PAGE: usize = 500;
@@ -77,6 +82,17 @@ impl Homeserver {
     }
 }
 
+/// Forgets which files a stored event shows; tells how many.
+fn forget_shown(tx: &mut Tx, id: &OwnedEventId, event: &[u8]) -> usize {
+    #[derive(Deserialize)]
+    struct Event {
+        content: Box<RawValue>,
+    }
+    // What cannot be read was never noted.
+    let event: Option<Event> = serde_json::from_slice(event).ok();
+    event.map_or(0, |event| forget_media(tx, id, &event.content))
+}
+
 /// Deletes one step of a room's rows; tells whether it was the last.
 struct Remove {
     room: OwnedRoomId,
@@ -109,8 +125,15 @@ impl Remove {
     async fn delete_events(&self, tx: &mut Tx) -> Result<bool> {
         let prefix = (self.room.clone(),);
         let rows = tx.scan(&EVENT_META, &prefix, Direction::Forward, STEP).await?;
+        let ids: Vec<_> = rows.iter().map(|(key, _)| (key.1.clone(),)).collect();
+        let events = tx.get_many(&EVENTS, &ids).await?;
+        let mut left = 2 * STEP;
         let last = rows.len() < STEP;
-        for (key, _) in rows {
+        for ((key, _), event) in rows.into_iter().zip(events) {
+            if left < ROWS_OF_EVENT {
+                return Ok(false);
+            }
+            left -= 2 + event.map_or(0, |event| forget_shown(tx, &key.1, &event));
             tx.delete(&EVENTS, &(key.1.clone(),));
             tx.delete(&EVENT_META, &key);
         }
