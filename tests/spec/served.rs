@@ -56,14 +56,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 
 /// What is not served yet, but will be.
 const BEING_BUILT: &[&str] = &[
-    "GET /_matrix/client/v1/rooms/{roomId}/threads",
-    "GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event",
-    "GET /_matrix/client/v3/events",
-    "GET /_matrix/client/v3/events/{eventId}",
-    "GET /_matrix/client/v3/initialSync",
     "GET /_matrix/client/v3/presence/{userId}/status",
     "PUT /_matrix/client/v3/presence/{userId}/status",
-    "GET /_matrix/client/v3/rooms/{roomId}/initialSync",
     "POST /_matrix/client/v3/rooms/{roomId}/report",
     "POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}",
     "POST /_matrix/client/v3/rooms/{roomId}/upgrade",

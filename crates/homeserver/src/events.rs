@@ -54,7 +54,7 @@ pub(crate) use newest::{NewestPlaces, Placed};
 pub(crate) use place::place;
 pub(crate) use push::BLOCK;
 pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted};
-pub(crate) use relations::{Place, check_sent, children_from};
+pub(crate) use relations::{Place, check_sent, children_from, part_in_thread};
 pub(crate) use replaced::{Replacements, load_pairs, load_replaced};
 pub(crate) use roster::{member, members};
 pub(crate) use shown_media::forget_media;

@@ -54,8 +54,8 @@ pub use presence::Presence;
 pub use receipts::ReadMarks;
 pub use reports::{Report, ReportId, Reported};
 pub use rooms::{
-    Context, JoinedMember, MembersQuery, MessagesQuery, Page, RelationsPage, RelationsQuery, Room,
-    Transaction,
+    Context, JoinedMember, MembersQuery, MessagesQuery, Moment, Page, RelationsPage,
+    RelationsQuery, Room, RoomNews, ThreadsPage, ThreadsQuery, Transaction,
 };
 pub use schema::{BlobId, MembershipKind};
 pub use server::Builder;

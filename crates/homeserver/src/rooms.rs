@@ -6,13 +6,16 @@ mod face;
 mod forget;
 mod joined;
 mod membership;
+mod moment;
 mod page;
+mod peek;
 mod read;
 mod redact;
 mod relations;
 mod remove;
 mod send;
 mod tell;
+mod threads;
 mod upgrade;
 
 use std::sync::Arc;
@@ -25,10 +28,13 @@ use crate::{
 };
 
 pub(crate) use face::Face;
+pub use moment::Moment;
 pub use page::{Context, MessagesQuery, Page};
+pub use peek::RoomNews;
 pub use read::{JoinedMember, MembersQuery};
 pub use relations::{RelationsPage, RelationsQuery};
 pub use send::Transaction;
+pub use threads::{ThreadsPage, ThreadsQuery};
 pub(crate) use upgrade::{Intended, begun_upgrades, is_replaced_by, predecessor};
 
 /// A room as one of its users sees it. Cheap to clone; whether the room exists shows in use.

@@ -10,6 +10,7 @@
 //! | the newest events | `timeline` |
 //! | the state that goes with them | `state`, decided by [`tertulia_protocol::sync`] |
 //! | in the client's form | `show` |
+//! | as older clients know it | `older` |
 //!
 //! The law that all of it serves is in `tests/model`: a client that applied every update knows
 //! what a new client is told.
@@ -23,6 +24,7 @@ mod hidden;
 mod joined;
 mod newest;
 mod news;
+mod older;
 mod present;
 mod reading;
 mod renewal;
@@ -47,6 +49,7 @@ use ruma::{api::client::filter::FilterDefinition, presence::PresenceState};
 use self::{filter::Filter, reading::Query};
 use crate::{Result, account_data::filters, devices::Session, presence::Poll};
 
+pub use self::older::{EventStream, InitialSync, Messages, RoomSnapshot};
 pub use self::{
     answer::{
         DeviceLists, Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Shown, State,

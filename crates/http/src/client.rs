@@ -15,6 +15,7 @@ mod membership;
 mod messages;
 mod moderation;
 mod notifications;
+mod older;
 mod openid;
 mod people;
 mod presence;
@@ -29,6 +30,7 @@ mod session;
 mod spaces;
 mod state;
 mod sync;
+mod threads;
 mod typing;
 mod upgrades;
 
@@ -51,6 +53,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(openid::routes())
         .merge(notifications::routes())
         .merge(people::routes())
+        .merge(older::routes())
         .merge(presence::routes())
         .merge(profile::routes())
         .merge(push_rules::routes())
@@ -63,6 +66,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(spaces::routes())
         .merge(state::routes())
         .merge(sync::routes())
+        .merge(threads::routes())
         .merge(typing::routes())
         .merge(upgrades::routes())
 }

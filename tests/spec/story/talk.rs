@@ -13,6 +13,8 @@ pub(super) async fn chapter(witness: &Witness) {
     let first = alice.send(&room, "first").await;
     let last = sent(&alice, &bob, &room, &first).await;
     read(&alice, &room, &first).await;
+    related(&bob, &room, &first).await;
+    older(&bob, &room, &first).await;
     state(&alice, &room).await;
     receipts(&bob, &room, &last).await;
     let typing = json!({ "typing": true, "timeout": 30_000 });
@@ -57,6 +59,31 @@ async fn read(alice: &Client, room: &str, first: &str) {
         page.query("filter", filter).await.ok();
     }
     alice.get(["rooms", room, "messages"]).await.refused(400, "M_MISSING_PARAM");
+}
+
+async fn related(bob: &Client, room: &str, first: &str) {
+    let path = |rest: &str| format!("/_matrix/client/v1/rooms/{room}/{rest}");
+    for rest in ["", "/m.thread", "/m.thread/m.room.message"] {
+        let children = bob.get(path(&format!("relations/{first}{rest}")));
+        children.query("recurse", "true").query("limit", "1").await.ok();
+    }
+    bob.get(path("relations/$none")).await.refused(404, "M_NOT_FOUND");
+    bob.get(path("threads")).query("include", "participated").await.ok();
+    bob.get(path("threads")).query("from", "x").await.refused(400, "M_INVALID_PARAM");
+    let moment = || bob.get(path("timestamp_to_event")).query("ts", "1");
+    moment().query("dir", "f").await.ok();
+    moment().query("dir", "b").await.refused(404, "M_NOT_FOUND");
+}
+
+/// What older clients ask for.
+async fn older(bob: &Client, room: &str, first: &str) {
+    let all = bob.get(["initialSync"]).query("limit", "3").query("archived", "true").await.ok();
+    let end = all["end"].as_str().expect("a token");
+    bob.get(["events"]).query("from", end).await.ok();
+    bob.get(["events", first]).await.ok();
+    let room_now = bob.get(["rooms", room, "initialSync"]).await.ok();
+    let start = room_now["messages"]["start"].as_str().expect("a token");
+    bob.get(["events"]).query("room_id", room).query("from", start).await.ok();
 }
 
 async fn state(alice: &Client, room: &str) {

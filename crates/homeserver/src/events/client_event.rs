@@ -89,6 +89,12 @@ impl ClientEvent {
         self
     }
 
+    /// The event with the ID of its room, for a place where that is not told otherwise.
+    #[must_use]
+    pub(crate) fn with_room_id(self) -> Self {
+        Self { room_id: RoomIdShown::Yes, ..self }
+    }
+
     /// What is this reader's own, to add to.
     pub(crate) fn unsigned_mut(&mut self) -> &mut Unsigned {
         &mut self.unsigned

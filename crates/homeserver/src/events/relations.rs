@@ -407,3 +407,6 @@ pub(crate) async fn children_from(
     found.truncate(limit);
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

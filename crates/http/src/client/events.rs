@@ -3,7 +3,11 @@
 use axum::Router;
 use ruma::{
     OwnedTransactionId,
-    api::client::{message::send_message_event, redact::redact_event, room::get_room_event},
+    api::client::{
+        message::send_message_event,
+        redact::redact_event,
+        room::{get_event_by_timestamp, get_room_event},
+    },
     events::TimelineEventType,
 };
 use tertulia::{ClientEvent, Error, Homeserver, Session, Transaction};
@@ -15,6 +19,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .endpoint_on(Action::Message, send)
         .endpoint_on(Action::Message, redact)
         .endpoint(event)
+        .endpoint(at_moment)
 }
 
 async fn send(
@@ -48,6 +53,14 @@ async fn event(
     Matrix { request, from }: Matrix<get_room_event::v3::Request>,
 ) -> Result<Answer<ClientEvent>, ApiError> {
     Ok(Answer(from.room(&request.room_id).event(&request.event_id).await?))
+}
+
+async fn at_moment(
+    _: Homeserver,
+    Matrix { request, from }: Matrix<get_event_by_timestamp::v1::Request>,
+) -> Result<get_event_by_timestamp::v1::Response, ApiError> {
+    let found = from.room(&request.room_id).event_at(request.ts, request.dir).await?;
+    Ok(get_event_by_timestamp::v1::Response::new(found.event, found.at))
 }
 
 fn transaction(session: &Session, id: OwnedTransactionId) -> Transaction {

@@ -9,7 +9,7 @@ use tertulia::{Homeserver, StateFor, SyncFilter, SyncRequest, sync::Update};
 use crate::{Answer, ApiError, Endpoints as _, Matrix};
 
 /// The longest that a poll waits, whatever the client asks for: proxies give up after a while.
-const LONGEST: Duration = Duration::from_secs(90);
+pub(super) const LONGEST: Duration = Duration::from_secs(90);
 
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new().endpoint(sync)
