@@ -336,3 +336,30 @@ async fn an_invite_shows_whom_it_invites() {
     bob.join(&room).await;
     assert_eq!(membership(&alice, &room, &bob).await, face(json!({ "membership": "join" })));
 }
+
+#[tokio::test]
+async fn where_some_may_come_in_all_others_may_knock() {
+    let (alice, bob, carol) = three().await;
+    let club = alice.create_public_room().await;
+    let allow = json!([{ "type": "m.room_membership", "room_id": club }]);
+    let rules = json!({ "join_rule": "knock_restricted", "allow": allow });
+    let rules = json!([{ "type": "m.room.join_rules", "content": rules }]);
+    let room = alice.create_room(json!({ "initial_state": rules })).await;
+    carol.post(["join", &room]).await.refused(403, "M_FORBIDDEN");
+    carol.post(["knock", &room]).await.ok();
+    assert_eq!(membership(&alice, &room, &carol).await["membership"], "knock");
+    // Who has thought better of it may knock again.
+    let why = json!({ "reason": "never mind" });
+    carol.post(["rooms", &room, "leave"]).json(why).await.ok();
+    let told = membership(&alice, &room, &carol).await;
+    assert_eq!((&told["membership"], &told["reason"]), (&json!("leave"), &json!("never mind")));
+    carol.post(["knock", &room]).await.ok();
+    bob.join(&club).await;
+    bob.join(&room).await;
+    // Who has left the one room comes back into the other by invitation only.
+    bob.leave(&room).await;
+    bob.leave(&club).await;
+    bob.post(["join", &room]).await.refused(403, "M_FORBIDDEN");
+    alice.invite(&room, &bob).await;
+    bob.join(&room).await;
+}
