@@ -34,7 +34,7 @@ fn builder() -> TestServerBuilder {
         .options(|options| {
             options.public_base_url = Some("https://matrix.example.org".to_owned());
             options.support.page = Some("https://example.org/help".to_owned());
-            let key = "6yhHGKhCiXTSEN2ksjV7kX_N6rBQZ3Xb-M7LlC6NS-s";
+            let key = "6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s";
             options.policy_server_key = Some(Base64::parse(key).expect("a key"));
         })
         .settings(|settings| {
