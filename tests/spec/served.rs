@@ -54,16 +54,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("GET /_synapse/admin/v1/users/{userId}/admin", "another server's own API"),
 ];
 
-/// What is not served yet, but will be.
-const BEING_BUILT: &[&str] = &[
-    "GET /_matrix/client/v3/presence/{userId}/status",
-    "PUT /_matrix/client/v3/presence/{userId}/status",
-    "POST /_matrix/client/v3/rooms/{roomId}/report",
-    "POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}",
-    "POST /_matrix/client/v3/rooms/{roomId}/upgrade",
-    "POST /_matrix/client/v3/users/{userId}/report",
-];
-
 fn is_named(name: &str, endpoint: &str) -> bool {
     match name.strip_suffix('*') {
         Some(beginning) => endpoint.starts_with(beginning),
@@ -71,14 +61,8 @@ fn is_named(name: &str, endpoint: &str) -> bool {
     }
 }
 
-/// Whether it is not served yet, but will be.
-pub(crate) fn is_being_built(endpoint: &str) -> bool {
-    BEING_BUILT.iter().any(|name| is_named(name, endpoint))
-}
-
 fn exceptions() -> impl Iterator<Item = &'static str> {
-    let listed = EXCEPTIONS.iter().map(|(name, _)| *name);
-    listed.chain(BEING_BUILT.iter().copied())
+    EXCEPTIONS.iter().map(|(name, _)| *name)
 }
 
 /// Whether the endpoint, or the newest path that means the same, is not served.

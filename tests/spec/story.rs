@@ -5,6 +5,7 @@ mod accounts;
 mod data;
 mod finding;
 mod media;
+mod order;
 mod rooms;
 mod syncing;
 mod talk;
@@ -114,6 +115,7 @@ async fn every_answer_is_as_the_specification_has_it() {
     data::chapter(&witness).await;
     media::chapter(&witness).await;
     rooms::chapter(&witness).await;
+    order::chapter(&witness).await;
     finding::chapter(&witness).await;
     talk::chapter(&witness).await;
     syncing::chapter(&witness).await;

@@ -60,6 +60,14 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
             "M_KEY_TOO_LARGE",
             "the name of a profile field may have 255 bytes",
         ),
+    ] {
+        check(error, status, code, message).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_with_rooms_and_files_has_its_status_code_and_words() {
+    for (error, status, code, message) in [
         (Error::UnknownLoginType, 400, "M_UNKNOWN", "one cannot log in here in this way"),
         (
             Error::UnsupportedRoomVersion,
