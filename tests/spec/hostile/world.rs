@@ -18,6 +18,9 @@ const BOOKKEEPING: TableId = TableId(60_000);
 /// The most bytes of a file here.
 pub(crate) const LARGEST_FILE: usize = 1 << 16;
 
+/// A picture of one pixel, whatever it is called.
+const PICTURE: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x00\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
+
 /// A server and what is on it.
 pub(crate) struct World {
     pub(crate) server: TestServer,
@@ -96,8 +99,11 @@ impl World {
         alice.put(["pushrules", "global", "override", "own"]).json(rule).await.ok();
         let filter = alice.post(["user", me, "filter"]).json(json!({})).await.ok();
         let file = alice.post("/_matrix/media/v3/upload").header(header::CONTENT_TYPE, "image/png");
-        let file = file.body(&b"\x89PNG\r\n\x1a\n"[..]).await.ok();
-        let file = text(&file["content_uri"]).rsplit('/').next().unwrap_or_default().to_owned();
+        let file = media_id(&file.body(PICTURE).await.ok());
+        // That it was read is noted now, and not while rows are compared.
+        let path = format!("/_matrix/client/v1/media/download/example.org/{file}");
+        assert_eq!(alice.get(path).await.status, StatusCode::OK);
+        let promised = media_id(&alice.post("/_matrix/media/v1/create").await.ok());
         self.names.extend([
             ("userId", me.to_owned()),
             ("deviceId", alice.device().to_owned()),
@@ -111,6 +117,7 @@ impl World {
             ("eventId", event),
             ("filterId", text(&filter["filter_id"])),
             ("mediaId", file),
+            ("promised", promised),
         ]);
     }
 
@@ -210,6 +217,11 @@ fn fixed() -> BTreeMap<&'static str, String> {
 
 fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
+}
+
+/// The last part of the URI that an answer tells.
+fn media_id(answer: &Value) -> String {
+    text(&answer["content_uri"]).rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// Segments as a path has them.
