@@ -133,7 +133,8 @@ where
         let given = arguments.iter().map(|(_, value)| value);
         terms.access.check(R::Authentication::standing(&from), given)?;
         if let Some(site) = head.extensions().get::<Arc<Site>>() {
-            if let Some(action) = terms.action {
+            let marked = R::RATE_LIMITED.then_some(Action::Other);
+            if let Some(action) = terms.action.or(marked) {
                 site.check(action, R::Authentication::user(&from), &head)?;
             }
             if let Some(address) = site.address(&head) {
@@ -177,8 +178,8 @@ pub trait Endpoints: Sized {
         self.endpoint_on(Terms::default(), handler)
     }
 
-    /// Like [`Endpoints::endpoint`], on other than the usual terms: an [`Action`] whose rate is
-    /// limited, or [`Terms`].
+    /// Like [`Endpoints::endpoint`], on other than the usual terms: [`Terms`], or an [`Action`]
+    /// whose rate is limited. Without one, the specification says whether it is [`Action::Other`].
     fn endpoint_on<R, A, F, Fut>(self, terms: impl Into<Terms>, handler: F) -> Self
     where
         R: IncomingRequest + Send + 'static,

@@ -19,6 +19,7 @@ mod observe;
 mod options;
 mod pages;
 mod pieces;
+mod places;
 mod plain;
 mod rest;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use endpoint::{Answer, Endpoints, Matrix, Reply, Terms, Whole};
 pub use error::ApiError;
 pub use limits::{Action, Rate, RateLimits};
 pub use options::{Options, Support};
+pub use places::{Place, Places};
 
 /// All routes of `server`, with the default [`Options`].
 pub fn router(server: Homeserver) -> Router {

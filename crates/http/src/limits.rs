@@ -2,7 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -15,6 +15,8 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 use ruma::UserId;
+
+use crate::places::network;
 
 /// What is limited: endpoints that do the same thing share one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +33,16 @@ pub enum Action {
     RoomCreation,
     /// Uploading a file.
     Upload,
+    /// Reading a file.
+    Download,
+    /// Changing a name or a picture, which all of one's rooms are told.
+    Profile,
     /// Looking for rooms and users, at every letter that is typed.
     Search,
-    /// Telling the administrators of something.
+    /// Telling the server's administrators of something.
     Report,
+    /// Whatever else the specification calls rate limited.
+    Other,
 }
 
 /// A rate: so many at once, and then so many per second.
@@ -84,10 +92,16 @@ pub struct RateLimits {
     pub room_creation: Option<Rate>,
     /// For [`Action::Upload`].
     pub upload: Option<Rate>,
+    /// For [`Action::Download`].
+    pub download: Option<Rate>,
+    /// For [`Action::Profile`].
+    pub profile: Option<Rate>,
     /// For [`Action::Search`].
     pub search: Option<Rate>,
     /// For [`Action::Report`].
     pub report: Option<Rate>,
+    /// For [`Action::Other`].
+    pub other: Option<Rate>,
 }
 
 impl RateLimits {
@@ -100,8 +114,11 @@ impl RateLimits {
             join: None,
             room_creation: None,
             upload: None,
+            download: None,
+            profile: None,
             search: None,
             report: None,
+            other: None,
         }
     }
 }
@@ -116,8 +133,11 @@ impl Default for RateLimits {
             join: Some(Rate::new(50, 2.0)),
             room_creation: Some(Rate::new(20, 0.5)),
             upload: Some(Rate::new(50, 5.0)),
+            download: Some(Rate::new(500, 50.0)),
+            profile: Some(Rate::new(30, 0.5)),
             search: Some(Rate::new(100, 10.0)),
             report: Some(Rate::new(20, 0.1)),
+            other: Some(Rate::new(300, 30.0)),
         }
     }
 }
@@ -140,8 +160,11 @@ pub(crate) struct Limits<C: Clock = DefaultClock> {
     join: Option<Limit<C>>,
     room_creation: Option<Limit<C>>,
     upload: Option<Limit<C>>,
+    download: Option<Limit<C>>,
+    profile: Option<Limit<C>>,
     search: Option<Limit<C>>,
     report: Option<Limit<C>>,
+    other: Option<Limit<C>>,
     /// Subjects are kept as hashes: small, and nobody's address stays in memory.
     hasher: RandomState,
 }
@@ -156,8 +179,11 @@ impl<C: Clock + Clone> Limits<C> {
             join: limit(rates.join),
             room_creation: limit(rates.room_creation),
             upload: limit(rates.upload),
+            download: limit(rates.download),
+            profile: limit(rates.profile),
             search: limit(rates.search),
             report: limit(rates.report),
+            other: limit(rates.other),
             hasher: RandomState::new(),
         }
     }
@@ -171,8 +197,11 @@ impl<C: Clock + Clone> Limits<C> {
             Action::Join => &self.join,
             Action::RoomCreation => &self.room_creation,
             Action::Upload => &self.upload,
+            Action::Download => &self.download,
+            Action::Profile => &self.profile,
             Action::Search => &self.search,
             Action::Report => &self.report,
+            Action::Other => &self.other,
         };
         limit.as_ref().map_or(Ok(()), |limit| limit.check(self.key(subject)))
     }
@@ -183,17 +212,6 @@ impl<C: Clock + Clone> Limits<C> {
             Subject::Address(address) => self.hasher.hash_one(("address", network(address))),
             Subject::Unknown => 0,
         }
-    }
-}
-
-/// What one customer of a provider has: an IPv4 address or an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let prefix = u128::from(address) & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from(prefix))
-        }
-        address => address,
     }
 }
 

@@ -292,7 +292,10 @@ where
     let arguments = arguments(&mut parts, server).await?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let head = http::Request::from_parts(parts, ());
-    R::Authentication::identify(server, &head).await?;
+    let from = R::Authentication::identify(server, &head).await?;
+    if let Some(site) = head.extensions().get::<Arc<Site>>() {
+        site.check(Action::Download, R::Authentication::user(&from), &head)?;
+    }
     let asked = head.headers().clone();
     let wish =
         R::try_from_http_request(head.map(|()| [0_u8; 0].as_slice()), &arguments)?.into_wish();

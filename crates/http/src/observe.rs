@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -32,8 +32,12 @@ use tracing::{Instrument as _, Span};
 use crate::{
     Action, ApiError, Options,
     limits::{Limits, Subject},
+    places::{Place, Places},
     rest::Rest,
 };
+
+/// How long who asks for too much at once is told to wait.
+const PAUSE: Duration = Duration::from_secs(1);
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,6 +46,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub(crate) struct Site {
     limits: Limits,
+    places: Option<Places>,
     trust_forwarded_for: bool,
 }
 
@@ -49,6 +54,7 @@ impl Site {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             limits: Limits::new(&options.rate_limits, &DefaultClock::default()),
+            places: options.requests_at_once.map(Places::new),
             trust_forwarded_for: options.trust_forwarded_for,
         }
     }
@@ -66,6 +72,15 @@ impl Site {
             (None, None) => Subject::Unknown,
         };
         self.limits.check(action, subject).map_err(ApiError::too_many_requests)
+    }
+
+    /// A place for a request, if its address has one left; none is needed where it is not known.
+    fn place<T>(&self, request: &http::Request<T>) -> Result<Option<Place>, ApiError> {
+        let Some((places, address)) = self.places.as_ref().zip(self.address(request)) else {
+            return Ok(None);
+        };
+        let place = places.take(address);
+        place.map(Some).ok_or_else(|| ApiError::too_many_requests(PAUSE))
     }
 
     /// Where a request came from. The last forwarded address is the one that the nearest proxy saw;
@@ -127,12 +142,17 @@ where
         if request.method() == Method::OPTIONS {
             return Box::pin(ready(Ok(open(StatusCode::NO_CONTENT.into_response()))));
         }
+        let place = match self.site.place(&request) {
+            Ok(place) => place,
+            Err(error) => return Box::pin(ready(Ok(open(error.into_response())))),
+        };
         let id = format!("{:016x}", rand::random::<u64>());
         let span = span(&request, &id);
         request.extensions_mut().insert(self.site.clone());
         let rest = Rest::of(&mut request);
         let serving = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let observed = async move {
+            let _place = place;
             let begun = Instant::now();
             let response = match serving.await {
                 Ok(Ok(response)) => response,

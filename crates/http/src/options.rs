@@ -1,5 +1,7 @@
 //! What an operator decides about the HTTP side.
 
+use std::num::NonZeroU32;
+
 use ruma::{OwnedServerName, api::client::discovery::discover_support::Contact, serde::Base64};
 
 use crate::RateLimits;
@@ -25,6 +27,9 @@ pub struct Options {
     /// Whether a reverse proxy in front of this server writes `X-Forwarded-For`. Its last address
     /// is then taken for the client's.
     pub trust_forwarded_for: bool,
+    /// How many requests of one address may wait for their answers at a time; `None` for as many
+    /// as come. This machine's own address has no bound.
+    pub requests_at_once: Option<NonZeroU32>,
 }
 
 /// Whom users of a server turn to.

@@ -468,3 +468,38 @@ async fn an_answer_of_ruma_and_one_of_our_own_are_both_json() {
         assert_eq!(response.status(), StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn an_address_has_only_so_many_requests_at_once() {
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let hanging = Router::new().endpoint(move |_, _: Matrix<whoami::v3::Request>| {
+        let entered = entered.clone();
+        async move {
+            entered.send(()).unwrap();
+            std::future::pending::<Result<whoami::v3::Response, ApiError>>().await
+        }
+    });
+    let options = Options {
+        requests_at_once: std::num::NonZeroU32::new(1),
+        trust_forwarded_for: true,
+        ..Options::default()
+    };
+    let (router, token) = serve(hanging, options).await;
+    let ask_from = |forwarded: &str| {
+        let target = with_token("/_matrix/client/v3/account/whoami", &token);
+        let request = Request::builder().uri(target).header("x-forwarded-for", forwarded);
+        router.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    let waiting = tokio::spawn(ask_from("192.0.2.1"));
+    entries.recv().await.unwrap();
+    let (status, body) = json_of(ask_from("192.0.2.1").await.unwrap()).await;
+    assert_eq!((status.as_u16(), body["errcode"].as_str()), (429, Some("M_LIMIT_EXCEEDED")));
+    let other = tokio::spawn(ask_from("192.0.2.2"));
+    entries.recv().await.unwrap();
+    // Who gives up makes room.
+    waiting.abort();
+    waiting.await.unwrap_err();
+    let again = tokio::spawn(ask_from("192.0.2.1"));
+    entries.recv().await.unwrap();
+    [other, again].map(|task| task.abort());
+}

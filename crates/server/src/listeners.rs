@@ -1,5 +1,6 @@
 //! The addresses that the server listens on: HTTP and HTTPS, HTTP/1.1 and HTTP/2.
 
+mod asked;
 mod patient;
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
@@ -7,6 +8,7 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 use anyhow::{Context as _, anyhow};
 use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
 use axum_server::{Handle, Server, tls_rustls::RustlsAcceptor};
+use tertulia_http::Places;
 use tokio::{net::TcpSocket, task::JoinSet};
 use tracing::{info, warn};
 
@@ -25,6 +27,8 @@ struct Patience {
     taking: Duration,
     /// Until one that talks HTTP/2 has said that it is still there. It is asked after the same time.
     sign_of_life: Duration,
+    /// Until something is asked again, on a connection whose client does show signs of life.
+    idle: Duration,
 }
 
 impl Patience {
@@ -33,6 +37,7 @@ impl Patience {
         head: Duration::from_secs(90),
         taking: Duration::from_secs(120),
         sign_of_life: Duration::from_secs(30),
+        idle: Duration::from_secs(300),
     };
 }
 
@@ -51,13 +56,14 @@ impl Listeners {
         listeners.iter().map(Bound::new).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Begins to serve on all addresses at once.
-    pub(crate) fn serve(self, router: &Router) -> anyhow::Result<Serving> {
+    /// Begins to serve on all addresses at once. Each client has so many `places` for connections.
+    pub(crate) fn serve(self, router: &Router, places: Option<&Places>) -> anyhow::Result<Serving> {
         let mut serving = Serving { handle: Handle::new(), tls: Vec::new(), tasks: JoinSet::new() };
         for bound in self.0 {
             serving.tls.extend(bound.tls.clone());
             let handle = serving.handle.clone();
-            serving.tasks.spawn(bound.serve(router.clone(), handle, Patience::USUAL)?);
+            let acceptor = PatientAcceptor { patience: Patience::USUAL, places: places.cloned() };
+            serving.tasks.spawn(bound.serve(router.clone(), handle, acceptor)?);
         }
         Ok(serving)
     }
@@ -83,8 +89,9 @@ impl Bound {
         self,
         router: Router,
         handle: Handle<SocketAddr>,
-        patience: Patience,
+        acceptor: PatientAcceptor,
     ) -> anyhow::Result<impl Future<Output = io::Result<()>> + Send + use<>> {
+        let patience = acceptor.patience;
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let listener =
             self.socket.listen(BACKLOG).map_err(|error| unusable(self.address, &error))?;
@@ -95,7 +102,7 @@ impl Bound {
         http2.keep_alive_interval(patience.sign_of_life).keep_alive_timeout(patience.sign_of_life);
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         info!(address = format!("{scheme}://{}", self.address), "listening");
-        Ok(accept(server, self.tls, PatientAcceptor(patience.taking), service))
+        Ok(accept(server, self.tls, acceptor, service))
     }
 }
 

@@ -1,8 +1,10 @@
 //! From settings to a homeserver.
 
+use std::num::NonZeroU32;
+
 use anyhow::Context as _;
 use tertulia::{FileBlobs, Homeserver, PasswordCost};
-use tertulia_http::RateLimits;
+use tertulia_http::{Places, RateLimits};
 use tertulia_rocksdb::RocksEngine;
 use tertulia_storage::{Durability, StoreOptions};
 
@@ -92,10 +94,17 @@ pub(crate) fn http_options(settings: &Settings) -> tertulia_http::Options {
     let mut options = tertulia_http::Options::default();
     options.public_base_url = settings.public_base_url.clone();
     options.trust_forwarded_for = settings.trust_forwarded_for;
+    options.requests_at_once = NonZeroU32::new(settings.connections_per_address);
     if !settings.rate_limits {
         options.rate_limits = RateLimits::off();
     }
     options
+}
+
+/// How many connections an address may have; behind a proxy all connections are the proxy's.
+pub(crate) fn places(settings: &Settings) -> Option<Places> {
+    let most = NonZeroU32::new(settings.connections_per_address)?;
+    (!settings.trust_forwarded_for).then(|| Places::new(most))
 }
 
 #[cfg(test)]
@@ -154,6 +163,19 @@ mod tests {
         assert_eq!(storage(&settings).durability, Durability::Relaxed);
         assert_eq!(http_options(&settings).rate_limits, RateLimits::off());
         assert_ne!(http_options(&Settings::default()).rate_limits, RateLimits::off());
+    }
+
+    #[test]
+    fn connections_are_counted_unless_a_proxy_makes_them() {
+        let mut settings = Settings::default();
+        assert!(places(&settings).is_some());
+        assert_eq!(http_options(&settings).requests_at_once, NonZeroU32::new(500));
+        settings.trust_forwarded_for = true;
+        assert!(places(&settings).is_none());
+        assert!(http_options(&settings).requests_at_once.is_some());
+        settings = Settings { connections_per_address: 0, ..Settings::default() };
+        assert!(places(&settings).is_none());
+        assert!(http_options(&settings).requests_at_once.is_none());
     }
 
     #[test]

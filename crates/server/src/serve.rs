@@ -41,7 +41,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         return Ok(());
     };
     let router = tertulia_http::router_with(homeserver.clone(), open::http_options(&settings));
-    let serving = listeners.serve(&router)?;
+    let serving = listeners.serve(&router, open::places(&settings).as_ref())?;
     info!(server_name = %settings.server_name, "ready");
     let ended = until_stopped(signals, serving).await;
     homeserver.stop_waiting();

@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) trust_forwarded_for: bool,
     /// Whether users are told how present those are with whom they share a room.
     pub(crate) presence: bool,
+    /// How many connections, and how many requests at once, one address may have; as many as it likes with 0.
+    pub(crate) connections_per_address: u32,
     /// Where the server listens; each listener serves everything.
     pub(crate) listeners: Vec<Listener>,
     /// Who may make an account.
@@ -199,6 +201,7 @@ impl Default for Settings {
             rate_limits: true,
             trust_forwarded_for: false,
             presence: true,
+            connections_per_address: 500,
             listeners: vec![Listener {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8008)),
                 certificate: None,

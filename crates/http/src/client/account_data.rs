@@ -14,17 +14,17 @@ use ruma::{
 };
 use tertulia::{Error, Homeserver, Session};
 
-use crate::{ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix};
 
 pub(super) fn routes() -> Router<Homeserver> {
     Router::new()
         .endpoint(get_global)
-        .endpoint(set_global)
+        .endpoint_on(Action::Other, set_global)
         .endpoint(get_of_room)
-        .endpoint(set_of_room)
+        .endpoint_on(Action::Other, set_of_room)
         .endpoint(tags)
-        .endpoint(set_tag)
-        .endpoint(remove_tag)
+        .endpoint_on(Action::Other, set_tag)
+        .endpoint_on(Action::Other, remove_tag)
 }
 
 /// Refuses to touch what is kept for another user than the one who asks.

@@ -19,7 +19,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
     Router::new()
         .endpoint(list)
         .endpoint(get)
-        .endpoint(rename)
+        .endpoint_on(Action::Other, rename)
         .endpoint_on(Action::Login, delete)
         .endpoint_on(Action::Login, delete_several)
 }

@@ -25,12 +25,12 @@ const KNOCK_R0: [&str; 1] = ["/_matrix/client/r0/knock/{room_id_or_alias}"];
 
 pub(super) fn routes() -> Router<Homeserver> {
     Router::new()
-        .endpoint(create)
+        .endpoint_on(Action::Other, create)
         .endpoint(get)
-        .endpoint(delete)
+        .endpoint_on(Action::Other, delete)
         .endpoint(list)
         .endpoint(get_visibility)
-        .endpoint(set_visibility)
+        .endpoint_on(Action::Other, set_visibility)
         .endpoint_on(Action::Search, public_rooms)
         .endpoint_on(Action::Search, find_public_rooms)
         .endpoint_on(Action::Join, join)

@@ -9,10 +9,10 @@ use ruma::{
 use tertulia::Homeserver;
 
 use super::{account_data::check_own, lenient::Lenient};
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
 
 pub(super) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(create).endpoint(get)
+    Router::new().endpoint_on(Action::Other, create).endpoint(get)
 }
 
 async fn create(

@@ -22,9 +22,9 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .endpoint_on(Action::Join, invite)
         .endpoint(leave)
         .endpoint(forget)
-        .endpoint(kick)
-        .endpoint(ban)
-        .endpoint(unban)
+        .endpoint_on(Action::Message, kick)
+        .endpoint_on(Action::Message, ban)
+        .endpoint_on(Action::Message, unban)
         .endpoint(joined)
 }
 

@@ -14,10 +14,14 @@ use serde_json::{Map, Value};
 use tertulia::{Error, Homeserver, ProfileField, Session};
 
 use super::lenient::Lenient;
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(whole).endpoint(get).endpoint(set).endpoint(delete)
+    Router::new()
+        .endpoint(whole)
+        .endpoint(get)
+        .endpoint_on(Action::Profile, set)
+        .endpoint_on(Action::Profile, delete)
 }
 
 async fn whole(

@@ -11,7 +11,7 @@ use ruma::{
 };
 use tertulia::{Error, Homeserver, PushRuleChange, Session};
 
-use crate::{ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix};
 
 pub(super) fn routes() -> Router<Homeserver> {
     Router::new()
@@ -21,9 +21,9 @@ pub(super) fn routes() -> Router<Homeserver> {
         .endpoint(is_enabled)
         .endpoint(actions)
         .endpoint(set)
-        .endpoint(delete)
-        .endpoint(enable)
-        .endpoint(set_actions)
+        .endpoint_on(Action::Other, delete)
+        .endpoint_on(Action::Other, enable)
+        .endpoint_on(Action::Other, set_actions)
 }
 
 async fn all(

@@ -5,43 +5,72 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum_server::accept::Accept;
+use tertulia_http::{Place, Places};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::{Sleep, sleep},
 };
 
-/// Takes connections as [`Patient`] streams that send at once what is small.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PatientAcceptor(pub(super) Duration);
+use super::{
+    Patience,
+    asked::{Asked, Counting},
+};
+
+/// Takes connections as [`Patient`] streams that send at once what is small. An address that has
+/// all connections it may have gets no more.
+#[derive(Clone, Debug)]
+pub(super) struct PatientAcceptor {
+    pub(super) patience: Patience,
+    pub(super) places: Option<Places>,
+}
 
 impl<S> Accept<TcpStream, S> for PatientAcceptor {
     type Stream = Patient<TcpStream>;
-    type Service = S;
-    type Future = Ready<io::Result<(Self::Stream, S)>>;
+    type Service = Counting<S>;
+    type Future = Ready<io::Result<(Self::Stream, Counting<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let stream = stream.set_nodelay(true).map(|()| Patient::new(stream, self.0));
-        ready(stream.map(|stream| (stream, service)))
+        let asked = Asked::default();
+        let accept = || {
+            let place = self.place(&stream)?;
+            stream.set_nodelay(true)?;
+            Ok(Patient { _place: place, ..Patient::new(stream, self.patience, asked.clone()) })
+        };
+        ready(accept().map(|stream| (stream, Counting::new(service, asked))))
     }
 }
 
-/// A stream that breaks off when nothing of what is to be sent is taken for some time.
+impl PatientAcceptor {
+    fn place(&self, stream: &TcpStream) -> io::Result<Option<Place>> {
+        let Some(places) = &self.places else {
+            return Ok(None);
+        };
+        let address = stream.peer_addr()?.ip();
+        places.take(address).map(Some).ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
+    }
+}
+
+/// A stream that breaks off when nothing of what is to be sent is taken for some time, and ends when
+/// nothing is asked.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
-    patience: Duration,
+    patience: Patience,
     /// The end of the patience, while nothing is taken.
     end: Option<Pin<Box<Sleep>>>,
+    asked: Asked,
+    /// How many requests were answered when it fell idle, and when that is too long.
+    idle: Option<(u64, Pin<Box<Sleep>>)>,
+    _place: Option<Place>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, end: None }
+    pub(super) fn new(stream: S, patience: Patience, asked: Asked) -> Self {
+        Self { stream, patience, end: None, asked, idle: None, _place: None }
     }
 
     /// Passes on what became of sending, or that it takes too long.
@@ -54,8 +83,20 @@ impl<S> Patient<S> {
             self.end = None;
             return sent;
         }
-        let end = self.end.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        let end = self.end.get_or_insert_with(|| Box::pin(sleep(self.patience.taking)));
         end.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether nothing was asked for too long.
+    fn is_forgotten(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(answered) = self.asked.idle() else {
+            self.idle = None;
+            return false;
+        };
+        if self.idle.as_ref().is_none_or(|(before, _)| *before != answered) {
+            self.idle = Some((answered, Box::pin(sleep(self.patience.idle))));
+        }
+        self.idle.as_mut().is_some_and(|(_, end)| end.as_mut().poll(context).is_ready())
     }
 }
 
@@ -65,6 +106,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_forgotten(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -104,7 +148,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::{task::Waker, time::Duration};
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
@@ -112,10 +156,14 @@ mod tests {
 
     const AN_HOUR: Duration = Duration::from_secs(3_600);
 
+    fn patient<S>(stream: S, taking: Duration) -> Patient<S> {
+        Patient::new(stream, Patience { taking, ..Patience::USUAL }, Asked::default())
+    }
+
     #[tokio::test]
     async fn who_takes_nothing_is_given_up() {
         let (ours, _theirs) = duplex(16);
-        let mut ours = Patient::new(ours, Duration::from_millis(1));
+        let mut ours = patient(ours, Duration::from_millis(1));
         ours.write_all(&[0; 16]).await.unwrap();
         let error = ours.write_all(&[0]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -124,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn who_takes_a_little_is_waited_for_anew() {
         let (ours, mut theirs) = duplex(16);
-        let mut ours = Patient::new(ours, AN_HOUR);
+        let mut ours = patient(ours, AN_HOUR);
         for _ in 0..3 {
             let mut context = Context::from_waker(Waker::noop());
             while Pin::new(&mut ours).poll_write(&mut context, &[0]).is_ready() {}
@@ -138,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_arrives_and_what_arrives_is_read() {
         let (ours, mut theirs) = duplex(16);
-        let mut ours = Patient::new(ours, AN_HOUR);
+        let mut ours = patient(ours, AN_HOUR);
         ours.write_all(b"ping").await.unwrap();
         let slices = [io::IoSlice::new(b"po"), io::IoSlice::new(b"ng")];
         assert!(ours.write_vectored(&slices).await.unwrap() >= 2);

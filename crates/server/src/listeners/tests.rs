@@ -41,7 +41,7 @@ fn install(folder: &Path, name: &str) {
 fn serve(listeners: &[Listener], router: &Router) -> (Vec<SocketAddr>, Serving) {
     let bound = Listeners::bind(listeners).unwrap();
     let addresses = bound.0.iter().map(|bound| bound.address).collect();
-    (addresses, bound.serve(router).unwrap())
+    (addresses, bound.serve(router, None).unwrap())
 }
 
 fn hello() -> Router {
@@ -195,7 +195,11 @@ const AN_HOUR: Duration = Duration::from_secs(3_600);
 fn serve_with(patience: Patience, router: &Router) -> (SocketAddr, JoinSet<io::Result<()>>) {
     let bound = Bound::new(&plain()).unwrap();
     let (address, mut tasks) = (bound.address, JoinSet::new());
-    tasks.spawn(bound.serve(router.clone(), Handle::new(), patience).unwrap());
+    tasks.spawn(
+        bound
+            .serve(router.clone(), Handle::new(), PatientAcceptor { patience, places: None })
+            .unwrap(),
+    );
     (address, tasks)
 }
 
@@ -225,7 +229,8 @@ async fn an_answer_that_nobody_takes_is_dropped() {
     let closed = Arc::new(Notify::new());
     let file = closed.clone();
     let download = || async move { Body::from_stream(ReaderStream::new(Endless(file))) };
-    let patience = Patience { head: AN_HOUR, taking: A_MOMENT, sign_of_life: AN_HOUR };
+    let patience =
+        Patience { head: AN_HOUR, taking: A_MOMENT, sign_of_life: AN_HOUR, idle: AN_HOUR };
     let (address, _tasks) = serve_with(patience, &Router::new().route("/", get(download)));
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
@@ -234,7 +239,8 @@ async fn an_answer_that_nobody_takes_is_dropped() {
 
 #[tokio::test]
 async fn who_talks_http_2_and_shows_no_sign_of_life_is_given_up() {
-    let patience = Patience { head: AN_HOUR, taking: AN_HOUR, sign_of_life: A_MOMENT };
+    let patience =
+        Patience { head: AN_HOUR, taking: AN_HOUR, sign_of_life: A_MOMENT, idle: AN_HOUR };
     let (address, _tasks) = serve_with(patience, &hello());
     let mut connection = TcpStream::connect(address).await.unwrap();
     let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -245,4 +251,33 @@ async fn who_talks_http_2_and_shows_no_sign_of_life_is_given_up() {
     let _ = connection.read_to_end(&mut told).await;
     let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0];
     assert!(told.windows(ping.len()).any(|window| window == ping), "it was asked: {told:?}");
+}
+
+/// The beginning of a connection that talks HTTP/2, with empty settings.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+#[tokio::test]
+async fn who_talks_http_2_and_asks_nothing_is_given_up() {
+    let idle = Duration::from_millis(200);
+    let patience = Patience { head: AN_HOUR, taking: AN_HOUR, sign_of_life: AN_HOUR, idle };
+    let (address, _tasks) = serve_with(patience, &hello());
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(HTTP_2).await.unwrap();
+    let begun = std::time::Instant::now();
+    let _ = connection.read_to_end(&mut Vec::new()).await;
+    assert!(begun.elapsed() >= idle, "it was given time");
+}
+
+#[tokio::test]
+async fn who_waits_for_an_answer_asks() {
+    let (router, asked, answer) = patient();
+    let patience =
+        Patience { head: AN_HOUR, taking: AN_HOUR, sign_of_life: AN_HOUR, idle: A_MOMENT };
+    let (address, _tasks) = serve_with(patience, &router);
+    let client = client("first");
+    let waiting = tokio::spawn(async move { body(&client, format!("http://{address}/")).await });
+    asked.notified().await;
+    tokio::time::sleep(A_MOMENT * 5).await;
+    answer.notify_one();
+    assert_eq!(waiting.await.unwrap().unwrap(), "late");
 }
