@@ -5,6 +5,7 @@ mod account_data;
 mod admin;
 mod bodies;
 mod capabilities;
+mod clock;
 mod connections;
 mod device;
 mod directory;

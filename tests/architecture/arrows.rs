@@ -32,6 +32,7 @@ const ORDER: &[&[&str]] = &[
     &["accounts", "directory", "unread"],
     &["reports", "upgrades"],
     &["sync"],
+    &["housekeeping"],
     &["followers"],
 ];
 

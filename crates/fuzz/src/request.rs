@@ -128,6 +128,7 @@ async fn populate() -> tertulia::Result<(Homeserver, Vec<(&'static str, String)>
     settings.password_cost = PasswordCost::LEAST;
     settings.registration = Registration::Open;
     settings.max_upload_size = 1 << 16;
+    settings.housekeeping = false;
     let server = Homeserver::builder("x")?
         .settings(settings)
         .clock(Still)
@@ -164,6 +165,10 @@ struct Still;
 impl Clock for Still {
     fn now(&self) -> MilliSecondsSinceUnixEpoch {
         MilliSecondsSinceUnixEpoch(uint!(1_767_225_600) * uint!(1_000))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

@@ -147,13 +147,13 @@ impl Homeserver {
     pub fn nonce(&self) -> String {
         let nonce = self.core.random.word(32);
         let nonces = self.core.local::<GivenNonces>();
-        nonces.0.lock().give(nonce.clone(), self.core.now());
+        nonces.0.lock().give(nonce.clone(), self.core.steady());
         nonce
     }
 
     /// Whether `nonce` was given out within the last minute and not spent yet. Now it is spent.
     pub fn spend_nonce(&self, nonce: &str) -> bool {
-        self.core.local::<GivenNonces>().0.lock().spend(nonce, self.core.now())
+        self.core.local::<GivenNonces>().0.lock().spend(nonce, self.core.steady())
     }
 }
 

@@ -4,10 +4,11 @@ use std::{
     any::{Any, TypeId},
     collections::HashMap,
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::RwLock;
-use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, OwnedUserId, ServerName, UserId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, OwnedUserId, ServerName, UInt, UserId};
 use tertulia_protocol::Signer;
 use tertulia_storage::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,6 +22,8 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) signer: Arc<Signer>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What the clock showed when the server began, and what had passed then.
+    pub(crate) began: (MilliSecondsSinceUnixEpoch, Duration),
     pub(crate) random: Arc<dyn Random>,
     pub(crate) blobs: Arc<dyn Blobs>,
     /// The tasks of the server; `stop` ends them.
@@ -32,6 +35,15 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn now(&self) -> MilliSecondsSinceUnixEpoch {
         self.clock.now()
+    }
+
+    /// What time it would be if nobody had set the clock since the server began: for how long ago
+    /// something was, in memory. Never goes back, and is not for anyone outside to see.
+    pub(crate) fn steady(&self) -> MilliSecondsSinceUnixEpoch {
+        let passed = self.clock.elapsed().saturating_sub(self.began.1).as_millis();
+        let passed = u64::try_from(passed).ok().and_then(|passed| UInt::try_from(passed).ok());
+        let now = self.began.0.0.saturating_add(passed.unwrap_or(UInt::MAX));
+        MilliSecondsSinceUnixEpoch(now)
     }
 
     pub(crate) fn is_local(&self, server: &ServerName) -> bool {

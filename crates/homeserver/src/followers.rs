@@ -7,7 +7,7 @@ mod people;
 
 use tertulia_storage::{Position, Watch};
 
-use crate::{Homeserver, Mended, Result, core::Core};
+use crate::{Homeserver, Mended, Result, core::Core, housekeeping};
 
 impl Homeserver {
     /// Starts everything that follows the log; it ends with the server.
@@ -18,6 +18,9 @@ impl Homeserver {
         self.core.tasks.spawn(finish_removals(self.clone()));
         self.core.tasks.spawn(finish_upgrades(self.clone()));
         self.core.tasks.spawn(mend_media(self.clone()));
+        if self.core.settings.housekeeping {
+            self.core.tasks.spawn(housekeeping::live(self.clone()));
+        }
     }
 
     /// Removes what was being removed when the server stopped.

@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod events;
 mod followers;
+mod housekeeping;
 mod log;
 mod media;
 mod ports;

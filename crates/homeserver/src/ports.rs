@@ -3,7 +3,11 @@
 mod blobs;
 mod files;
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use ruma::MilliSecondsSinceUnixEpoch;
@@ -16,6 +20,10 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// The present.
     fn now(&self) -> MilliSecondsSinceUnixEpoch;
 
+    /// What has passed since some moment before this process began to ask. Unlike [`Clock::now`] it
+    /// does not leap when somebody sets the machine's clock.
+    fn elapsed(&self) -> Duration;
+
     /// Ends when `duration` has passed.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
@@ -27,6 +35,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> MilliSecondsSinceUnixEpoch {
         MilliSecondsSinceUnixEpoch::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        static FIRST_ASKED: LazyLock<Instant> = LazyLock::new(Instant::now);
+        FIRST_ASKED.elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

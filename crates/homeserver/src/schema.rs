@@ -244,6 +244,12 @@ pub const LISTED_USERS: Table<(OwnedUserId,), ListedUser> = Table::new(80, "list
 /// [`LISTED_USERS`].
 pub const USER_WORDS: Table<(bool, String, OwnedUserId), ()> = Table::new(81, "user_words");
 
+/// Hour that the server lived → how far the log was settled when it was over.
+pub const HOURS: Table<(u64,), (Position,)> = Table::new(90, "hours");
+
+/// Housekeeping job → the last key that it looked at, where it was interrupted or has more to do.
+pub const JOB_CURSORS: Table<(String,), (Bytes,)> = Table::new(91, "job_cursors");
+
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {
     ValueError::Invalid(format!("an unknown {what}, {tag}"))

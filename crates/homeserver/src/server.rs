@@ -130,6 +130,7 @@ impl Builder {
             settings: self.settings,
             store,
             signer: Arc::new(signer),
+            began: (self.clock.now(), self.clock.elapsed()),
             clock: self.clock,
             random: self.random,
             blobs: self.blobs,

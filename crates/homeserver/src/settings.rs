@@ -32,6 +32,9 @@ pub struct Settings {
     pub access_token_lifetime: Duration,
     /// The TURN server that helps calls through firewalls.
     pub turn: Option<TurnServer>,
+    /// Whether the server forgets by itself what is old, hour by hour. Otherwise whoever embeds it
+    /// calls [`Homeserver::keep_house`](crate::Homeserver::keep_house).
+    pub housekeeping: bool,
     /// Who finds rooms and users.
     pub directory: Directory,
     /// Whether users are told how present those are with whom they share a room.
@@ -182,6 +185,7 @@ impl Default for Settings {
             registration_shared_secret: None,
             allow_guests: false,
             password_cost: PasswordCost::default(),
+            housekeeping: true,
             directory: Directory::default(),
             access_token_lifetime: Duration::from_secs(60 * 60),
             presence: true,

@@ -54,7 +54,7 @@ impl User {
     /// [`Error::Forbidden`] if the user is not in the room.
     pub async fn start_typing(&self, room: &RoomId, timeout: Duration) -> Result<()> {
         self.check_typing(room).await?;
-        let until = later(self.core.now(), timeout.min(MAX_TIMEOUT));
+        let until = later(self.core.steady(), timeout.min(MAX_TIMEOUT));
         let started = self.core.local::<Typing>().lists.lock().start(room, &self.id, until);
         if let Some(stopped) = started {
             let typist =
@@ -295,11 +295,11 @@ impl Typist {
         let typing = self.core.local::<Typing>();
         loop {
             tokio::select! {
-                () = self.core.clock.sleep(remaining(self.core.now(), until)) => {}
+                () = self.core.clock.sleep(remaining(self.core.steady(), until)) => {}
                 _ = &mut stopped => return,
                 () = self.core.stop.cancelled() => return,
             }
-            match typing.lists.lock().expire(&self.room, &self.user, self.core.now()) {
+            match typing.lists.lock().expire(&self.room, &self.user, self.core.steady()) {
                 Some(moved) => until = moved,
                 None => break,
             }

@@ -24,6 +24,8 @@ struct Shared {
 #[derive(Debug)]
 struct Face {
     now: Duration,
+    /// What has passed, however often the clock was set.
+    elapsed: Duration,
     sleepers: Vec<Sleeper>,
 }
 
@@ -54,7 +56,11 @@ impl Drop for Asleep {
 impl Default for DrivenClock {
     /// It is the first second of 2026.
     fn default() -> Self {
-        let face = Face { now: Duration::from_secs(1_767_225_600), sleepers: Vec::new() };
+        let face = Face {
+            now: Duration::from_secs(1_767_225_600),
+            elapsed: Duration::ZERO,
+            sleepers: Vec::new(),
+        };
         let shared = Shared { face: Mutex::new(face), sleepers: watch::Sender::new(0) };
         Self { shared: Arc::new(shared) }
     }
@@ -65,7 +71,8 @@ impl DrivenClock {
     pub fn advance(&self, duration: Duration) {
         let mut face = self.shared.face.lock();
         face.now += duration;
-        let now = face.now;
+        face.elapsed += duration;
+        let now = face.elapsed;
         let (mut due, asleep) =
             face.sleepers.drain(..).partition::<Vec<_>, _>(|sleeper| sleeper.until <= now);
         face.sleepers = asleep;
@@ -76,6 +83,20 @@ impl DrivenClock {
             // One who gave up waiting is not there to be woken.
             let _ = sleeper.wake.send(());
         }
+    }
+
+    /// Sets the clock forward or back, as an administrator does, or a machine that slept. No time
+    /// passes, and nobody wakes.
+    ///
+    /// # Panics
+    ///
+    /// If it were set to before 1970.
+    pub fn set(&self, leap: Leap) {
+        let mut face = self.shared.face.lock();
+        face.now = match leap {
+            Leap::Forward(by) => face.now + by,
+            Leap::Back(by) => face.now.checked_sub(by).expect("there is time before the test"),
+        };
     }
 
     /// Ends as soon as nobody sleeps: all were woken, or gave up.
@@ -93,11 +114,24 @@ impl DrivenClock {
     }
 }
 
+/// In which direction a clock is set, and by how much.
+#[derive(Clone, Copy, Debug)]
+pub enum Leap {
+    /// Into the future.
+    Forward(Duration),
+    /// Into the past.
+    Back(Duration),
+}
+
 impl Clock for DrivenClock {
     fn now(&self) -> MilliSecondsSinceUnixEpoch {
         let now = self.shared.face.lock().now.as_millis();
         let now = u64::try_from(now).ok().and_then(|now| UInt::try_from(now).ok());
         MilliSecondsSinceUnixEpoch(now.expect("no test lasts for millennia"))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.shared.face.lock().elapsed
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -108,7 +142,7 @@ impl Clock for DrivenClock {
             let _asleep = Asleep(shared.clone());
             {
                 let mut face = shared.face.lock();
-                let until = face.now.saturating_add(duration);
+                let until = face.elapsed.saturating_add(duration);
                 face.sleepers.push(Sleeper { until, wake });
                 shared.sleepers.send_replace(face.count());
             }
@@ -134,6 +168,22 @@ mod tests {
         clock.advance(Duration::from_secs(59));
         long.await.unwrap();
         assert_eq!(u64::from(clock.now().0) - u64::from(begun.0), 60_000);
+    }
+
+    #[tokio::test]
+    async fn setting_the_clock_lets_no_time_pass() {
+        let clock = DrivenClock::default();
+        let (began, day) = (clock.now(), Duration::from_secs(86_400));
+        let asleep = tokio::spawn(clock.sleep(Duration::from_secs(60)));
+        clock.sleepers(1).await;
+        clock.set(Leap::Forward(day));
+        assert_eq!(u64::from(clock.now().0) - u64::from(began.0), 86_400_000);
+        clock.set(Leap::Back(day));
+        assert_eq!((clock.now(), clock.elapsed()), (began, Duration::ZERO));
+        assert!(!asleep.is_finished());
+        clock.set(Leap::Back(day));
+        clock.advance(Duration::from_secs(60));
+        asleep.await.unwrap();
     }
 
     #[tokio::test]

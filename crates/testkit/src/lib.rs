@@ -27,7 +27,7 @@ mod socket;
 
 pub use call::{Answered, Call, Path};
 pub use client::Client;
-pub use clock::DrivenClock;
+pub use clock::{DrivenClock, Leap};
 pub use random::SeededRandom;
 pub use record::Recording;
 pub use server::{TestServer, TestServerBuilder};

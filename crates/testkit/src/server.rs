@@ -27,12 +27,10 @@ impl TestServer {
     pub fn builder() -> TestServerBuilder {
         let mut options = Options::default();
         options.rate_limits = RateLimits::off();
-        TestServerBuilder {
-            options,
-            settings: Settings::default(),
-            clock: DrivenClock::default(),
-            seed: 0,
-        }
+        let mut settings = Settings::default();
+        // Tests count who sleeps.
+        settings.housekeeping = false;
+        TestServerBuilder { options, settings, clock: DrivenClock::default(), seed: 0 }
     }
 
     /// The library behind the routes.

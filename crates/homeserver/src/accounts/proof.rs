@@ -160,7 +160,7 @@ impl Homeserver {
         let Some(stage) = credential.stage() else {
             return Ok(Err(Some("this server does not know this stage")));
         };
-        let now = self.core.now();
+        let now = self.core.steady();
         if let Err(refusal) = sessions.0.lock().may_try(session, &operation, stage, now) {
             return Ok(Err(words(refusal)));
         }
@@ -168,7 +168,7 @@ impl Homeserver {
             Ok(user) => user,
             Err(failure) => return Ok(Err(Some(failure))),
         };
-        let passed = sessions.0.lock().pass(session, &operation, stage, user, self.core.now());
+        let passed = sessions.0.lock().pass(session, &operation, stage, user, self.core.steady());
         Ok(passed.map_err(words))
     }
 
@@ -207,7 +207,7 @@ impl Homeserver {
     fn open(&self, operation: Operation<'_>) -> String {
         let id = self.core.random.word(24);
         let sessions = self.core.local::<Sessions>();
-        sessions.0.lock().open(id.clone(), operation, self.core.now());
+        sessions.0.lock().open(id.clone(), operation, self.core.steady());
         id
     }
 
@@ -225,7 +225,7 @@ impl Homeserver {
         failure: Option<&'static str>,
     ) -> Proof {
         let sessions = self.core.local::<Sessions>();
-        let passed = sessions.0.lock().passed(&session, &operation, self.core.now());
+        let passed = sessions.0.lock().passed(&session, &operation, self.core.steady());
         match passed {
             Err(refusal) => self.challenge(operation, failure.or(words(refusal))),
             Ok(passed) => {

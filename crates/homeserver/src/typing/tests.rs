@@ -26,6 +26,10 @@ impl Clock for Driven {
         MilliSecondsSinceUnixEpoch(UInt::new(*self.0.borrow()).unwrap())
     }
 
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(*self.0.borrow())
+    }
+
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let mut time = self.0.subscribe();
         let end = *time.borrow() + duration.as_millis() as u64;

@@ -1,0 +1,176 @@
+//! Housekeeping: what is old enough is forgotten, in pages, by one task of the server.
+//!
+//! Age is counted in hours that the server has *lived*: it sleeps for an hour, and then notes how
+//! far the log was. A clock that jumps, and any time that the server was off, makes nothing old; a
+//! stop in between loses less than an hour of age. So nothing expires early.
+//!
+//! What expires has a [`Job`] in [`JOBS`]. A job that was interrupted goes on where it was.
+
+mod transactions;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tertulia_storage::{Command, Direction, Partition, Position, Tx};
+
+use crate::{
+    Error, Homeserver, Result,
+    core::Core,
+    schema::{HOURS, JOB_CURSORS},
+};
+
+/// How long an hour is.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// How long the house is left alone between two pages.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How many lived hours are remembered; no job asks for more.
+const REMEMBERED: u64 = 7 * 24;
+/// How many hours without a row are deleted in one step.
+const STEP: usize = 50;
+
+/// Ends with where the next page begins; none is behind the last one.
+type Looking = BoxFuture<'static, Result<Option<Bytes>>>;
+
+/// Something that is forgotten when it is old.
+struct Job {
+    /// Its name in [`JOB_CURSORS`], which never changes.
+    name: &'static str,
+    /// For how many lived hours things are kept at least.
+    keep: u64,
+    /// After how many hours it begins anew.
+    every: u64,
+    /// Does a page of it, and tells where the next one begins.
+    page: fn(Arc<Core>, Page) -> Looking,
+}
+
+/// One page of a job.
+struct Page {
+    /// What was written up to here is old enough.
+    up_to: Position,
+    /// Where it begins; none is the first.
+    from: Option<Bytes>,
+}
+
+/// All that expires in the store. What lives in memory only is bounded where it lives.
+const JOBS: [Job; 1] = [Job {
+    name: "transactions",
+    keep: 24,
+    every: 6,
+    page: |core, page| Box::pin(transactions::page(core, page)),
+}];
+
+/// Keeps house until the server stops.
+pub(crate) async fn live(server: Homeserver) {
+    let core = server.core.clone();
+    loop {
+        tokio::select! {
+            () = core.clock.sleep(HOUR) => {}
+            () = core.stop.cancelled() => return,
+        }
+        tokio::select! {
+            kept = server.keep_house() => if let Err(error) = kept {
+                tracing::warn!(%error, "what is old was not forgotten; the next hour tries again");
+            },
+            () = core.stop.cancelled() => return,
+        }
+    }
+}
+
+impl Homeserver {
+    /// Notes that the server has lived for another hour, and forgets what is old. The server does so
+    /// by itself every hour, unless [`Settings::housekeeping`](crate::Settings::housekeeping) says no.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] if the store fails.
+    pub async fn keep_house(&self) -> Result<()> {
+        let at = self.core.store.settled();
+        let hour = self.core.store.write(NextHour { at }).await?.out;
+        for job in &JOBS {
+            self.do_job(job, hour).await?;
+        }
+        Ok(())
+    }
+
+    async fn do_job(&self, job: &Job, hour: u64) -> Result<()> {
+        let view = self.core.store.view().await?;
+        let mut from = view.get(&JOB_CURSORS, &(job.name.to_owned(),)).await?;
+        let begins = hour.is_multiple_of(job.every);
+        let Some(old) = hour.checked_sub(job.keep).filter(|_| begins || from.is_some()) else {
+            return Ok(());
+        };
+        let Some((up_to,)) = view.get(&HOURS, &(old,)).await? else {
+            return Ok(());
+        };
+        drop(view);
+        loop {
+            let page = Page { up_to, from: from.map(|(from,)| from) };
+            let next = (job.page)(self.core.clone(), page).await?;
+            let note = NoteCursor { job: job.name, cursor: next.clone() };
+            self.core.store.write(note).await?;
+            let Some(next) = next else {
+                return Ok(());
+            };
+            from = Some((next,));
+            self.core.clock.sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Where the rows of housekeeping are written.
+fn partition() -> Partition {
+    Partition::of("server", "housekeeping")
+}
+
+/// Notes how far the log was in the next hour, and tells its number.
+struct NextHour {
+    at: Position,
+}
+
+impl Command for NextHour {
+    type Out = u64;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        partition()
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<u64> {
+        let last = tx.scan(&HOURS, &(), Direction::Backward, 1).await?;
+        let hour = last.first().map_or(0, |((hour,), _)| hour + 1);
+        tx.put(&HOURS, &(hour,), &(self.at,));
+        let first = tx.scan(&HOURS, &(), Direction::Forward, STEP).await?;
+        for (key, _) in first.into_iter().filter(|((old,), _)| old + REMEMBERED < hour) {
+            tx.delete(&HOURS, &key);
+        }
+        Ok(hour)
+    }
+}
+
+/// Notes where a job goes on, or that it is done.
+struct NoteCursor {
+    job: &'static str,
+    cursor: Option<Bytes>,
+}
+
+impl Command for NoteCursor {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        partition()
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        let key = (self.job.to_owned(),);
+        match &self.cursor {
+            Some(cursor) => tx.put(&JOB_CURSORS, &key, &(cursor.clone(),)),
+            None => tx.delete(&JOB_CURSORS, &key),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
