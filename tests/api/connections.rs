@@ -44,4 +44,5 @@ async fn a_sync_whose_connection_closes_frees_its_task_within_a_second() {
     drop(stream);
     let gone = tokio::time::timeout(Duration::from_secs(1), server.clock().awake());
     gone.await.expect("the poll ends with its connection");
+    assert_eq!(server.homeserver().waiting_syncs(), 0);
 }

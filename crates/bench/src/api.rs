@@ -135,6 +135,12 @@ impl Account {
         Ok(())
     }
 
+    /// Leaves a room.
+    pub async fn leave(&self, room: &str) -> Result<()> {
+        let _: Value = self.client.post(&format!("{V3}/rooms/{room}/leave"), &json!({})).await?;
+        Ok(())
+    }
+
     /// Sends an event under the transaction ID; repeated with the same ID it answers with the same event.
     pub async fn send(
         &self,

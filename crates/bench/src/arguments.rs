@@ -147,6 +147,18 @@ pub enum What {
         #[arg(long, default_value_t = 10_000)]
         members: usize,
     },
+    /// People who come, talk and go for a long time: whether anything grows or is left over
+    Soak {
+        /// How long; the last third of it, ten minutes at most, is compared with what lies before
+        #[arg(long, default_value_t = 30)]
+        minutes: u64,
+        /// Messages a second
+        #[arg(long, default_value_t = 200)]
+        rate: u32,
+        /// The program of the server, which is started on a directory of its own
+        #[arg(last = true, required = true)]
+        program: PathBuf,
+    },
     /// What this machine can do at best: HTTP, signatures, hashes, JSON, synced writes
     Floors {
         /// Where a file is written
@@ -201,7 +213,9 @@ impl What {
 
     fn load(self) -> Option<Step> {
         let (load, operations) = match self {
-            What::All { .. } | What::Floors { .. } | What::Start { .. } => return None,
+            What::All { .. } | What::Floors { .. } | What::Start { .. } | What::Soak { .. } => {
+                return None;
+            }
             What::Register => (Load::Register, 10_000),
             What::Login { users } => (Load::Login(users), 10_000),
             What::CreateAndJoin => (Load::CreateAndJoin, 1_000),
@@ -305,5 +319,6 @@ mod tests {
     #[test]
     fn what_is_no_load_has_no_plan() {
         assert!(plan(&["floors"]).is_empty());
+        assert!(plan(&["soak", "--minutes", "1", "--rate", "7", "--", "tertulia"]).is_empty());
     }
 }

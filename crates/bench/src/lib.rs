@@ -18,6 +18,7 @@ pub mod report;
 pub mod scenario;
 pub mod server;
 pub mod shared_secret;
+pub mod soak;
 pub mod target;
 #[cfg(test)]
 mod testing;

@@ -21,6 +21,7 @@ use tertulia_bench::plan::Step;
 use tertulia_bench::process::Process;
 use tertulia_bench::report::Report;
 use tertulia_bench::server::Server;
+use tertulia_bench::soak;
 
 /// One thread: so that the generator never takes more than one core from the server.
 #[tokio::main(flavor = "current_thread")]
@@ -35,6 +36,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             let floors = Floors::find(&directory, times).await?;
             print!("{floors}");
             common.keep(&floors)?;
+        }
+        (_, Some(What::Soak { minutes, rate, program })) => {
+            let length = Duration::from_secs(minutes * 60);
+            return soak(&common, soak::Soak { program, length, rate }).await;
         }
         (_, what) => {
             let plan = what.map(|what| what.plan(&common)).unwrap_or_default();
@@ -55,6 +60,15 @@ async fn load(common: &Common, plan: &[Step]) -> anyhow::Result<ExitCode> {
     }
     common.keep(&report)?;
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Fails if the server grew, or something is left over.
+async fn soak(common: &Common, soak: soak::Soak) -> anyhow::Result<ExitCode> {
+    allow_many_connections();
+    let found = soak::run(&soak, |sample| eprintln!("{sample}")).await?;
+    print!("{found}");
+    common.keep(&found)?;
+    Ok(if found.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn tell_progress(progress: Progress<'_>) {

@@ -51,6 +51,19 @@ impl Process {
         status_bytes(&self.read("status")?, "VmRSS:").ok_or_else(|| unreadable("status"))
     }
 
+    /// How many threads it has.
+    pub fn thread_count(&self) -> io::Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/task", self.pid))?.count())
+    }
+
+    /// How many descriptors it holds of other things than files below `directory`, of which a
+    /// store may well have more when there is more in it.
+    pub fn descriptors_outside(&self, directory: &Path) -> io::Result<usize> {
+        let all = fs::read_dir(format!("/proc/{}/fd", self.pid))?;
+        let links = all.filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok());
+        Ok(links.filter(|link| !link.starts_with(directory)).count())
+    }
+
     fn read(&self, file: &str) -> io::Result<String> {
         fs::read_to_string(format!("/proc/{}/{file}", self.pid))
     }
@@ -207,5 +220,21 @@ mod tests {
         fs::write(directory.path().join("a"), [0; 10]).unwrap();
         fs::write(directory.path().join("media/b"), [0; 5]).unwrap();
         assert_eq!(bytes_on_disk(directory.path()).unwrap(), 15);
+    }
+
+    #[test]
+    fn descriptors_of_files_in_a_directory_are_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(directory.path()).unwrap();
+        let own = Process::new(std::process::id());
+        let files: Vec<_> =
+            (0..50).map(|n| fs::File::create(path.join(n.to_string())).unwrap()).collect();
+        let (outside, all) = (
+            own.descriptors_outside(&path).unwrap(),
+            own.descriptors_outside(Path::new("/nowhere")).unwrap(),
+        );
+        assert!(outside + 40 < all, "{outside} of {all}");
+        assert!(own.thread_count().unwrap() > 0);
+        drop(files);
     }
 }

@@ -10,6 +10,7 @@ mod settings;
 mod signals;
 mod telemetry;
 mod tls;
+mod vitals;
 
 use std::{
     env,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tertulia::Homeserver;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     open,
     settings::Settings,
     signals::{Signals, Wish},
-    telemetry,
+    telemetry, vitals,
 };
 
 /// How long requests may take to end once the server is to stop.
@@ -41,6 +42,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         return Ok(());
     };
     let router = tertulia_http::router_with(homeserver.clone(), open::http_options(&settings));
+    let _vitals = AbortOnDropHandle::new(tokio::spawn(vitals::tell(homeserver.clone())));
     let serving = listeners.serve(&router, open::places(&settings).as_ref())?;
     info!(server_name = %settings.server_name, "ready");
     let ended = until_stopped(signals, serving).await;

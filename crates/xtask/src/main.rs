@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `test`, `laws`, `crash`, `clients`, `complement`, `spec`.
+//! The project's commands: `cargo xtask run`, `test`, `laws`, `crash`, `clients`, `complement`, `soak`, `spec`.
 
 mod cargo;
 mod complement;
@@ -7,6 +7,7 @@ mod needs;
 mod outside;
 mod progress;
 mod run;
+mod soak;
 mod spec;
 mod test;
 
@@ -36,6 +37,8 @@ enum Command {
     Clients(outside::Clients),
     /// Have the public suite Complement judge the server, and write down what passes
     Complement(complement::Complement),
+    /// Have people come, talk and go for half an hour, and see whether the server grows or leaves anything over
+    Soak(soak::Soak),
     /// Take over from a specification what tests compare the server with
     Spec(spec::Spec),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Crash(crash) => crash.execute(),
         Command::Clients(clients) => clients.execute(),
         Command::Complement(complement) => complement.execute(),
+        Command::Soak(soak) => soak.execute(),
         Command::Spec(spec) => spec.execute(),
     };
     outcome.unwrap_or_else(|error| {

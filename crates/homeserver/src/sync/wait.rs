@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, atomic::AtomicUsize},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +22,8 @@ use super::{
     reading::{Query, Reading},
 };
 use crate::{
-    Error, Result,
+    Error, Homeserver, Result,
+    core::Core,
     devices::Session,
     log::{room_topic, user_topic},
     presence, typing,
@@ -56,6 +60,7 @@ pub(super) async fn next_update(
             seat = Some(Seat::choose(session, seat, &joined));
             continue;
         };
+        let _waiting = Waiting::begin(core);
         tokio::select! {
             () = taken.watch.changed() => {}
             () = core.stop.cancelled() => {}
@@ -90,6 +95,34 @@ async fn update_here(session: &Session, query: &Query, since: Option<SyncToken>)
     let reading = reading(session, query, since).await?;
     let (update, joined) = collect::update(&reading).await?;
     Ok((update, joined, reading.since.is_none()))
+}
+
+/// How many wait.
+#[derive(Default)]
+struct Waiters(AtomicUsize);
+
+/// One who waits, until this is dropped.
+struct Waiting(Arc<Waiters>);
+
+impl Waiting {
+    fn begin(core: &Core) -> Self {
+        let waiters = core.local::<Waiters>();
+        waiters.0.fetch_add(1, Ordering::Relaxed);
+        Self(waiters)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Homeserver {
+    /// How many syncs wait for something to tell at this moment.
+    pub fn waiting_syncs(&self) -> usize {
+        self.core.local::<Waiters>().0.load(Ordering::Relaxed)
+    }
 }
 
 async fn reading<'a>(
