@@ -12,6 +12,7 @@ mod password;
 mod profile;
 mod proof;
 mod removal;
+mod tries;
 mod turn;
 
 use parking_lot::Mutex;

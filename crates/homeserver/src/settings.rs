@@ -1,5 +1,6 @@
 //! What an owner of a server decides.
 
+use std::{fmt, num::NonZeroU32};
 use std::{fmt, time::Duration};
 
 use argon2::Params;
@@ -32,6 +33,9 @@ pub struct Settings {
     pub access_token_lifetime: Duration,
     /// The TURN server that helps calls through firewalls.
     pub turn: Option<TurnServer>,
+    /// How many wrong passwords an account bears at once, before one has to wait half a minute for
+    /// each further one, wherever they come from; `None` for any number.
+    pub wrong_passwords: Option<NonZeroU32>,
     /// Whether the server forgets by itself what is old, hour by hour. Otherwise whoever embeds it
     /// calls [`Homeserver::keep_house`](crate::Homeserver::keep_house).
     pub housekeeping: bool,
@@ -185,6 +189,7 @@ impl Default for Settings {
             registration_shared_secret: None,
             allow_guests: false,
             password_cost: PasswordCost::default(),
+            wrong_passwords: NonZeroU32::new(60),
             housekeeping: true,
             directory: Directory::default(),
             access_token_lifetime: Duration::from_secs(60 * 60),

@@ -49,6 +49,9 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     library.presence = settings.presence;
     library.registration_shared_secret =
         settings.registration.shared_secret.as_ref().map(reveal).transpose()?;
+    if !settings.rate_limits {
+        library.wrong_passwords = None;
+    }
     let passwords = &settings.passwords;
     library.password_cost = PasswordCost::new(passwords.memory_kib, passwords.iterations, 1)
         .context("passwords cannot be hashed at the cost that `passwords` says")?;
@@ -157,6 +160,7 @@ mod tests {
         assert_eq!(library.max_upload_size, 2 * 1024 * 1024);
         assert!(!library.presence);
         assert_eq!(library.max_media_per_user, Some(3 * 1024 * 1024));
+        assert_eq!(library.wrong_passwords, None);
         let publishers = tertulia::Publishers::Admins;
         let directory = tertulia::Directory { publishers, open: false, all_users: true };
         assert_eq!(library.directory, directory);

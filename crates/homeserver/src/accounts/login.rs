@@ -3,7 +3,7 @@
 use ruma::{OwnedDeviceId, OwnedUserId};
 use tertulia_storage::{Command, Partition, Tx};
 
-use super::{passes::MOST as PASSES, password::Hashing};
+use super::{passes::MOST as PASSES, password::Hashing, tries::Tries};
 use crate::{
     AccessToken, Error, Homeserver, NewDevice, Result, Session, User,
     devices::{self, Opening},
@@ -29,7 +29,8 @@ impl Homeserver {
     ///
     /// [`Error::WrongPassword`], whether the user exists or not; [`Error::Deactivated`] or
     /// [`Error::Locked`], for those who know the password;
-    /// [`Error::Busy`] if too many passwords wait to be checked.
+    /// [`Error::Busy`] if too many passwords wait to be checked, or too many of the account's were
+    /// wrong lately.
     pub async fn login(
         &self,
         user: &str,
@@ -50,6 +51,13 @@ impl Homeserver {
 
     async fn check_account(&self, user: &str, password: &str) -> Result<Checked> {
         let user = users::existing_id(user, self.name());
+        let (tries, now) = (self.core.local::<Tries>(), self.core.steady());
+        let most = self.core.settings.wrong_passwords;
+        if let (Some(user), Some(most)) = (&user, most)
+            && !tries.may(user, most.get(), now)
+        {
+            return Err(Error::Busy);
+        }
         let account = match &user {
             Some(user) => users::account(&self.core.store.view().await?, user).await?,
             None => None,
@@ -63,7 +71,10 @@ impl Homeserver {
         match (user, kept) {
             _ if closed => Err(Error::Deactivated),
             (Some(user), Some(kept)) if right => Ok(Checked { user, kept }),
-            _ => Err(Error::WrongPassword),
+            (user, _) => {
+                user.iter().for_each(|user| tries.wrong(user, now));
+                Err(Error::WrongPassword)
+            }
         }
     }
 

@@ -140,3 +140,20 @@ async fn an_administrator_resets_a_password() {
     assert!(matches!(unknown, Err(Error::NotFound("user"))));
     drop(alice);
 }
+
+#[tokio::test]
+async fn an_account_is_not_guessed_at_for_ever() {
+    let (server, _) = server_with_alice().await;
+    for user in ["alice", "nobody"] {
+        for _ in 0..server.settings().wrong_passwords.unwrap().get() {
+            let refused = log_in(&server, user, "apples").await;
+            assert!(matches!(refused, Err(Error::WrongPassword)), "{user}");
+        }
+        assert!(matches!(log_in(&server, user, "apples").await, Err(Error::Busy)), "{user}");
+    }
+    let right = log_in(&server, "alice", "bananas").await;
+    assert!(matches!(right, Err(Error::Busy)), "or it could be told from a wrong one");
+    let account = NewAccount { password: Some(Secret::new("bananas")), .."bob".into() };
+    server.create_user(account).await.unwrap();
+    log_in(&server, "bob", "bananas").await.unwrap();
+}
