@@ -79,7 +79,8 @@ async fn sessions_and_proofs_do_not_expire_early() {
         let server = TestServer::builder().settings(open).start().await;
         let alice = server.user("alice").await;
         let register = |auth: Option<Value>| {
-            let mut body = json!({ "username": "bob", "password": "a good one" });
+            let mut body =
+                json!({ "username": "bob", "password": "a good one", "refresh_token": true });
             body["auth"] = auth.unwrap_or_default();
             server.call(Method::POST, ["register"]).json(body)
         };
@@ -87,7 +88,14 @@ async fn sessions_and_proofs_do_not_expire_early() {
         server.clock().advance(MINUTE);
         leap(server.clock(), leaps);
         alice.get(["account", "whoami"]).await.ok();
-        register(Some(json!({ "type": "m.login.dummy", "session": session }))).await.ok();
+        let proof = json!({ "type": "m.login.dummy", "session": session });
+        let bob = register(Some(proof)).await.ok();
+        let token = bob["access_token"].as_str().unwrap();
+        let who = || server.call(Method::GET, ["account", "whoami"]).token(token);
+        leap(server.clock(), leaps);
+        who().await.ok();
+        server.clock().advance(MINUTE * 60);
+        who().await.refused(401, "M_UNKNOWN_TOKEN");
     }
 }
 

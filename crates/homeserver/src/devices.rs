@@ -237,6 +237,8 @@ pub(crate) struct Opening {
     display_name: Option<String>,
     token: AccessToken,
     at: u64,
+    /// From when on a token's life is counted.
+    steady: u64,
 }
 
 impl Opening {
@@ -253,6 +255,7 @@ impl Opening {
             display_name: device.display_name,
             token: AccessToken::mint(user, &*core.random, lifetime),
             at: core.now().get().into(),
+            steady: core.steady().get().into(),
         })
     }
 
@@ -272,7 +275,9 @@ impl Opening {
         let row = DeviceRow { token, display_name, created, refresh, offered: Vec::new() };
         tx.put(&DEVICES, &key, &row);
         match pair {
-            Some((pair, lifetime)) => renewal::put(tx, &key, pair, self.at + lifetime, true),
+            Some((pair, lifetime)) => {
+                renewal::put(tx, &key, pair, self.steady.saturating_add(lifetime), true)
+            }
             None => tx.put(&TOKENS, &(key.0, token), &(key.1,)),
         }
         Ok(())

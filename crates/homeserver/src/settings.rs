@@ -1,7 +1,6 @@
 //! What an owner of a server decides.
 
-use std::{fmt, num::NonZeroU32};
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU32, time::Duration};
 
 use argon2::Params;
 use ruma::RoomVersionId;

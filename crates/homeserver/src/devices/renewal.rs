@@ -34,7 +34,7 @@ impl Homeserver {
         let lifetime = self.core.settings.access_token_lifetime;
         let token = AccessToken::mint(&user, &*self.core.random, Some(lifetime));
         let (pair, lifetime) = token.pair().expect("it was made to expire");
-        let now: u64 = self.core.now().get().into();
+        let now: u64 = self.core.steady().get().into();
         let renew = Renew { user, shown, pair, expires: now.saturating_add(lifetime) };
         self.core.store.write(renew).await?;
         Ok(token)
@@ -50,7 +50,7 @@ impl Homeserver {
     ) -> Result<OwnedDeviceId> {
         let token = view.get(&EXPIRING_TOKENS, &(user.to_owned(), access)).await?;
         let token = token.ok_or(Error::UnknownToken)?;
-        if token.expires <= self.core.now().get().into() {
+        if token.expires <= self.core.steady().get().into() {
             return Err(Error::ExpiredToken);
         }
         if !token.in_use {

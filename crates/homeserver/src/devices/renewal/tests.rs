@@ -25,6 +25,10 @@ impl Clock for Driven {
         MilliSecondsSinceUnixEpoch((*self.0.lock()).try_into().unwrap())
     }
 
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(*self.0.lock())
+    }
+
     fn sleep(&self, _: Duration) -> futures_util::future::BoxFuture<'static, ()> {
         Box::pin(std::future::pending())
     }
