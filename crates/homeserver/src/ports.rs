@@ -21,8 +21,11 @@ pub trait Clock: Debug + Send + Sync + 'static {
     fn now(&self) -> MilliSecondsSinceUnixEpoch;
 
     /// What has passed since some moment before this process began to ask. Unlike [`Clock::now`] it
-    /// does not leap when somebody sets the machine's clock.
-    fn elapsed(&self) -> Duration;
+    /// does not leap when somebody sets the machine's clock. A clock that nobody sets need not
+    /// tell the two apart.
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.now().get().into())
+    }
 
     /// Ends when `duration` has passed.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
