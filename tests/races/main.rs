@@ -5,5 +5,6 @@
 
 mod membership;
 mod names;
+mod refresh;
 mod schedule;
 mod sending;

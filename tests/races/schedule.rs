@@ -57,18 +57,28 @@ impl Course {
 
     /// Sends all calls at once, in an order of chance, and tells the answers in the order of the calls.
     pub(crate) async fn race(&self, calls: Vec<Call>) -> Vec<Answered> {
-        let mut starters: Vec<_> = calls.into_iter().enumerate().collect();
-        starters.sort_by_cached_key(|_| self.chance.draw());
-        let running = starters.into_iter().map(|(place, call)| {
+        self.race_all(calls.into_iter().map(IntoFuture::into_future)).await
+    }
+
+    /// Runs all at once, in an order of chance, and tells what came of them in their own order.
+    pub(crate) async fn race_all<F>(&self, runners: impl IntoIterator<Item = F>) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let mut runners: Vec<_> = runners.into_iter().enumerate().collect();
+        runners.sort_by_cached_key(|_| self.chance.draw());
+        let running = runners.into_iter().map(|(place, runner)| {
             let chance = self.chance.clone();
             tokio::spawn(async move {
                 chance.pause(8).await;
-                (place, call.await)
+                (place, runner.await)
             })
         });
-        let mut answers = join_all(running.collect::<Vec<_>>()).await;
-        answers.sort_by_key(|answer| answer.as_ref().map_or(0, |(place, _)| *place));
-        answers.into_iter().map(|answer| answer.expect("a call ends").1).collect()
+        let done = join_all(running.collect::<Vec<_>>()).await;
+        let mut done: Vec<_> =
+            done.into_iter().map(|done| done.expect("a runner arrives")).collect();
+        done.sort_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, output)| output).collect()
     }
 }
 

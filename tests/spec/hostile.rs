@@ -3,7 +3,7 @@
 
 mod cases;
 mod rows;
-mod world;
+pub(crate) mod world;
 
 use cases::{Body, Case, Cases, Kind, Request, Token};
 use http::StatusCode;

@@ -5,6 +5,7 @@
 mod endpoints;
 mod fields;
 mod hostile;
+mod odd;
 mod schemas;
 mod served;
 mod story;

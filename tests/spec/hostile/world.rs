@@ -134,6 +134,11 @@ impl World {
         self.names.iter().fold(text.to_owned(), fill)
     }
 
+    /// Who has everything.
+    pub(crate) fn alice(&self) -> &Client {
+        &self.alice
+    }
+
     /// The request as it is sent.
     pub(crate) fn call(&self, request: &Request) -> Call {
         let call = Call::new(self.server.router(), request.method.clone(), request.path.clone());

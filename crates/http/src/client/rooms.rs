@@ -17,6 +17,9 @@ use tertulia::{Homeserver, InitialState, NewRoom, Preset};
 use super::directory::wanted;
 use crate::{Action, ApiError, Endpoints as _, Matrix};
 
+/// How many a new room may be made with: each costs an event.
+const MOST_INVITED: usize = 1_000;
+
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new().endpoint_on(Action::RoomCreation, create)
 }
@@ -36,6 +39,9 @@ async fn create(
 fn read(server: &Homeserver, creator: &UserId, request: Request) -> Result<NewRoom, ApiError> {
     if !request.invite_3pid.is_empty() {
         return Err(ApiError::third_parties_unsupported());
+    }
+    if request.invite.len() > MOST_INVITED {
+        return Err(ApiError::invalid_param("too many are invited at once; invite some later"));
     }
     let default = || server.settings().default_room_version.clone();
     let version = request.room_version.unwrap_or_else(default);
