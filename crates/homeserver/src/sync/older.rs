@@ -250,6 +250,6 @@ impl Homeserver {
         let read: Event = serde_json::from_slice(&json).map_err(|_| missing())?;
         // Where the ID of a room is the hash of its first event, that one does not name it.
         let first = || RoomId::parse(event.as_str().replacen('$', "!", 1)).ok();
-        read.room_id.or_else(|| first().map(Into::into)).ok_or_else(missing)
+        read.room_id.or_else(first).ok_or_else(missing)
     }
 }
