@@ -182,6 +182,7 @@ impl<'a> Cases<'a> {
 
     fn query(&mut self, field: &Field) {
         let name = field.name();
+        let is_old_wait = self.endpoint.path.ends_with("/v3/events") && name == "timeout";
         let mut set = |kind, value: &str| {
             let shown = shown(kind, &name, value);
             self.add(kind, Place::Query, &shown, |request| {
@@ -193,6 +194,10 @@ impl<'a> Cases<'a> {
             Some("integer") => {
                 set(Kind::WrongType, "many");
                 for number in ["-1", "9007199254740992", "1.5", "99999999999999999999999"] {
+                    // The old way to wait for events takes it for a very long time, and waits.
+                    if number == "9007199254740992" && is_old_wait {
+                        continue;
+                    }
                     set(Kind::OutOfRange, number);
                 }
             }
