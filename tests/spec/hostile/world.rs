@@ -37,7 +37,12 @@ impl World {
     pub(crate) async fn new() -> Self {
         let engine = MemoryEngine::default();
         let builder = TestServer::builder()
-            .options(|options| options.public_base_url = Some("https://example.org".to_owned()))
+            .options(|options| {
+                options.public_base_url = Some("https://example.org".to_owned());
+                options.support.page = Some("https://example.org/help".to_owned());
+                let key = ruma::serde::Base64::parse("6yhHGKhCiXTSEN2ksjV7kX");
+                options.policy_server_key = key.ok();
+            })
             .settings(|settings| {
                 settings.registration = Registration::Open;
                 settings.password_cost = PasswordCost::LEAST;
@@ -104,6 +109,8 @@ impl World {
         let path = format!("/_matrix/client/v1/media/download/example.org/{file}");
         assert_eq!(alice.get(path).await.status, StatusCode::OK);
         let promised = media_id(&alice.post("/_matrix/media/v1/create").await.ok());
+        let erin = json!({ "username": "erin", "refresh_token": true, "auth": { "type": "m.login.dummy" } });
+        let erin = self.server.call(Method::POST, ["register"]).json(erin).await.ok();
         self.names.extend([
             ("userId", me.to_owned()),
             ("deviceId", alice.device().to_owned()),
@@ -117,6 +124,7 @@ impl World {
             ("eventId", event),
             ("filterId", text(&filter["filter_id"])),
             ("mediaId", file),
+            ("refresh", text(&erin["refresh_token"])),
             ("promised", promised),
         ]);
     }
