@@ -117,7 +117,7 @@ impl User {
         let row = ReportRow { by: self.id.clone(), room, event, user, reason };
         let id = (self.core.now().get().into(), u64::from_be_bytes(number));
         self.core.store.write(Put { id, row: Some(row) }).await?;
-        tracing::warn!(by = %self.id, ?about, "a user reports something to the administrators");
+        tracing::warn!(by = %self.id, ?about, "a report for the administrators");
         Ok(())
     }
 }
