@@ -1,14 +1,14 @@
 //! From settings to a homeserver.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use anyhow::Context as _;
-use tertulia::{FileBlobs, Homeserver, PasswordCost};
+use tertulia::{FileBlobs, Homeserver, PasswordCost, TurnServer, TurnUsers};
 use tertulia_http::{Places, RateLimits};
 use tertulia_rocksdb::RocksEngine;
 use tertulia_storage::{Durability, StoreOptions};
 
-use crate::settings::{Commits, Directory, Mode, Publishers, Secret, Settings};
+use crate::settings::{Commits, Directory, Mode, Publishers, Secret, Settings, Turn};
 
 /// The homeserver that the settings describe, on the data in its directory, which is made if need be.
 pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver> {
@@ -45,6 +45,8 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
         mib => Some(mib << 20),
     };
     library.registration = registration(settings)?;
+    library.allow_guests = settings.registration.guests;
+    library.turn = turn(&settings.turn)?;
     library.directory = directory(&settings.directory);
     library.presence = settings.presence;
     library.registration_shared_secret =
@@ -67,6 +69,17 @@ fn directory(directory: &Directory) -> tertulia::Directory {
         open: directory.open,
         all_users: directory.all_users,
     }
+}
+
+/// How long what a client shows to a TURN server is good: as long as a call may take.
+const TURN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn turn(turn: &Turn) -> anyhow::Result<Option<TurnServer>> {
+    let Some(secret) = turn.secret.as_ref().map(reveal).transpose()? else {
+        return Ok(None);
+    };
+    let (uris, users) = (turn.uris.clone(), TurnUsers::Shared(secret));
+    Ok(Some(TurnServer { uris, users, lifetime: TURN_LIFETIME }))
 }
 
 fn registration(settings: &Settings) -> anyhow::Result<tertulia::Registration> {
@@ -96,6 +109,7 @@ fn storage(settings: &Settings) -> StoreOptions {
 pub(crate) fn http_options(settings: &Settings) -> tertulia_http::Options {
     let mut options = tertulia_http::Options::default();
     options.public_base_url = settings.public_base_url.clone();
+    options.support.page = settings.support_page.clone();
     options.trust_forwarded_for = settings.trust_forwarded_for;
     options.requests_at_once = NonZeroU32::new(settings.connections_per_address);
     if !settings.rate_limits {
@@ -152,6 +166,10 @@ mod tests {
         settings.media.max_upload_mib = 2;
         settings.presence = false;
         settings.media.max_mib_per_user = 3;
+        settings.registration.guests = true;
+        settings.support_page = Some("https://example.org/help".to_owned());
+        let uris = vec!["turn:a".to_owned()];
+        settings.turn = Turn { uris: uris.clone(), secret: Some(Secret::Text("c".to_owned())) };
         settings.directory =
             Directory { publishers: Publishers::Admins, open: false, all_users: true };
         let library = library(&settings).unwrap();
@@ -164,6 +182,11 @@ mod tests {
         let publishers = tertulia::Publishers::Admins;
         let directory = tertulia::Directory { publishers, open: false, all_users: true };
         assert_eq!(library.directory, directory);
+        assert!(library.allow_guests);
+        let users = TurnUsers::Shared(tertulia::Secret::new("c"));
+        let turn = TurnServer { uris, users, lifetime: TURN_LIFETIME };
+        assert_eq!(library.turn, Some(turn));
+        assert_eq!(http_options(&settings).support.page, settings.support_page);
         assert_eq!(storage(&settings).durability, Durability::Relaxed);
         assert_eq!(http_options(&settings).rate_limits, RateLimits::off());
         assert_ne!(http_options(&Settings::default()).rate_limits, RateLimits::off());
@@ -192,6 +215,7 @@ mod tests {
         assert_eq!(ours.registration, theirs.registration);
         assert_eq!(ours.directory, theirs.directory);
         assert_eq!(ours.presence, theirs.presence);
+        assert_eq!((ours.allow_guests, ours.turn), (theirs.allow_guests, theirs.turn));
         assert_eq!(ours.password_cost, theirs.password_cost);
         assert_eq!(storage(&Settings::default()).durability, StoreOptions::default().durability);
         let cache = Settings::default().storage.cache_mib << 20;

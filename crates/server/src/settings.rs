@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) server_name: OwnedServerName,
     /// Where clients reach this server, if it is not known from the listeners.
     pub(crate) public_base_url: Option<String>,
+    /// A page for users who need help.
+    pub(crate) support_page: Option<String>,
     /// Where the store, media files and signing keys lie.
     pub(crate) data_directory: PathBuf,
     /// Whether requests that come too often are refused.
@@ -48,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) listeners: Vec<Listener>,
     /// Who may make an account.
     pub(crate) registration: Registration,
+    /// What helps calls through firewalls.
+    pub(crate) turn: Turn,
     /// What new rooms are like.
     pub(crate) rooms: Rooms,
     /// Who finds rooms and users.
@@ -84,10 +88,22 @@ pub(crate) struct Registration {
     pub(crate) mode: Mode,
     /// That open registration is meant, although others than this machine reach the server.
     pub(crate) open_to_others: bool,
+    /// Whether people may come in as guests, with neither a name nor a password.
+    pub(crate) guests: bool,
     /// What a client has to know when the mode is `token`.
     pub(crate) token: Option<Secret>,
     /// What a script has to know that makes accounts at `/_synapse/admin/v1/register`; off without it.
     pub(crate) shared_secret: Option<Secret>,
+}
+
+/// A TURN server, which helps calls through firewalls.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Turn {
+    /// Where it is; there is none without.
+    pub(crate) uris: Vec<String>,
+    /// What it shares with this server, so that it knows users whom this server sends.
+    pub(crate) secret: Option<Secret>,
 }
 
 /// How clients may register.
@@ -197,6 +213,7 @@ impl Default for Settings {
         Self {
             server_name: owned_server_name!("localhost"),
             public_base_url: None,
+            support_page: None,
             data_directory: "./data".into(),
             rate_limits: true,
             trust_forwarded_for: false,
@@ -208,6 +225,7 @@ impl Default for Settings {
                 key: None,
             }],
             registration: Registration::default(),
+            turn: Turn::default(),
             rooms: Rooms { default_version: RoomVersionId::V12 },
             directory: Directory {
                 publishers: Publishers::Moderators,
@@ -225,7 +243,13 @@ impl Default for Settings {
 
 impl Default for Registration {
     fn default() -> Self {
-        Self { mode: Mode::Closed, open_to_others: false, token: None, shared_secret: None }
+        Self {
+            mode: Mode::Closed,
+            open_to_others: false,
+            guests: false,
+            token: None,
+            shared_secret: None,
+        }
     }
 }
 
@@ -239,6 +263,9 @@ impl Settings {
         settings.listeners[0].key = Some("key.pem".into());
         settings.registration.token = file();
         settings.registration.shared_secret = file();
+        settings.support_page = Some("https://example.org/help".to_owned());
+        settings.turn.uris = vec!["turn:turn.example.org".to_owned()];
+        settings.turn.secret = file();
         settings
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Context as _, bail, ensure};
 use ruma::RoomVersionId;
 
-use super::{Listener, Mode, Settings};
+use super::{Listener, Mode, Settings, Turn};
 use crate::{telemetry, tls::Tls};
 
 /// Refuses settings with which a server could not run, or would surprise its operator.
@@ -17,6 +17,7 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     settings.listeners.iter().try_for_each(check_listener)?;
     check_addresses(&settings.listeners)?;
     check_registration(settings)?;
+    check_turn(&settings.turn)?;
     check_room_version(&settings.rooms.default_version)?;
     check_costs(settings)?;
     telemetry::levels(&settings.logs.level)?;
@@ -75,6 +76,18 @@ fn check_registration(settings: &Settings) -> anyhow::Result<()> {
         secret.reveal()?;
     }
     Ok(())
+}
+
+fn check_turn(turn: &Turn) -> anyhow::Result<()> {
+    ensure!(
+        turn.uris.is_empty() == turn.secret.is_none(),
+        "`turn` has only one of `uris` and `secret`: a TURN server needs both"
+    );
+    for uri in &turn.uris {
+        let is_turn = uri.starts_with("turn:") || uri.starts_with("turns:");
+        ensure!(is_turn, "`turn.uris` has {uri:?}, and all have to begin with turn: or turns:");
+    }
+    turn.secret.iter().try_for_each(|secret| secret.reveal().map(drop))
 }
 
 fn check_room_version(version: &RoomVersionId) -> anyhow::Result<()> {
@@ -180,6 +193,21 @@ mod tests {
         refused("cannot be read", |settings| {
             settings.registration.shared_secret =
                 Some(Secret::File { file: "/nowhere/at/all".into() });
+        });
+    }
+
+    #[test]
+    fn a_turn_server_needs_a_place_and_a_secret() {
+        let secret = || Some(Secret::Text("a".to_owned()));
+        refused("`turn` has only one", |settings| settings.turn.secret = secret());
+        refused("`turn` has only one", |settings| settings.turn.uris = vec!["turn:a".to_owned()]);
+        refused("have to begin with turn:", |settings| {
+            settings.turn.uris = vec!["turn:a".to_owned(), "https://b".to_owned()];
+            settings.turn.secret = secret();
+        });
+        accepted(|settings| {
+            settings.turn.uris = vec!["turn:a".to_owned(), "turns:b".to_owned()];
+            settings.turn.secret = secret();
         });
     }
 
