@@ -61,11 +61,7 @@ impl EventClass {
     /// What was redacted, whatever it was: nobody is to be notified of it.
     pub const REDACTED: Self = Self(TYPE);
 
-    /// The class of an event.
-    pub fn of(pdu: &Pdu) -> Self {
-        Self::read(pdu, &Content::of(pdu))
-    }
-
+    /// The class of an event of this content.
     fn read(pdu: &Pdu, content: &Content) -> Self {
         let kind = pdu.kind().to_string().to_lowercase();
         let number = TYPES.iter().position(|known| *known == kind).map_or(0, |index| index + 1);

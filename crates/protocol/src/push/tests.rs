@@ -124,7 +124,8 @@ fn who_mentions_crowds_is_asked_again() {
 
 #[test]
 fn a_class_is_stored_for_ever() {
-    let number = |kind, key, content| EventClass::of(&event(kind, key, content)).number();
+    let number =
+        |kind, key, content| seen(&event(kind, key, content), server_name!("x")).class.number();
     let numbers: Vec<u8> = TYPES.iter().map(|kind| number(kind, None, json!({}))).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
     assert_eq!(number("m.room.topic", Some(""), json!({})), 0x40);
