@@ -35,7 +35,7 @@ impl Options {
         options.set_block_based_table_factory(&blocks(cache));
         // Rows are written to young files often and to old ones seldom: fast above, small below.
         options.set_compression_type(DBCompressionType::Lz4);
-        options.set_bottommost_compression_type(DBCompressionType::Zstd);
+        options.set_bottommost_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_options(WINDOW_BITS, ZSTD_LEVEL, 0, 0, true);
         options.set_write_buffer_size(self.write_buffer);
         options.set_max_write_buffer_number(2);

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How far it may lie behind while nobody reads.
-const FAR_BEHIND: u64 = 1_000;
+const FAR_BEHIND: u64 = 4_000;
 
 /// How many users are looked at together.
 const USERS: usize = 100;
@@ -47,7 +47,7 @@ struct Directories {
 impl Follower for Directories {
     const NAME: &'static str = "directory";
     const LOG: Table<(u16, Position), Entry> = LOG;
-    const PAGE: usize = 500;
+    const PAGE: usize = 1_000;
 
     type Entry = Entry;
     type Work = ();

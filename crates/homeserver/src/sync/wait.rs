@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
 use tertulia_storage::{Watch, reading_in_place};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
     SyncToken, Update, collect,
@@ -85,10 +85,26 @@ async fn update(session: &Session, query: &Query, since: Option<SyncToken>) -> R
     if since.is_some_and(|since| is_near(since.at, settled)) && !query.full_state {
         return update_here(session, query, since).await;
     }
+    let all = session.core.local::<Whole>().0.clone();
+    let place = all.acquire_owned().await.expect("nobody closes it");
     let (session, query) = (session.clone(), query.clone());
     let runtime = tokio::runtime::Handle::current();
-    let work = move || reading_in_place(|| runtime.block_on(update_here(&session, &query, since)));
+    let work = move || {
+        let _place = place;
+        reading_in_place(|| runtime.block_on(update_here(&session, &query, since)))
+    };
     tokio::task::spawn_blocking(work).await.map_err(tertulia_storage::Error::engine)?
+}
+
+/// How many look at all their rooms at once: no more than there are processors, which is the
+/// soonest for all of them, and takes the memory of those few.
+struct Whole(Arc<Semaphore>);
+
+impl Default for Whole {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Semaphore::new(processors.max(2))))
+    }
 }
 
 async fn update_here(session: &Session, query: &Query, since: Option<SyncToken>) -> Result<Told> {
