@@ -1,6 +1,9 @@
 //! `cargo xtask soak`: whether a server at work for half an hour grows, or leaves anything over.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -28,30 +31,28 @@ pub(crate) struct Soak {
 }
 
 impl Soak {
-    /// Builds the server for release, and soaks it.
+    /// Builds the server and the generator for release, and soaks the server.
     pub(crate) fn execute(self) -> anyhow::Result<ExitCode> {
         needs::provide()?;
-        let server = match &self.server {
-            Some(server) => std::path::absolute(server)?,
-            None => self.build()?,
-        };
-        let status = finish(
-            cargo(&["run", "--workspace", "--bin", "tertulia-bench", "--"])
-                .args(self.arguments())
-                .arg("--")
-                .arg(server),
-        )?;
+        if !finish(&mut cargo(&self.build()))?.success() {
+            bail!("it could not be built; what stands in the way is said above");
+        }
+        let products = products()?;
+        let products = products.parent().context("the products lie nowhere")?.join("release");
+        let server = self.server.clone().unwrap_or_else(|| products.join("tertulia"));
+        let mut soak = Command::new(products.join("tertulia-bench"));
+        soak.args(self.arguments()).arg("--").arg(std::path::absolute(server)?);
+        let status = soak.status().context("the generator cannot be started")?;
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn build(&self) -> anyhow::Result<PathBuf> {
-        let arguments = ["build", "--workspace", "--release", "--bin", "tertulia"];
-        if !finish(&mut cargo(&arguments))?.success() {
-            bail!("the server could not be built; what stands in the way is said above");
+    /// What cargo builds: the generator, and the server unless there is one.
+    fn build(&self) -> Vec<&'static str> {
+        let mut arguments = vec!["build", "--workspace", "--release", "--bin", "tertulia-bench"];
+        if self.server.is_none() {
+            arguments.extend(["--bin", "tertulia"]);
         }
-        let products = products()?;
-        let products = products.parent().context("the products lie nowhere")?;
-        Ok(products.join("release/tertulia"))
+        arguments
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -73,5 +74,13 @@ mod tests {
     fn length_rate_and_file_reach_the_generator() {
         let soak = Soak { minutes: 1, rate: 7, json: Some("a.json".into()), server: None };
         assert_eq!(soak.arguments().join(" "), "soak --minutes 1 --rate 7 --json a.json");
+    }
+
+    #[test]
+    fn a_server_is_built_unless_there_is_one() {
+        let soak = |server| Soak { minutes: 1, rate: 7, json: None, server };
+        let all = ["build", "--workspace", "--release", "--bin", "tertulia-bench"];
+        assert_eq!(soak(Some("here".into())).build(), all);
+        assert_eq!(soak(None).build(), [all.as_slice(), &["--bin", "tertulia"]].concat());
     }
 }
