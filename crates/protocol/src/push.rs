@@ -13,7 +13,7 @@ use std::{
 };
 
 use ruma::{
-    Int, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, ServerName, UInt, UserId,
+    Int, OwnedRoomId, OwnedUserId, RoomId, ServerName, UInt, UserId,
     power_levels::NotificationPowerLevels,
     push::{
         Action, AnyPushRuleRef, ConditionalPushRule, PushCondition, PushConditionPowerLevelsCtx,
@@ -25,7 +25,7 @@ use ruma::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
-use crate::Pdu;
+use crate::{Pdu, Relation};
 
 /// How many users an event may mention to have them written down. Who mentions more is asked again.
 const MOST_MENTIONED: usize = 16;
@@ -120,15 +120,6 @@ impl Mentions {
     }
 }
 
-/// What an event says of its relation to another one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Relation {
-    /// The kind of relation.
-    pub rel_type: Option<String>,
-    /// The other event.
-    pub event_id: OwnedEventId,
-}
-
 /// What push rules see of an event without asking who is told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -136,7 +127,7 @@ pub struct Seen {
     pub class: EventClass,
     /// Whom it mentions.
     pub mentions: Mentions,
-    /// The event it relates to.
+    /// What it relates to.
     pub relation: Option<Relation>,
 }
 
@@ -197,7 +188,7 @@ impl Content {
         let (users, room) = mentions.map_or((None, None), |all| (all.user_ids, all.room));
         Self {
             is_notice: msgtype.is_some_and(|kind| kind.to_lowercase() == "m.notice"),
-            relation: read(parts.relates_to),
+            relation: Relation::of(pdu.content()),
             rel_type: rel_type.and_then(|kind| kind.as_str().map(ToOwned::to_owned)),
             mentioned: users.map(|users| user_ids(&users)).unwrap_or_default(),
             mentions_room: room == Some(Value::Bool(true)),

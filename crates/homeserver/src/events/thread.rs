@@ -2,7 +2,8 @@
 
 use ruma::{EventId, OwnedEventId};
 use serde::Deserialize;
-use tertulia_protocol::push::Relation;
+use serde_json::value::RawValue;
+use tertulia_protocol::{Relation, RelationKind};
 use tertulia_storage::View;
 
 use crate::{Result, schema::EVENTS};
@@ -24,11 +25,11 @@ pub(super) async fn thread_of(
     mut relation: Option<Relation>,
 ) -> Result<Option<OwnedEventId>> {
     for _ in 0..MAX_HOPS {
-        let Some(Relation { rel_type, event_id }) = relation else { return Ok(None) };
-        if rel_type.as_deref() == Some("m.thread") {
-            return Ok(Some(event_id));
+        let Some(known) = relation else { return Ok(None) };
+        if known.kind() == RelationKind::Thread {
+            return Ok(Some(known.event_id));
         }
-        let parent = view.get(&EVENTS, &(event_id,)).await?;
+        let parent = view.get(&EVENTS, &(known.event_id,)).await?;
         relation = parent.and_then(|json| self::relation(&json));
     }
     Ok(None)
@@ -37,16 +38,12 @@ pub(super) async fn thread_of(
 /// What an event says it relates to.
 fn relation(event: &[u8]) -> Option<Relation> {
     #[derive(Deserialize)]
-    struct Event {
-        content: Content,
+    struct Event<'a> {
+        #[serde(borrow)]
+        content: &'a RawValue,
     }
-    #[derive(Deserialize)]
-    struct Content {
-        #[serde(rename = "m.relates_to")]
-        relation: Relation,
-    }
-    let event: Event = serde_json::from_slice(event).ok()?;
-    Some(event.content.relation)
+    let event: Event<'_> = serde_json::from_slice(event).ok()?;
+    Relation::of(event.content)
 }
 
 #[cfg(test)]
@@ -57,17 +54,14 @@ mod tests {
 
     #[test]
     fn what_an_event_relates_to_is_read_from_its_content() {
-        let check = |content: Value, expected: Option<(Option<&str>, &str)>| {
+        let check = |content: Value, expected: Option<&str>| {
             let event = json!({ "content": content }).to_string();
             let found = relation(event.as_bytes());
-            let found = found.as_ref().map(|it| (it.rel_type.as_deref(), it.event_id.as_str()));
-            assert_eq!(found, expected, "{content}");
+            assert_eq!(found.as_ref().map(|it| it.event_id.as_str()), expected, "{content}");
         };
         check(json!({}), None);
-        check(json!({ "m.relates_to": 7 }), None);
         check(json!({ "m.relates_to": { "m.in_reply_to": { "event_id": "$a" } } }), None);
-        let thread = json!({ "m.relates_to": { "rel_type": "m.thread", "event_id": "$a" } });
-        check(thread, Some((Some("m.thread"), "$a")));
-        check(json!({ "m.relates_to": { "event_id": "$a" } }), Some((None, "$a")));
+        check(json!({ "m.relates_to": { "rel_type": "m.thread", "event_id": "$a" } }), Some("$a"));
+        check(json!({ "m.relates_to": { "event_id": "$a" } }), None);
     }
 }

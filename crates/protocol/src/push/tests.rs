@@ -101,7 +101,7 @@ fn an_event_is_seen_in_its_parts_however_malformed_the_others_are() {
     }));
     let users = vec![owned_user_id!("@a:x"), owned_user_id!("@b:x")];
     assert_eq!(all.mentions, Mentions { users, many: false, room: true });
-    assert_eq!(all.relation.unwrap().rel_type.unwrap(), "m.thread");
+    assert_eq!(all.relation.unwrap().rel_type, "m.thread");
     assert_eq!(all.class.number(), 1 | NOTICE);
     let broken = seen(json!({
         "msgtype": 1, "m.relates_to": { "rel_type": 1 }, "m.mentions": { "room": "true" },
