@@ -50,7 +50,7 @@ pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use ignored::Ignored;
 pub(crate) use invitations::Invitations;
 pub(crate) use members::MemberContent;
-pub(crate) use newest::{NewestPlaces, Placed};
+pub(crate) use newest::{NewestPlaces, Placed, PlacedRow};
 pub(crate) use place::place;
 pub(crate) use push::BLOCK;
 pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use ruma::OwnedRoomId;
+use tertulia_protocol::Pdu;
 use tertulia_storage::Position;
 
 use super::Head;
@@ -19,7 +20,18 @@ const ROOMS: usize = 4_000;
 const PLACES: usize = 32;
 
 /// A place of a timeline and what stands there.
-pub(crate) type Placed = (Ordinal, TimelineRow);
+pub(crate) type PlacedRow = (Ordinal, TimelineRow);
+
+/// An event at its place in the timeline.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    /// Where it stands.
+    pub(crate) place: Ordinal,
+    /// What stands there.
+    pub(crate) row: TimelineRow,
+    /// The event.
+    pub(crate) pdu: Pdu,
+}
 
 /// The newest places of the rooms that were told last.
 pub(crate) struct NewestPlaces(Cache<OwnedRoomId, Arc<Newest>>);
@@ -35,7 +47,7 @@ impl Default for NewestPlaces {
 struct Newest {
     version: Version,
     /// Newest first.
-    rows: Vec<Placed>,
+    rows: Vec<PlacedRow>,
     /// Whether these are all there are.
     complete: bool,
 }
@@ -49,7 +61,7 @@ fn version(head: &Head) -> Version {
 
 impl NewestPlaces {
     /// The newest `limit` places, newest first, if so many are known.
-    pub(crate) fn get(&self, head: &Head, limit: usize) -> Option<Vec<Placed>> {
+    pub(crate) fn get(&self, head: &Head, limit: usize) -> Option<Vec<PlacedRow>> {
         let newest = self.0.get(&*head.room).filter(|newest| newest.version == version(head))?;
         let enough = newest.complete || newest.rows.len() >= limit;
         enough.then(|| newest.rows.iter().take(limit).cloned().collect())
@@ -70,7 +82,7 @@ impl NewestPlaces {
     }
 
     /// Keeps `rows`, newest first, which are the first `limit` ones.
-    pub(crate) fn keep(&self, head: &Head, limit: usize, rows: &[Placed]) {
+    pub(crate) fn keep(&self, head: &Head, limit: usize, rows: &[PlacedRow]) {
         // Only to a room that did not begin here older events come later, which the head does
         // not tell.
         let began_here = head.row.generation == 0;
@@ -98,7 +110,7 @@ mod tests {
         Head::new(owned_room_id!("!r:x"), row).unwrap()
     }
 
-    fn live(position: u64) -> Placed {
+    fn live(position: u64) -> PlacedRow {
         let event = owned_event_id!("$e");
         let row = TimelineRow {
             event,
@@ -114,7 +126,7 @@ mod tests {
     /// How many places are known without reading, after `rows` were read where `limit` were
     /// wanted.
     #[track_caller]
-    fn check(read: (&Head, usize, &[Placed]), asked: (&Head, usize), expected: Option<usize>) {
+    fn check(read: (&Head, usize, &[PlacedRow]), asked: (&Head, usize), expected: Option<usize>) {
         let kept = NewestPlaces::default();
         kept.keep(read.0, read.1, read.2);
         assert_eq!(kept.get(asked.0, asked.1).map(|rows| rows.len()), expected);

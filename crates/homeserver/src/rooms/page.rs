@@ -9,11 +9,10 @@ use tertulia_storage::{Direction, Position};
 use super::{
     Room,
     access::{Open, Until},
-    tell::Placed,
 };
 use crate::{
     Result,
-    events::{ClientEvent, Ignored, Sight, TimelineToken, base_at, load_for, state_at},
+    events::{ClientEvent, Ignored, Placed, Sight, TimelineToken, base_at, load_for, state_at},
     schema::{Ordinal, TIMELINE, TimelineRow},
 };
 

@@ -9,13 +9,12 @@ use tertulia_storage::View;
 use super::{
     Room,
     access::{Open, Until},
-    tell::Placed,
 };
 use crate::{
     Error, Result,
     events::{
-        ClientEvent, FullState, Head, Sight, TimelineToken, base_at, current_state, load_for,
-        load_head, load_redacted, load_replaced, members, slot_at, state_at,
+        ClientEvent, FullState, Head, Placed, Sight, TimelineToken, base_at, current_state,
+        load_for, load_head, load_redacted, load_replaced, members, slot_at, state_at,
     },
     schema::{EVENT_META, Member, MembershipKind, Ordinal, STATE, TIMELINE, Verdict},
 };

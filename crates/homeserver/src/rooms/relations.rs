@@ -6,10 +6,10 @@ use ruma::{EventId, OwnedEventId, api::Direction as Towards};
 use tertulia_protocol::RelationKind;
 use tertulia_storage::Direction;
 
-use super::{Room, access::Open, tell::Placed};
+use super::{Room, access::Open};
 use crate::{
     Result,
-    events::{ClientEvent, Ignored, Place, Sight, TimelineToken, children_from, load_for},
+    events::{ClientEvent, Ignored, Place, Placed, Sight, TimelineToken, children_from, load_for},
     schema::{RelationRow, TIMELINE},
 };
 

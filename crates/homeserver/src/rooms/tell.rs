@@ -1,23 +1,16 @@
 //! Events of the timeline as one reader gets them.
 
 use ruma::{OwnedDeviceId, OwnedTransactionId, UserId};
-use tertulia_protocol::{Pdu, RoomIdShown};
+use tertulia_protocol::RoomIdShown;
 
 use super::{Room, access::Open};
 use crate::{
     Result,
     events::{
-        Bundles, Bundling, ClientEvent, Ignored, Sight, has_bundle, load_redacted, load_replaced,
+        Bundles, Bundling, ClientEvent, Ignored, Placed, Sight, has_bundle, load_redacted,
+        load_replaced,
     },
-    schema::{Ordinal, TimelineRow},
 };
-
-/// An event at its place in the timeline.
-pub(super) struct Placed {
-    pub(super) place: Ordinal,
-    pub(super) row: TimelineRow,
-    pub(super) pdu: Pdu,
-}
 
 impl Room {
     /// Events that the user may see, with what was redacted removed and what is the user's own in

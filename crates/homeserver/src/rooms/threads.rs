@@ -7,10 +7,10 @@ use ruma::OwnedEventId;
 use tertulia_protocol::{Pdu, redact};
 use tertulia_storage::Direction;
 
-use super::{Room, access::Open, tell::Placed};
+use super::{Room, access::Open};
 use crate::{
     Result,
-    events::{ClientEvent, Ignored, Place, Sight, TimelineToken, load_for, part_in_thread},
+    events::{ClientEvent, Ignored, Place, Placed, Sight, TimelineToken, load_for, part_in_thread},
     schema::{EVENT_META, RELATED_BY, THREADS, TIMELINE, TimelineRow, Verdict},
 };
 

@@ -7,19 +7,16 @@ use tertulia_storage::Direction;
 use super::reading::{Part, Reading};
 use crate::{
     Result,
-    events::{NewestPlaces, Placed},
+    events::{NewestPlaces, PlacedRow},
     schema::{Ordinal, TIMELINE},
 };
-
-/// A place of a timeline and what stands there.
-pub(super) type Row = Placed;
 
 /// The newest `limit` places of `part`, newest first.
 pub(super) async fn newest(
     reading: &Reading<'_>,
     part: &Part<'_>,
     limit: usize,
-) -> Result<Vec<Row>> {
+) -> Result<Vec<PlacedRow>> {
     let until = Bound::Included(Ordinal::Live(part.end));
     if part.span.end.is_some() || part.stretch != part.head.row.stretch {
         return older(reading, part, until, limit).await;
@@ -39,7 +36,7 @@ pub(super) async fn older(
     part: &Part<'_>,
     before: Bound<Ordinal>,
     limit: usize,
-) -> Result<Vec<Row>> {
+) -> Result<Vec<PlacedRow>> {
     let prefix = (part.head.room.clone(), part.stretch);
     let before = before.map(|place| (part.head.room.clone(), part.stretch, place));
     let (before, order) = (before.as_ref(), Direction::Backward);

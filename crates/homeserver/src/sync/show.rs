@@ -10,12 +10,12 @@ use super::{
     filter::Form,
     reading::{Part, Reading},
     state::{Changes, Told},
-    timeline::{Placed, Window},
+    timeline::Window,
 };
 use crate::{
     Result,
     events::{
-        Bundles, Bundling, ClientEvent, Replacements, has_bundle, load_for, load_pairs,
+        Bundles, Bundling, ClientEvent, Placed, Replacements, has_bundle, load_for, load_pairs,
         load_redacted,
     },
     schema::{EVENT_META, Ordinal},

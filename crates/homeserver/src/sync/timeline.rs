@@ -3,16 +3,15 @@
 use std::ops::Bound;
 
 use ruma::events::TimelineEventType;
-use tertulia_protocol::Pdu;
 
 use super::{
-    newest::{Row, newest, older},
+    newest::{newest, older},
     reading::{Part, Reading},
 };
 use crate::{
     Result,
-    events::{Sight, TimelineToken, load_for},
-    schema::{Ordinal, TimelineRow},
+    events::{Placed, PlacedRow, Sight, TimelineToken, load_for},
+    schema::Ordinal,
 };
 
 /// How many places are looked at in one go where the filter holds events back.
@@ -32,14 +31,6 @@ pub(super) struct Window {
     pub(super) may_redact: bool,
     /// What the user may see of the room, if that had to be asked.
     pub(super) sight: Option<Sight>,
-}
-
-/// An event at its place.
-#[derive(Clone, Debug)]
-pub(super) struct Placed {
-    pub(super) place: Ordinal,
-    pub(super) row: TimelineRow,
-    pub(super) pdu: Pdu,
 }
 
 impl Window {
@@ -96,12 +87,12 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    async fn take(&mut self, rows: Vec<Row>) -> Result<Walked> {
+    async fn take(&mut self, rows: Vec<PlacedRow>) -> Result<Walked> {
         let count = rows.len();
         let known = self.part.span.timeline_after.map(Ordinal::Live);
         let new =
             rows.into_iter().take_while(|(place, _)| known.is_none_or(|known| *place > known));
-        let new: Vec<Row> = new.collect();
+        let new: Vec<PlacedRow> = new.collect();
         let all_new = new.len() == count;
         let ids: Vec<_> = new.iter().map(|(_, row)| row.event.clone()).collect();
         let (reading, head) = (self.reading, self.part.head);
