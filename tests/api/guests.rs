@@ -71,6 +71,32 @@ async fn a_guest_may_do_little() {
 }
 
 #[tokio::test]
+async fn a_guest_learns_that_the_room_was_closed_to_guests() {
+    let server = server().await;
+    let alice = server.user("alice").await;
+    let room = alice.create_public_room().await;
+    let access = |access: &str| json!({ "guest_access": access });
+    alice.set_state(&room, "m.room.guest_access", "", access("can_join")).await;
+    let guest = guest(&server).await;
+    guest.join(&room).await;
+    let before = guest.sync(None).await;
+    alice.set_state(&room, "m.room.guest_access", "", access("forbidden")).await;
+    let mut since = before["next_batch"].as_str().unwrap().to_owned();
+    let left = loop {
+        let call = guest.get(["sync"]).query("timeout", "10000").query("since", &since);
+        let told = call.await.ok();
+        if let Some(left) = told["rooms"]["leave"].get(&room) {
+            break left.clone();
+        }
+        since = told["next_batch"].as_str().unwrap().to_owned();
+    };
+    let last = left["timeline"]["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["content"], json!({ "membership": "leave" }));
+    assert_eq!(last["sender"], guest.id());
+    guest.post(["join", &room]).json(json!({})).await.refused(403, "M_GUEST_ACCESS_FORBIDDEN");
+}
+
+#[tokio::test]
 async fn a_guest_becomes_a_member() {
     let server = server().await;
     let guest = guest(&server).await;

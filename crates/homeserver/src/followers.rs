@@ -3,6 +3,7 @@
 //! stop interrupted is brought to its end.
 
 mod directory;
+mod guests;
 mod people;
 
 use tertulia_storage::{Position, Watch};
@@ -14,7 +15,8 @@ impl Homeserver {
     pub(crate) fn follow_log(&self) {
         let core = self.core.clone();
         self.core.tasks.spawn(people::follow(core.clone()));
-        self.core.tasks.spawn(directory::follow(core));
+        self.core.tasks.spawn(directory::follow(core.clone()));
+        self.core.tasks.spawn(guests::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
         self.core.tasks.spawn(finish_upgrades(self.clone()));
         self.core.tasks.spawn(mend_media(self.clone()));

@@ -38,6 +38,11 @@ pub(crate) fn people_topic() -> Topic {
     Topic::of("people", "")
 }
 
+/// Rooms that may have been closed to guests.
+pub(crate) fn guests_topic() -> Topic {
+    Topic::of("guests", "")
+}
+
 fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
     let (first, second) = match entry {
         Entry::Event { room, member, .. } | Entry::Generation { room, member } => {

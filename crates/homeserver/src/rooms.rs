@@ -4,6 +4,7 @@ mod access;
 mod create;
 mod face;
 mod forget;
+mod guests;
 mod joined;
 mod membership;
 mod moment;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub(crate) use face::Face;
+pub(crate) use guests::turn_out_guests;
 pub use moment::Moment;
 pub use page::{Context, MessagesQuery, Page};
 pub use peek::RoomNews;

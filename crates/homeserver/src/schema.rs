@@ -126,6 +126,10 @@ pub const THREADS: Table<(OwnedRoomId, u32, Ordinal), (OwnedEventId,)> = Table::
 /// Time and a number drawn by chance → what a user reported to the administrators.
 pub const REPORTS: Table<(u64, u64), ReportRow> = Table::new(29, "reports");
 
+/// Room → how often it may have been closed to guests since the last time that they were seen to have
+/// left it. The row goes when they have.
+pub const CLOSED_TO_GUESTS: Table<(OwnedRoomId,), (u64,)> = Table::new(30, "closed_to_guests");
+
 /// Nothing → the server's name and signing key's public half; a store belongs to one server.
 pub const SERVER: Table<(String,), Bytes> = Table::new(18, "server");
 

@@ -5,7 +5,7 @@ use ruma::{UserId, events::TimelineEventType};
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Descending, Position, Tx};
 
-use super::{Head, append::SentBy, members, push, redact, relations, shown_media};
+use super::{Head, append::SentBy, guests, members, push, redact, relations, shown_media};
 use crate::{
     Result,
     core::Core,
@@ -131,6 +131,10 @@ async fn change_state(
         put_slot(tx, head, position, change, pdu).await?;
         if change.kind == "m.room.member" {
             members::note(tx, core, head, position, change, pdu).await?;
+        }
+        // Where nothing was said before, no guest could come in.
+        if change.replaced.is_some() && guests::is_about_guests(&change.kind, &change.key) {
+            guests::note_closed(tx, &head.room).await?;
         }
     }
     let key = (head.room.clone(), head.row.generation, position);

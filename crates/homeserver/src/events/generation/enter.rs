@@ -19,7 +19,7 @@ use crate::{
         admit::arrive,
         current_state,
         fork::{Before, differences, now, overlay, resolve_states},
-        guard_head,
+        guard_head, guests,
         history::{lay_over, state_of},
         load_head,
     },
@@ -86,6 +86,8 @@ impl Command for Enter {
             head.row.extremities.push(Extremity { event, after });
         }
         head.put(tx);
+        // The new base may say something else of guests.
+        guests::note_closed(tx, &self.room).await?;
         if let Some(arrival) = self.arrival.clone() {
             head = self.arrive(tx, &head, arrival).await?;
         }
