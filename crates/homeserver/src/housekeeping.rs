@@ -5,8 +5,23 @@
 //! stop in between loses less than an hour of age. So nothing expires early.
 //!
 //! What expires has a [`Job`] in [`JOBS`]. A job that was interrupted goes on where it was.
+//!
+//! | what expires | who removes it |
+//! |---|---|
+//! | `TRANSACTIONS` | the job `transactions`; removing the room or the user |
+//! | `LOGIN_TOKENS` | the job `login_tokens`; whoever logs in with one |
+//! | `OPENID_TOKENS` | the job `openid_tokens` |
+//! | `PENDING_MEDIA`, and its part of `MEDIA_USE` | the job `pending_media`; the upload |
+//! | `EXPIRING_TOKENS`, `REFRESH_TOKENS` | the end of their session, whose three pairs at most may be renewed at any time |
+//! | `DEVICES`, `TOKENS`, `LAST_SEEN` | nothing but the end of the session |
+//! | `CLOSED_TO_GUESTS`, `REOPENED_ROOMS`, `UPGRADES`, `GENERATIONS` | those who do what is noted there |
+//! | `HOURS`, `JOB_CURSORS` | housekeeping itself |
+//!
+//! Proofs of who one is, nonces, wrong passwords, typing and presence expire in memory.
 
+mod passes;
 mod transactions;
+mod uploads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +32,7 @@ use tertulia_storage::{Command, Direction, Partition, Position, Tx};
 use crate::{
     Error, Homeserver, Result,
     core::Core,
-    schema::{HOURS, JOB_CURSORS},
+    schema::{HOURS, JOB_CURSORS, LOGIN_TOKENS, OPENID_TOKENS},
 };
 
 /// How long an hour is.
@@ -28,6 +43,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const REMEMBERED: u64 = 7 * 24;
 /// How many hours without a row are deleted in one step.
 const STEP: usize = 50;
+/// For how long what has ended by the clock is kept: so far may the clock have been wrong.
+const GRACE_MS: u64 = 24 * 60 * 60_000;
 
 /// Ends with where the next page begins; none is behind the last one.
 type Looking = BoxFuture<'static, Result<Option<Bytes>>>;
@@ -53,12 +70,39 @@ struct Page {
 }
 
 /// All that expires in the store. What lives in memory only is bounded where it lives.
-const JOBS: [Job; 1] = [Job {
-    name: "transactions",
-    keep: 24,
-    every: 6,
-    page: |core, page| Box::pin(transactions::page(core, page)),
-}];
+const JOBS: [Job; 4] = [
+    Job {
+        name: "transactions",
+        keep: 24,
+        every: 6,
+        page: |core, page| Box::pin(transactions::page(core, page)),
+    },
+    Job {
+        name: "login_tokens",
+        keep: 0,
+        every: 1,
+        page: |core, page| Box::pin(passes::page(core, page, &LOGIN_TOKENS)),
+    },
+    Job {
+        name: "openid_tokens",
+        keep: 0,
+        every: 1,
+        page: |core, page| Box::pin(passes::page(core, page, &OPENID_TOKENS)),
+    },
+    Job {
+        name: "pending_media",
+        keep: 0,
+        every: 1,
+        page: |core, page| Box::pin(uploads::page(core, page)),
+    },
+];
+
+/// What ended by the clock before this has ended, even if somebody has set the clock since the server
+/// began, or a day before. In milliseconds since 1970.
+fn certainly_over(core: &Core) -> u64 {
+    let now: u64 = core.now().min(core.steady()).get().into();
+    now.saturating_sub(GRACE_MS)
+}
 
 /// Keeps house until the server stops.
 pub(crate) async fn live(server: Homeserver) {

@@ -1,11 +1,15 @@
 //! What the tests of several modules share.
 
-use ruma::{OwnedUserId, RoomVersionId, UserId};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, RoomVersionId, UInt, UserId};
 use serde_json::{Value, json, value::RawValue};
 use tertulia_protocol::{NewRoom, Preset};
 use tertulia_storage::MemoryEngine;
+use tokio::sync::watch;
 
-use crate::{Homeserver, PasswordCost, Registration, Room, Settings, core::User};
+use crate::{Clock, Homeserver, PasswordCost, Registration, Room, Settings, core::User};
 
 /// A server called `x` with nothing in it.
 pub(crate) async fn server() -> Homeserver {
@@ -61,4 +65,42 @@ pub(crate) fn bodies(events: &[crate::ClientEvent]) -> Vec<String> {
 /// A state event's content with one field.
 pub(crate) fn field(key: &str, value: &str) -> Box<RawValue> {
     raw(&json!({ key: value }))
+}
+
+/// A clock that moves when a test moves it. Clones are the same clock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DrivenClock {
+    /// What has passed, in milliseconds.
+    passed: watch::Sender<u64>,
+    /// By how much it was set forward, in milliseconds.
+    set: watch::Sender<u64>,
+}
+
+impl DrivenClock {
+    /// Lets time pass.
+    pub(crate) fn advance(&self, milliseconds: u64) {
+        self.passed.send_modify(|passed| *passed += milliseconds);
+    }
+
+    /// Sets it to so much more than has passed; that is not time that passes.
+    pub(crate) fn set_ahead(&self, milliseconds: u64) {
+        self.set.send_replace(milliseconds);
+    }
+}
+
+impl Clock for DrivenClock {
+    fn now(&self) -> MilliSecondsSinceUnixEpoch {
+        let now = *self.passed.borrow() + *self.set.borrow();
+        MilliSecondsSinceUnixEpoch(UInt::new(now).unwrap())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(*self.passed.borrow())
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut passed = self.passed.subscribe();
+        let end = *passed.borrow() + duration.as_millis() as u64;
+        Box::pin(async move { drop(passed.wait_for(|passed| *passed >= end).await) })
+    }
 }

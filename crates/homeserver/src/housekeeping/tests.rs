@@ -3,9 +3,9 @@ use tertulia_storage::{Direction, MemoryEngine};
 
 use super::*;
 use crate::{
-    Room, Settings, Transaction,
-    schema::TRANSACTIONS,
-    testing::{field, public_room, user},
+    Label, NewAccount, NewDevice, Room, Settings, Transaction, User,
+    schema::{EXPIRING_TOKENS, MEDIA_USE, PENDING_MEDIA, REFRESH_TOKENS, TRANSACTIONS},
+    testing::{DrivenClock, field, public_room, user},
 };
 
 /// A server that keeps house only when it is told to.
@@ -136,4 +136,136 @@ async fn hours_are_bounded() {
     assert_eq!(hours.len() as u64, REMEMBERED + 1);
     assert_eq!(hours.last().map(|(key, _)| key.0), Some(199));
     assert!(JOBS.iter().all(|job| job.keep <= REMEMBERED));
+}
+
+const HOUR_MS: u64 = 60 * 60_000;
+
+/// A server whose clock a test moves, and who has an account there.
+async fn driven() -> (Homeserver, DrivenClock, Vec<User>) {
+    let clock = DrivenClock::default();
+    let settings = Settings { housekeeping: false, ..Settings::default() };
+    let builder = Homeserver::builder("x").unwrap().settings(settings).clock(clock.clone());
+    let server = builder.start(MemoryEngine::default()).await.unwrap();
+    let mut users = Vec::new();
+    for name in ["alice", "bob"] {
+        users.push(server.create_user(name).await.unwrap());
+    }
+    (server, clock, users)
+}
+
+/// Lets hours pass, in each of which the server keeps house.
+async fn pass(server: &Homeserver, clock: &DrivenClock, hours: u64) {
+    for _ in 0..hours {
+        clock.advance(HOUR_MS);
+        server.keep_house().await.unwrap();
+    }
+}
+
+/// How many rows there are of what expires by the clock: login and OpenID tokens, and URIs that wait.
+async fn expiring(server: &Homeserver) -> [usize; 3] {
+    let view = server.core.store.view().await.unwrap();
+    let all = (Direction::Forward, usize::MAX);
+    [
+        view.scan(&LOGIN_TOKENS, &(), all.0, all.1).await.unwrap().len(),
+        view.scan(&OPENID_TOKENS, &(), all.0, all.1).await.unwrap().len(),
+        view.scan(&PENDING_MEDIA, &(), all.0, all.1).await.unwrap().len(),
+    ]
+}
+
+/// How many URIs are counted as waiting for their files.
+async fn counted(server: &Homeserver, user: &User) -> usize {
+    let view = server.core.store.view().await.unwrap();
+    let usage = view.get(&MEDIA_USE, &(user.id.clone(),)).await.unwrap();
+    usage.unwrap_or_default().pending.len()
+}
+
+/// Everybody gets one of each.
+async fn give_all(users: &[User]) {
+    for user in users {
+        user.login_token().await.unwrap();
+        user.openid_token().await.unwrap();
+        user.reserve_media().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_came_for_is_forgotten_a_day_after_its_end() {
+    let (server, clock, users) = driven().await;
+    give_all(&users).await;
+    pass(&server, &clock, 24).await;
+    assert_eq!(expiring(&server).await, [2, 2, 2], "it has ended, but not for long");
+    give_all(&users[..1]).await;
+    pass(&server, &clock, 1).await;
+    assert_eq!(expiring(&server).await[0], 1, "a login token is good for two minutes");
+    pass(&server, &clock, 23).await;
+    assert_eq!(expiring(&server).await, [1, 1, 1], "a URI waits for a day");
+    assert_eq!((counted(&server, &users[0]).await, counted(&server, &users[1]).await), (1, 0));
+    pass(&server, &clock, 25).await;
+    assert_eq!(expiring(&server).await, [0, 0, 0]);
+    assert_eq!(counted(&server, &users[0]).await, 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_forward_ends_nothing() {
+    let (server, clock, users) = driven().await;
+    give_all(&users).await;
+    clock.set_ahead(1_000 * HOUR_MS);
+    server.keep_house().await.unwrap();
+    clock.set_ahead(0);
+    assert_eq!(expiring(&server).await, [2, 2, 2]);
+}
+
+#[tokio::test]
+async fn a_file_that_comes_late_finds_its_uri_for_a_day() {
+    let (server, clock, users) = driven().await;
+    let reserved = users[0].reserve_media().await.unwrap();
+    let (name, id) = reserved.uri.parts().unwrap();
+    clock.advance(24 * HOUR_MS - 1);
+    let upload = users[0].upload_to(name, id, Label::default()).await.unwrap();
+    // It began in time, and takes its time.
+    pass(&server, &clock, 23).await;
+    upload.finish().await.unwrap();
+    assert_eq!((expiring(&server).await[2], counted(&server, &users[0]).await), (0, 0));
+}
+
+#[tokio::test]
+async fn pages_of_passes_and_uris_go_on_where_the_last_one_ended() {
+    let (server, clock, _) = driven().await;
+    let mut users = Vec::new();
+    for n in 0..30 {
+        users.push(server.create_user(format!("u{n}").as_str()).await.unwrap());
+    }
+    for user in &users {
+        for _ in 0..16 {
+            user.login_token().await.unwrap();
+            user.reserve_media().await.unwrap();
+        }
+    }
+    clock.advance(49 * HOUR_MS);
+    let page = |from| Page { up_to: Position::ZERO, from };
+    let core = || server.core.clone();
+    let tokens = passes::page(core(), page(None), &LOGIN_TOKENS).await.unwrap();
+    let uris = uploads::page(core(), page(None)).await.unwrap();
+    assert_eq!(expiring(&server).await, [80, 0, 80], "400 of each are gone");
+    assert!(tokens.is_some() && uris.is_some());
+    let tokens = passes::page(core(), page(tokens), &LOGIN_TOKENS).await.unwrap();
+    let uris = uploads::page(core(), page(uris)).await.unwrap();
+    assert_eq!((tokens, uris), (None, None));
+    assert_eq!(expiring(&server).await, [0, 0, 0]);
+    assert_eq!(counted(&server, &users[7]).await, 0);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_leaves_no_token_of_it() {
+    let (server, ..) = driven().await;
+    let device = NewDevice { renewable: true, ..NewDevice::default() };
+    let guest = NewAccount { guest: true, device, ..NewAccount::default() };
+    let (session, token) = server.register(guest).await.unwrap();
+    server.refresh(token.renewal().unwrap().refresh_token.reveal()).await.unwrap();
+    session.logout().await.unwrap();
+    let view = server.core.store.view().await.unwrap();
+    let own = (session.id().to_owned(),);
+    let all = Direction::Forward;
+    assert!(view.scan(&EXPIRING_TOKENS, &own, all, 9).await.unwrap().is_empty());
+    assert!(view.scan(&REFRESH_TOKENS, &own, all, 9).await.unwrap().is_empty());
 }

@@ -1,41 +1,14 @@
 use std::pin::pin;
 
-use futures_util::{future::BoxFuture, poll};
+use futures_util::poll;
 use ruma::{room_id, user_id};
 use tertulia_storage::MemoryEngine;
-use tokio::sync::watch;
 
 use super::*;
 use crate::{
-    Clock, Homeserver, Room,
-    testing::{public_room, user},
+    Homeserver, Room,
+    testing::{DrivenClock, public_room, user},
 };
-
-/// A time that only tests move.
-#[derive(Clone, Debug, Default)]
-struct Driven(watch::Sender<u64>);
-
-impl Driven {
-    fn pass(&self, milliseconds: u64) {
-        self.0.send_modify(|now| *now += milliseconds);
-    }
-}
-
-impl Clock for Driven {
-    fn now(&self) -> MilliSecondsSinceUnixEpoch {
-        MilliSecondsSinceUnixEpoch(UInt::new(*self.0.borrow()).unwrap())
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::from_millis(*self.0.borrow())
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let mut time = self.0.subscribe();
-        let end = *time.borrow() + duration.as_millis() as u64;
-        Box::pin(async move { drop(time.wait_for(|now| *now >= end).await) })
-    }
-}
 
 fn everyone(_: &UserId) -> bool {
     true
@@ -44,7 +17,7 @@ fn everyone(_: &UserId) -> bool {
 /// A room in which alice and bob are, and a client that knows all of it so far.
 struct Scene {
     server: Homeserver,
-    clock: Driven,
+    clock: DrivenClock,
     alice: User,
     room: Room,
     since: TypingVersion,
@@ -52,7 +25,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let clock = Driven::default();
+        let clock = DrivenClock::default();
         let server = Homeserver::builder("x").unwrap().clock(clock.clone());
         let server = server.start(MemoryEngine::default()).await.unwrap();
         let alice = user(&server, "alice");
@@ -120,13 +93,13 @@ async fn typing_ends_when_its_time_is_up_and_not_before() {
     scene.start(30).await;
     assert!(scene.told().is_some());
     let mut watch = scene.watch();
-    scene.clock.pass(20_000);
+    scene.clock.advance(20_000);
     scene.start(30).await;
     // The task that waited for the first end sees that there is a later one.
-    scene.clock.pass(29_999);
+    scene.clock.advance(29_999);
     tokio::task::yield_now().await;
     assert_eq!(scene.told(), None);
-    scene.clock.pass(1);
+    scene.clock.advance(1);
     watch.changed().await;
     assert_eq!(scene.told(), Some(vec![]));
 }
@@ -137,7 +110,7 @@ async fn nobody_types_for_longer_than_two_minutes_at_once() {
     let mut watch = scene.watch();
     scene.start(u64::MAX / 1_000).await;
     watch.changed().await;
-    scene.clock.pass(120_000);
+    scene.clock.advance(120_000);
     watch.changed().await;
     assert_eq!(scene.told(), Some(vec![]));
 }

@@ -1,41 +1,15 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
-use ruma::MilliSecondsSinceUnixEpoch;
 use tertulia_storage::{Direction, MemoryEngine};
 
 use super::*;
-use crate::{Clock, NewAccount, NewDevice, PasswordCost, Secret, Session, Settings};
+use crate::{NewAccount, NewDevice, PasswordCost, Secret, Session, Settings, testing::DrivenClock};
 
 const HOUR: u64 = 60 * 60_000;
 
-/// A clock that moves when it is told to.
-#[derive(Clone, Debug, Default)]
-struct Driven(std::sync::Arc<Mutex<u64>>);
-
-impl Driven {
-    fn advance(&self, milliseconds: u64) {
-        *self.0.lock() += milliseconds;
-    }
-}
-
-impl Clock for Driven {
-    fn now(&self) -> MilliSecondsSinceUnixEpoch {
-        MilliSecondsSinceUnixEpoch((*self.0.lock()).try_into().unwrap())
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::from_millis(*self.0.lock())
-    }
-
-    fn sleep(&self, _: Duration) -> futures_util::future::BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-async fn start() -> (Homeserver, Driven) {
-    let clock = Driven::default();
+async fn start() -> (Homeserver, DrivenClock) {
+    let clock = DrivenClock::default();
     let settings = Settings { password_cost: PasswordCost::LEAST, ..Settings::default() };
     let builder = Homeserver::builder("example.org").unwrap().settings(settings);
     let server = builder.clock(clock.clone()).start(MemoryEngine::default()).await.unwrap();
