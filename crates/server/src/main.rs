@@ -72,10 +72,16 @@ fn checked(configured: &Configured) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
+/// How many threads may wait for the disk, for each processor. Every one keeps memory of its own for
+/// what it reads, and more of them would hardly read faster.
+const WAITING_FOR_EACH: usize = 4;
+
 /// The threads on which everything happens.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(WAITING_FOR_EACH * processors.max(2))
         .build()
         .context("no threads can be started")
 }
