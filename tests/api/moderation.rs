@@ -134,3 +134,25 @@ async fn whois_tells_users_about_themselves_and_administrators_about_all() {
     bob.get(["admin", "whois", root.id()]).await.refused(403, "M_FORBIDDEN");
     root.get(["admin", "whois", "@nobody:example.org"]).await.refused(404, "M_NOT_FOUND");
 }
+
+#[tokio::test]
+async fn who_is_locked_is_found_by_nobody_and_who_is_suspended_by_everybody() {
+    let server = open_server().await;
+    let root = administrator(&server, "root").await;
+    let bob = server.user("bob").await;
+    bob.create_public_room().await;
+    let finds_bob = async || {
+        let search = root.post(["user_directory", "search"]);
+        let found = search.json(json!({ "search_term": "bob" })).await.ok();
+        !found["results"].as_array().unwrap().is_empty()
+    };
+    for (what, holds, found) in [
+        ("suspend", true, true),
+        ("lock", true, false),
+        ("suspend", false, false),
+        ("lock", false, true),
+    ] {
+        set(&server, &root, what, bob.id(), holds).await.ok();
+        assert_eq!(finds_bob().await, found, "{what} {holds}");
+    }
+}

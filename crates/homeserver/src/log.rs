@@ -53,7 +53,9 @@ fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
         Entry::Profile { user } | Entry::Deactivated { user } => {
             (user_topic(user), Some(people_topic()))
         }
-        Entry::AccountData { user, .. } | Entry::Forgotten { user, .. } => (user_topic(user), None),
+        Entry::AccountData { user, .. }
+        | Entry::Forgotten { user, .. }
+        | Entry::Restricted { user } => (user_topic(user), None),
     };
     std::iter::once(first).chain(second)
 }

@@ -5,8 +5,8 @@ use ruma::{OwnedUserId, UserId};
 use tertulia_storage::{Command, Partition, Tx};
 
 use crate::{
-    Device, Error, Result, User,
-    schema::{ACCOUNTS, Account},
+    Device, Error, Result, User, log,
+    schema::{ACCOUNTS, Account, Entry},
     users,
 };
 
@@ -122,7 +122,11 @@ impl Command for Restrict {
         if account.admin {
             return Err(no_equals());
         }
+        if self.what.holds(&account) == self.holds {
+            return Ok(());
+        }
         self.what.set(&mut account, self.holds);
+        log::record(tx, &Entry::Restricted { user: self.target.clone() });
         tx.put(&ACCOUNTS, &(self.target.clone(),), &account);
         Ok(())
     }

@@ -28,14 +28,14 @@ pub(crate) async fn relist_users(core: &Core, users: &[OwnedUserId]) -> Result<(
     Ok(())
 }
 
-/// What should be known of users; of those without an open account it is nothing.
+/// What should be known of users; of those without an account that is open it is nothing.
 async fn wanted(view: &View, users: &[OwnedUserId]) -> Result<Vec<Option<ListedUser>>> {
     let keys: Vec<_> = users.iter().map(|user| (user.clone(),)).collect();
     let accounts = view.get_many(&ACCOUNTS, &keys).await?;
     let profiles = view.get_many(&PROFILES, &keys).await?;
     let mut wanted = Vec::with_capacity(users.len());
     for (user, (account, profile)) in users.iter().zip(accounts.into_iter().zip(profiles)) {
-        let is_there = |account: &Account| account.deactivated.is_none();
+        let is_there = |account: &Account| account.deactivated.is_none() && !account.locked;
         wanted.push(if account.as_ref().is_some_and(is_there) {
             let profile = profile.map(|Json(profile)| profile).unwrap_or_default();
             Some(listed(user, &profile, is_in_open_room(view, user).await?))

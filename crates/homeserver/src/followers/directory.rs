@@ -83,7 +83,9 @@ impl News {
                     news.events.push((room, position));
                     news.users.extend(member);
                 }
-                Entry::Profile { user } | Entry::Deactivated { user } => {
+                Entry::Profile { user }
+                | Entry::Deactivated { user }
+                | Entry::Restricted { user } => {
                     news.users.insert(user);
                 }
                 _ => {}

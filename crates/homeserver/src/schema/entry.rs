@@ -59,6 +59,11 @@ pub enum Entry {
         /// The user of this server whose membership is another by it; none for the room itself.
         member: Option<OwnedUserId>,
     },
+    /// An account was locked, suspended, or given back to its user.
+    Restricted {
+        /// Whose.
+        user: OwnedUserId,
+    },
 }
 
 impl Value for Entry {
@@ -73,6 +78,7 @@ impl Value for Entry {
             Self::Deactivated { user } => parts.tag(4).add(user),
             Self::Forgotten { user, room } => parts.tag(5).add(user).add(room),
             Self::Generation { room, member } => parts.tag(6).add(room).add(member),
+            Self::Restricted { user } => parts.tag(7).add(user),
         };
     }
 
@@ -101,6 +107,7 @@ impl Value for Entry {
             4 => Self::Deactivated { user: Field::read(input)? },
             5 => Self::Forgotten { user: Field::read(input)?, room: Field::read(input)? },
             6 => Self::Generation { room: Field::read(input)?, member: Field::read(input)? },
+            7 => Self::Restricted { user: Field::read(input)? },
             tag => return Err(unknown("kind of log entry", tag)),
         })
     }
@@ -154,7 +161,9 @@ mod tests {
         check(&forgotten, b"\x01\x05\x04@u:x\x04!r:x");
         let renewed = Entry::Generation { room: room.clone(), member: None };
         check(&renewed, b"\x01\x06\x04!r:x\x00");
-        check(&Entry::Generation { room, member: Some(user) }, b"\x01\x06\x04!r:x\x01\x04@u:x");
+        let of_user = Entry::Generation { room, member: Some(user.clone()) };
+        check(&of_user, b"\x01\x06\x04!r:x\x01\x04@u:x");
+        check(&Entry::Restricted { user }, b"\x01\x07\x04@u:x");
     }
 
     #[test]

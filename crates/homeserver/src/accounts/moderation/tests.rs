@@ -38,6 +38,19 @@ async fn a_restriction_is_set_told_and_taken_back() {
 }
 
 #[tokio::test]
+async fn what_holds_already_is_not_told_again() {
+    let (server, root, bob) = setting().await;
+    let settled = || server.core.store.settled().get();
+    for what in BOTH {
+        let before = settled();
+        for holds in [true, true, false, false] {
+            root.restrict(bob.id(), what, holds).await.unwrap();
+        }
+        assert_eq!(settled(), before + 2, "{what:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_administrators_restrict_and_learn_of_it() {
     let (_, root, bob) = setting().await;
     for target in [root.id(), bob.id(), user_id!("@nobody:example.org"), user_id!("@a:elsewhere")] {

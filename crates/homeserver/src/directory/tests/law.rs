@@ -7,7 +7,8 @@ use ruma::{OwnedRoomId, events::StateEventType, room::JoinRuleKind};
 use serde_json::json;
 
 use crate::{
-    Homeserver, ProfileField, PublicRoomsQuery, Remains, Room, User, Visibility,
+    Homeserver, NewAccount, ProfileField, PublicRoomsQuery, Remains, Restriction, Room, User,
+    Visibility,
     events::{Ignored, current_slots, load_head},
     schema::{ACCOUNTS, MEMBERSHIPS, MembershipKind, PUBLISHED_ROOMS},
     testing::{field, public_room, raw, server},
@@ -29,6 +30,8 @@ enum Deed {
     Rename(usize, usize),
     Ignore(usize, usize),
     Publish(usize, bool),
+    Lock(usize, bool),
+    Suspend(usize, bool),
     Close(usize),
     Remove(usize),
     Say(usize),
@@ -46,6 +49,8 @@ fn deed() -> impl Strategy<Value = Deed> {
         2 => (user.clone(), 0..NAMES.len()).prop_map(|(user, name)| Deed::Rename(user, name)),
         1 => (user.clone(), user).prop_map(|(one, other)| Deed::Ignore(one, other)),
         2 => (room.clone(), any::<bool>()).prop_map(|(room, shown)| Deed::Publish(room, shown)),
+        2 => (1..USERS, any::<bool>()).prop_map(|(user, holds)| Deed::Lock(user, holds)),
+        1 => (1..USERS, any::<bool>()).prop_map(|(user, holds)| Deed::Suspend(user, holds)),
         1 => (1..USERS).prop_map(Deed::Close),
         1 => room.clone().prop_map(Deed::Remove),
         1 => room.prop_map(Deed::Say),
@@ -55,6 +60,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 
 struct World {
     server: Homeserver,
+    root: User,
     users: Vec<User>,
     rooms: Vec<OwnedRoomId>,
 }
@@ -62,6 +68,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let server = server().await;
+        let root = server.create_user(NewAccount { admin: true, .."root".into() }).await.unwrap();
         let mut users = Vec::new();
         for number in 0..USERS {
             users.push(server.create_user(&*format!("user{number}")).await.unwrap());
@@ -70,7 +77,7 @@ impl World {
         for _ in 0..ROOMS {
             rooms.push(public_room(&users[0], "12").await.id().to_owned());
         }
-        Self { server, users, rooms }
+        Self { server, root, users, rooms }
     }
 
     fn room(&self, user: usize, room: usize) -> Room {
@@ -105,8 +112,14 @@ impl World {
             Deed::Say(room) => drop(self.room(0, room).send_text("hello").await),
             Deed::Look => drop(self.users[0].find_users("a", None).await),
             Deed::Remove(room) => drop(self.server.remove_room(&self.rooms[room]).await),
+            Deed::Lock(user, holds) => self.restrict(user, Restriction::Lock, holds).await,
+            Deed::Suspend(user, holds) => self.restrict(user, Restriction::Suspension, holds).await,
             Deed::Rename(..) | Deed::Ignore(..) | Deed::Close(_) => self.change_user(deed).await,
         }
+    }
+
+    async fn restrict(&self, user: usize, what: Restriction, holds: bool) {
+        drop(self.root.restrict(self.users[user].id(), what, holds).await);
     }
 
     async fn change_user(&self, deed: Deed) {
@@ -150,7 +163,7 @@ impl World {
         let view = self.server.core.store.view().await.unwrap();
         let account = view.get(&ACCOUNTS, &(other.id.clone(),)).await.unwrap().unwrap();
         let ignored = Ignored::by(&view, &other.id).await.unwrap();
-        if account.deactivated.is_some() || ignored.contains(&me.id) {
+        if account.deactivated.is_some() || account.locked || ignored.contains(&me.id) {
             return false;
         }
         for room in &self.rooms {
