@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["core"],
     &["log"],
     &["server"],
+    &["company"],
     &["presence", "typing"],
     &["events"],
     &["rooms"],

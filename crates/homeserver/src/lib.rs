@@ -5,6 +5,7 @@
 
 mod account_data;
 mod accounts;
+mod company;
 mod core;
 mod devices;
 mod directory;

@@ -23,6 +23,7 @@ use self::people::People;
 pub use self::people::Presence;
 use crate::{
     Error, Result, User,
+    company::Company,
     core::Core,
     log::room_topic,
     schema::{ACCOUNTS, HEADS, MEMBERSHIPS, MembershipKind},
@@ -77,8 +78,7 @@ impl User {
             return Err(Error::NotFound("user"));
         }
         if user != self.id {
-            let mine = rooms_of(&view, &self.id).await?;
-            if !rooms_of(&view, user).await?.iter().any(|room| mine.binary_search(room).is_ok()) {
+            if !Company::of(&view, &self.id).await?.has(&view, user).await? {
                 return Err(Error::Forbidden("you share no room with this user".to_owned()));
             }
         }
@@ -183,7 +183,7 @@ pub(crate) fn event(core: &Core, user: &UserId) -> Box<RawValue> {
 }
 
 /// The rooms that `user` is in, the first of them where there are very many.
-pub(crate) async fn rooms_of(view: &View, user: &UserId) -> Result<Vec<ruma::OwnedRoomId>> {
+async fn rooms_of(view: &View, user: &UserId) -> Result<Vec<ruma::OwnedRoomId>> {
     /// How many memberships are looked at.
     const LOOK: usize = 5_000;
     let rows = view.scan(&MEMBERSHIPS, &(user.to_owned(),), Direction::Forward, LOOK).await?;

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use ruma::{OwnedUserId, UserId};
 use tertulia_storage::{Command, Json, Partition, Tx, View};
 
-use super::{common::Stays, words::words};
+use super::words::words;
 use crate::{
     Error, Result,
+    company::Stays,
     core::Core,
     schema::{
         ACCOUNTS, Account, LISTED_USERS, ListedUser, OPEN_ROOMS, PROFILES, Profile, USER_WORDS,

@@ -13,12 +13,12 @@ use serde::Serialize;
 use tertulia_storage::{Direction, Key, KeyError, Reader, View, Writer};
 
 use super::{
-    common::Company,
     progress::caught_up,
     words::{fold, words},
 };
 use crate::{
     Result, User,
+    company::Company,
     events::Ignored,
     schema::{LISTED_USERS, ListedUser, USER_WORDS},
 };

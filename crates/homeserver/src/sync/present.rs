@@ -1,8 +1,10 @@
 //! How present those are with whom the user shares a room.
 
-use super::{answer::Events, joined::Joined, reading::Reading};
-use crate::{Result, presence};
+use ruma::OwnedUserId;
 use serde_json::value::RawValue;
+
+use super::{answer::Events, joined::Joined, reading::Reading};
+use crate::{Result, company::Company, presence};
 
 /// What a client is told of presence, and up to which change that is. One who has `met` others by
 /// coming into a room is told of all who are there.
@@ -15,18 +17,11 @@ pub(super) async fn of(
     let same_life = |since: &super::SyncToken| since.fleeting.boot == reading.next.fleeting.boot;
     let since = reading.since.filter(same_life).map(|since| since.presence);
     let news = presence::news(core, since.filter(|_| !met));
-    let mut events = Vec::new();
-    for user in news.users {
-        if !reading.query.filter.presence.passes(&user) {
-            continue;
-        }
-        let shares = user == reading.me() || {
-            let theirs = presence::rooms_of(&reading.view, &user).await?;
-            theirs.iter().any(|room| joined.contains(room))
-        };
-        if shares {
-            events.push(presence::event(core, &user));
-        }
-    }
+    let passes = |user: &OwnedUserId| reading.query.filter.presence.passes(user);
+    let users: Vec<_> = news.users.into_iter().filter(passes).collect();
+    let company = Company::in_rooms(joined.rooms.clone());
+    let among = company.among(&reading.view, &users).await?;
+    let told = users.iter().zip(among).filter(|(user, shares)| *shares || *user == reading.me());
+    let events = told.map(|(user, _)| presence::event(core, user)).collect();
     Ok((Events { events }, news.up_to))
 }

@@ -1,9 +1,9 @@
-use ruma::{OwnedRoomId, RoomVersionId, owned_room_id, user_id};
+use ruma::{OwnedRoomId, owned_room_id};
 use tertulia_storage::{Command, Partition, Tx};
 
 use super::{super::common, *};
 use crate::{
-    Error, Homeserver, NewRoom, ProfileField,
+    Error, Homeserver, ProfileField,
     testing::{public_room, server},
 };
 
@@ -127,29 +127,6 @@ async fn one_search_looks_at_so_many_users_and_no_more() {
     assert_eq!((some.results.len() as u64, some.limited), (MOST, true));
     let one = bob.find_users("crowd5007", Some(1)).await.unwrap();
     assert_eq!((one.results.len(), one.limited), (1, false));
-}
-
-#[tokio::test]
-async fn company_is_found_among_few_and_among_many_rooms() {
-    let server = server().await;
-    let (alice, bob, carol) =
-        (made(&server, "alice").await, made(&server, "bob").await, made(&server, "carol").await);
-    let wish = NewRoom::new(alice.id().to_owned(), RoomVersionId::V12);
-    let room = alice.create_room(wish).await.unwrap();
-    room.invite(bob.id(), None, false).await.unwrap();
-    bob.room(room.id()).join(None).await.unwrap();
-    let view = server.core.store.view().await.unwrap();
-    let few = Company::of(&view, &alice.id).await.unwrap();
-    let mut many = Company::of(&view, &alice.id).await.unwrap();
-    many.extend((0..1_000).map(|number| OwnedRoomId::try_from(format!("!{number}:x")).unwrap()));
-    let nobody = user_id!("@nobody:y").to_owned();
-    let others = [bob.id.clone(), carol.id.clone(), nobody];
-    for company in [few, many] {
-        assert_eq!(company.among(&view, &others).await.unwrap(), [true, false, false]);
-        assert_eq!(company.among(&view, &[]).await.unwrap(), [false; 0]);
-    }
-    let none = Company::of(&view, &carol.id).await.unwrap();
-    assert_eq!(none.among(&view, &others).await.unwrap(), [false; 3]);
 }
 
 #[tokio::test]
