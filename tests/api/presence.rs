@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tertulia_storage::{Memory, MemoryEngine};
 use tertulia_testkit::{Client, TestServer};
 
 fn told<'a>(update: &'a Value, who: &Client) -> Option<&'a Value> {
@@ -107,6 +108,36 @@ async fn who_comes_into_a_room_learns_who_is_there_and_they_of_them() {
     bob.join(&room).await;
     assert!(told(&bob.sync(Some(token(&bobs))).await, &alice).is_some());
     assert!(told(&alice.sync(Some(token(&alices))).await, &bob).is_some());
+}
+
+#[tokio::test]
+async fn what_somebody_said_is_told_after_a_restart() {
+    let memory = Memory::default();
+    let start = async |seed| {
+        let engine = MemoryEngine::over(memory.clone());
+        TestServer::builder().seed(seed).start_on(engine).await
+    };
+    let server = start(1).await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    alice.create_room_with(&[&bob]).await;
+    say(&alice, json!({ "presence": "online", "status_msg": "in the garden" })).await;
+    let since = bob.sync(None).await;
+    assert_eq!(told(&since, &alice).unwrap()["presence"], "online");
+    server.homeserver().shutdown().await;
+    let server = start(2).await;
+    let again = |old: &Client| {
+        let user = old.id().try_into().unwrap();
+        Client::new(server.router(), user, old.device().into(), old.token())
+    };
+    let (alice, bob) = (again(&alice), again(&bob));
+    let expected = json!({ "presence": "offline", "status_msg": "in the garden" });
+    for since in [Some(token(&since)), None] {
+        assert_eq!(told(&bob.sync(since).await, &alice), Some(&expected));
+    }
+    alice.sync(None).await;
+    let content = bob.get(["presence", alice.id(), "status"]).await.ok();
+    assert_eq!(content["presence"], "online");
+    assert_eq!(content["status_msg"], "in the garden");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! How present people are (client-server API, "Presence"). It lives in memory: after a restart
-//! nobody is there until a client of theirs is heard of.
+//! nobody is there until a client of theirs is heard of. Only what they say of it is stored.
 //!
 //! Each change that others are told of takes the next number; a sync token holds the number up to
 //! which a client was told. What time does (nobody did anything for a while, no client was heard
 //! of) is worked out when somebody waits for news, so that no task has to.
 
 mod people;
+mod statuses;
 
 use std::sync::Arc;
 
@@ -47,7 +48,8 @@ impl User {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there is no such state, or `status` has more than 1 KiB.
+    /// [`Error::Invalid`] if there is no such state, or `status` has more than 1 KiB;
+    /// [`Error::Deactivated`] if the account was closed and `status` is another than before.
     pub async fn set_presence(&self, state: PresenceState, status: Option<String>) -> Result<()> {
         use PresenceState::{Offline, Online, Unavailable};
         if ![Offline, Online, Unavailable].contains(&state) {
@@ -58,6 +60,12 @@ impl User {
         }
         if !self.core.settings.presence {
             return Ok(());
+        }
+        statuses::recall(&self.core, &self.id).await?;
+        // Clients repeat themselves all the time, which is written once.
+        let is_known = self.core.local::<Known>().0.lock().says(&self.id, status.as_deref());
+        if !is_known {
+            statuses::keep(&self.core, &self.id, status.clone()).await?;
         }
         let now = now(&self.core);
         if self.core.local::<Known>().0.lock().say(&self.id, state, status, now) {
@@ -85,6 +93,7 @@ impl User {
         if !self.core.settings.presence {
             return Ok(Presence::unknown());
         }
+        statuses::recall(&self.core, user).await?;
         let now = now(&self.core);
         Ok(self.core.local::<Known>().0.lock().presence(user, now))
     }
@@ -110,6 +119,16 @@ pub(crate) fn note_member(core: &Core, event: &Pdu) {
     }
 }
 
+/// Forgets what somebody said of themself, who is gone for good.
+pub(crate) async fn forget(core: &Core, user: &UserId) -> Result<()> {
+    let (known, now) = (core.local::<Known>(), now(core));
+    let is_news = {
+        let mut people = known.0.lock();
+        people.knows(user) && people.say(user, PresenceState::Offline, None, now)
+    };
+    if is_news { wake(core, user).await } else { Ok(()) }
+}
+
 /// A client that waits for news. While it does, its user is there.
 pub(crate) struct Poll {
     known: Option<(Arc<Core>, OwnedUserId)>,
@@ -128,6 +147,9 @@ impl Poll {
         }
         let (known, now) = (core.local::<Known>(), now(core));
         let seen = *wish != PresenceState::Offline;
+        if seen {
+            statuses::recall(core, user).await?;
+        }
         let comes = seen && known.0.lock().begin_poll(user, wish, now);
         let poll = Self { known: seen.then(|| (core.clone(), user.to_owned())) };
         // Whoever comes back in time was not gone.

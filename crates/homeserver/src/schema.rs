@@ -168,6 +168,9 @@ pub const LOGIN_TOKENS: Table<(OwnedUserId, [u8; 32]), (u64,)> = Table::new(49, 
 /// User and SHA-256 of an OpenID token → until when it says who the user is, as [`LOGIN_TOKENS`].
 pub const OPENID_TOKENS: Table<(OwnedUserId, [u8; 32]), (u64,)> = Table::new(50, "openid_tokens");
 
+/// User → what the user said last of how present they are; none where that is nothing.
+pub const STATUSES: Table<(OwnedUserId,), (String,)> = Table::new(51, "statuses");
+
 /// User, scope and type → account data. `m.push_rules` has a row once it differs from the default.
 pub const ACCOUNT_DATA: Table<(OwnedUserId, Scope, String), AccountDatum> =
     Table::new(60, "account_data");

@@ -140,6 +140,7 @@ impl Builder {
         };
         let server = Homeserver { core: Arc::new(core) };
         server.core.recall_erased().await?;
+        server.core.recall_statuses().await?;
         server.follow_log();
         Ok(server)
     }

@@ -4,8 +4,8 @@ use ruma::OwnedUserId;
 use tertulia_storage::{Command, Partition, Tx};
 
 use crate::{
-    Error, Result, User, devices, log,
-    schema::{ACCOUNTS, ERASED, Entry, PROFILES},
+    Error, Result, User, devices, log, presence,
+    schema::{ACCOUNTS, ERASED, Entry, PROFILES, STATUSES},
     users,
 };
 
@@ -30,6 +30,7 @@ impl User {
         let deactivate = Deactivate { user: self.id.clone(), remains, at };
         let more_devices = self.core.store.write(deactivate).await?.out;
         self.core.learn_if_erased(&self.id).await?;
+        presence::forget(&self.core, &self.id).await?;
         if more_devices {
             self.delete_all_devices(None).await?;
         }
@@ -67,6 +68,7 @@ impl Command for Deactivate {
             tx.delete(&PROFILES, &key);
         }
         tx.put(&ACCOUNTS, &key, &account);
+        tx.delete(&STATUSES, &key);
         devices::delete_page(tx, &self.user, None).await
     }
 }

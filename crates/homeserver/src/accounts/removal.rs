@@ -9,11 +9,12 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
-    Error, Homeserver, Result, User, log, media, receipts,
+    Error, Homeserver, Result, User, log, media, presence, receipts,
     schema::{
         ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, EXPIRING_TOKENS, Entry,
         FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS, MEMBERSHIPS, MembershipKind,
-        OPENID_TOKENS, PROFILES, REFRESH_TOKENS, REMOVED_USERS, RemovedUser, TOKENS, TRANSACTIONS,
+        OPENID_TOKENS, PROFILES, REFRESH_TOKENS, REMOVED_USERS, RemovedUser, STATUSES, TOKENS,
+        TRANSACTIONS,
     },
     users,
 };
@@ -40,6 +41,7 @@ impl Homeserver {
             return Ok(());
         }
         user.core.learn_if_erased(&user.id).await?;
+        presence::forget(&user.core, &user.id).await?;
         user.delete_all_devices(None).await?;
         user.vanish_from_rooms().await?;
         while !store.write(DeleteRows { user: user.id.clone() }).await?.out {}
@@ -183,6 +185,7 @@ impl Command for DeleteRows {
             && tx.delete_all(&REFRESH_TOKENS, &key, STEP).await?
             && tx.delete_all(&LOGIN_TOKENS, &key, STEP).await?
             && tx.delete_all(&OPENID_TOKENS, &key, STEP).await?
+            && tx.delete_all(&STATUSES, &key, STEP).await?
             && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {
             media::forget_use(tx, &self.user).await?;

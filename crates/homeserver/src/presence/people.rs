@@ -149,6 +149,30 @@ pub(super) struct People {
 }
 
 impl People {
+    /// Whether anything is known of somebody.
+    pub(super) fn knows(&self, user: &UserId) -> bool {
+        self.people.contains_key(user)
+    }
+
+    /// Whether there is room for more without forgetting anybody.
+    pub(super) fn has_room(&self) -> bool {
+        self.people.len() < MOST
+    }
+
+    /// Whether `status` is what somebody says of themself, as far as is known.
+    pub(super) fn says(&self, user: &UserId, status: Option<&str>) -> bool {
+        self.people.get(user).and_then(|person| person.status.as_deref()) == status
+    }
+
+    /// Learns what somebody said of themself in an earlier life of the server.
+    pub(super) fn recall(&mut self, user: &UserId, status: String) {
+        if !self.knows(user) {
+            self.forget_some();
+            let person = Person { status: Some(status), ..Person::new() };
+            self.people.insert(user.to_owned(), person);
+        }
+    }
+
     /// Notes that a client waits for news, and what it says of its user; whether others are told.
     pub(super) fn begin_poll(&mut self, user: &UserId, wish: &PresenceState, now: u64) -> bool {
         self.update(user, now, |person| {
@@ -418,6 +442,23 @@ mod tests {
         assert!(people.people.len() < MOST);
         check(&mut people, 1, &Online, true);
         assert_eq!(people.there(10), [alice().to_owned()]);
+    }
+
+    #[test]
+    fn what_was_said_in_an_earlier_life_is_told_unless_more_is_known() {
+        let mut people = polling(&Online);
+        people.recall(alice(), "old".to_owned());
+        assert_eq!(people.presence(alice(), START).status, None);
+        let mut people = People::default();
+        people.recall(alice(), "old".to_owned());
+        assert!(people.says(alice(), Some("old")) && !people.says(alice(), None));
+        check(&mut people, 0, &Offline, false);
+        assert_eq!(people.there(10), [alice().to_owned()]);
+        for n in 0..2 * MOST {
+            let user = UserId::parse(format!("@u{n}:x")).unwrap();
+            people.recall(&user, "words".to_owned());
+        }
+        assert!(people.people.len() <= MOST);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use ruma::presence::PresenceState;
 use serde_json::json;
 use tertulia_storage::{
     LocalEngine, Memory, MemoryEngine, View,
@@ -36,6 +37,7 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
     user.login_token().await.unwrap();
     user.openid_token().await.unwrap();
     user.reserve_media().await.unwrap();
+    user.set_presence(PresenceState::Online, Some("here".to_owned())).await.unwrap();
     for n in 0..much {
         let id = Some(format!("D{n}").into());
         let device = NewDevice { id, renewable: n % 2 == 0, ..NewDevice::default() };
@@ -92,6 +94,7 @@ async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize
         ("refresh tokens", count(&view, &REFRESH_TOKENS, |key| key.0 == user).await),
         ("login tokens", count(&view, &LOGIN_TOKENS, |key| key.0 == user).await),
         ("OpenID tokens", count(&view, &OPENID_TOKENS, |key| key.0 == user).await),
+        ("statuses", count(&view, &STATUSES, |key| key.0 == user).await),
         ("last seen", count(&view, &LAST_SEEN, |key| key.0 == user).await),
         ("media", count(&view, &MEDIA_USE, |key| key.0 == user).await),
         ("memberships", count(&view, &MEMBERSHIPS, |key| key.0 == user).await),
