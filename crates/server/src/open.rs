@@ -3,12 +3,15 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use anyhow::Context as _;
+use ruma::api::client::discovery::discover_support::{Contact, ContactRole};
 use tertulia::{FileBlobs, Homeserver, PasswordCost, TurnServer, TurnUsers};
 use tertulia_http::{Places, RateLimits};
 use tertulia_rocksdb::RocksEngine;
 use tertulia_storage::{Durability, StoreOptions};
 
-use crate::settings::{Commits, Directory, Mode, Publishers, Secret, Settings, Turn};
+use crate::settings::{
+    Commits, Directory, Mode, Publishers, Secret, Settings, SupportContact, SupportRole, Turn,
+};
 
 /// The homeserver that the settings describe, on the data in its directory, which is made if need be.
 pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver> {
@@ -47,6 +50,8 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     library.registration = registration(settings)?;
     library.allow_guests = settings.registration.guests;
     library.turn = turn(&settings.turn)?;
+    let minutes = u64::from(settings.sessions.access_token_minutes);
+    library.access_token_lifetime = Duration::from_secs(60 * minutes);
     library.directory = directory(&settings.directory);
     library.presence = settings.presence;
     library.registration_shared_secret =
@@ -75,11 +80,14 @@ fn directory(directory: &Directory) -> tertulia::Directory {
 const TURN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn turn(turn: &Turn) -> anyhow::Result<Option<TurnServer>> {
-    let Some(secret) = turn.secret.as_ref().map(reveal).transpose()? else {
-        return Ok(None);
+    let users = match (&turn.secret, &turn.username, &turn.password) {
+        (Some(secret), ..) => TurnUsers::Shared(reveal(secret)?),
+        (None, Some(name), Some(password)) => {
+            TurnUsers::One { username: name.clone(), password: reveal(password)? }
+        }
+        _ => return Ok(None),
     };
-    let (uris, users) = (turn.uris.clone(), TurnUsers::Shared(secret));
-    Ok(Some(TurnServer { uris, users, lifetime: TURN_LIFETIME }))
+    Ok(Some(TurnServer { uris: turn.uris.clone(), users, lifetime: TURN_LIFETIME }))
 }
 
 fn registration(settings: &Settings) -> anyhow::Result<tertulia::Registration> {
@@ -110,12 +118,25 @@ pub(crate) fn http_options(settings: &Settings) -> tertulia_http::Options {
     let mut options = tertulia_http::Options::default();
     options.public_base_url = settings.public_base_url.clone();
     options.support.page = settings.support_page.clone();
+    options.support.contacts = settings.support_contacts.iter().map(contact).collect();
     options.trust_forwarded_for = settings.trust_forwarded_for;
     options.requests_at_once = NonZeroU32::new(settings.connections_per_address);
     if !settings.rate_limits {
         options.rate_limits = RateLimits::off();
     }
     options
+}
+
+/// A contact as it is told.
+fn contact(contact: &SupportContact) -> Contact {
+    let role = match contact.role {
+        SupportRole::Admin => ContactRole::Admin,
+        SupportRole::Security => ContactRole::Security,
+    };
+    let mut told = Contact::with_email_address(role, String::new());
+    told.email_address = contact.email_address.clone();
+    told.matrix_id = contact.matrix_id.clone();
+    told
 }
 
 /// How many connections an address may have; behind a proxy all connections are the proxy's.
@@ -169,7 +190,9 @@ mod tests {
         settings.registration.guests = true;
         settings.support_page = Some("https://example.org/help".to_owned());
         let uris = vec!["turn:a".to_owned()];
-        settings.turn = Turn { uris: uris.clone(), secret: Some(Secret::Text("c".to_owned())) };
+        let secret = Some(Secret::Text("c".to_owned()));
+        settings.turn = Turn { uris: uris.clone(), secret, ..Turn::default() };
+        settings.sessions.access_token_minutes = 5;
         settings.directory =
             Directory { publishers: Publishers::Admins, open: false, all_users: true };
         let library = library(&settings).unwrap();
@@ -183,6 +206,7 @@ mod tests {
         let directory = tertulia::Directory { publishers, open: false, all_users: true };
         assert_eq!(library.directory, directory);
         assert!(library.allow_guests);
+        assert_eq!(library.access_token_lifetime, Duration::from_secs(300));
         let users = TurnUsers::Shared(tertulia::Secret::new("c"));
         let turn = TurnServer { uris, users, lifetime: TURN_LIFETIME };
         assert_eq!(library.turn, Some(turn));
@@ -190,6 +214,38 @@ mod tests {
         assert_eq!(storage(&settings).durability, Durability::Relaxed);
         assert_eq!(http_options(&settings).rate_limits, RateLimits::off());
         assert_ne!(http_options(&Settings::default()).rate_limits, RateLimits::off());
+    }
+
+    #[test]
+    fn a_turn_server_may_know_all_users_by_one_name() {
+        let uris = vec!["turn:a".to_owned()];
+        let password = Some(Secret::Text("b".to_owned()));
+        let username = Some("everybody".to_owned());
+        let named = Turn { uris: uris.clone(), secret: None, username, password };
+        let password = tertulia::Secret::new("b");
+        let users = TurnUsers::One { username: "everybody".to_owned(), password };
+        let expected = TurnServer { uris, users, lifetime: TURN_LIFETIME };
+        assert_eq!(turn(&named).unwrap(), Some(expected));
+        assert_eq!(turn(&Turn::default()).unwrap(), None);
+    }
+
+    #[test]
+    fn contacts_are_told_as_the_specification_has_them() {
+        let mut settings = Settings::default();
+        assert!(http_options(&settings).support.contacts.is_empty());
+        let id = ruma::owned_user_id!("@admin:example.org");
+        for (role, email_address, matrix_id) in [
+            (SupportRole::Admin, Some("admin@example.org".to_owned()), None),
+            (SupportRole::Security, None, Some(id)),
+        ] {
+            settings.support_contacts.push(SupportContact { role, email_address, matrix_id });
+        }
+        let told = serde_json::to_value(http_options(&settings).support.contacts).unwrap();
+        let expected = serde_json::json!([
+            { "role": "m.role.admin", "email_address": "admin@example.org" },
+            { "role": "m.role.security", "matrix_id": "@admin:example.org" },
+        ]);
+        assert_eq!(told, expected);
     }
 
     #[test]
@@ -215,6 +271,7 @@ mod tests {
         assert_eq!(ours.registration, theirs.registration);
         assert_eq!(ours.directory, theirs.directory);
         assert_eq!(ours.presence, theirs.presence);
+        assert_eq!(ours.access_token_lifetime, theirs.access_token_lifetime);
         assert_eq!((ours.allow_guests, ours.turn), (theirs.allow_guests, theirs.turn));
         assert_eq!(ours.password_cost, theirs.password_cost);
         assert_eq!(storage(&Settings::default()).durability, StoreOptions::default().durability);

@@ -16,7 +16,7 @@ use std::{
     path::PathBuf,
 };
 
-use ruma::{OwnedServerName, RoomVersionId, owned_server_name};
+use ruma::{OwnedServerName, OwnedUserId, RoomVersionId, owned_server_name, owned_user_id};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) public_base_url: Option<String>,
     /// A page for users who need help.
     pub(crate) support_page: Option<String>,
+    /// Whom users and others turn to.
+    pub(crate) support_contacts: Vec<SupportContact>,
     /// Where the store, media files and signing keys lie.
     pub(crate) data_directory: PathBuf,
     /// Whether requests that come too often are refused.
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) listeners: Vec<Listener>,
     /// Who may make an account.
     pub(crate) registration: Registration,
+    /// What holds for those who have logged in.
+    pub(crate) sessions: Sessions,
     /// What helps calls through firewalls.
     pub(crate) turn: Turn,
     /// What new rooms are like.
@@ -96,6 +100,38 @@ pub(crate) struct Registration {
     pub(crate) shared_secret: Option<Secret>,
 }
 
+/// Somebody to turn to, by at least one of the ways.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SupportContact {
+    /// What for.
+    pub(crate) role: SupportRole,
+    /// By e-mail.
+    #[serde(default)]
+    pub(crate) email_address: Option<String>,
+    /// As a Matrix user, who may be of another server.
+    #[serde(default)]
+    pub(crate) matrix_id: Option<OwnedUserId>,
+}
+
+/// What one turns to somebody for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SupportRole {
+    /// Anything.
+    Admin,
+    /// What is better not told to everybody, such as holes in the server's walls.
+    Security,
+}
+
+/// What holds for those who have logged in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sessions {
+    /// How long an access token is good whose client can get the next one by itself, in minutes.
+    pub(crate) access_token_minutes: u32,
+}
+
 /// A TURN server, which helps calls through firewalls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +140,10 @@ pub(crate) struct Turn {
     pub(crate) uris: Vec<String>,
     /// What it shares with this server, so that it knows users whom this server sends.
     pub(crate) secret: Option<Secret>,
+    /// The name that it knows all users by, where it shares no secret.
+    pub(crate) username: Option<String>,
+    /// The password that goes with the name.
+    pub(crate) password: Option<Secret>,
 }
 
 /// How clients may register.
@@ -214,6 +254,7 @@ impl Default for Settings {
             server_name: owned_server_name!("localhost"),
             public_base_url: None,
             support_page: None,
+            support_contacts: Vec::new(),
             data_directory: "./data".into(),
             rate_limits: true,
             trust_forwarded_for: false,
@@ -225,6 +266,7 @@ impl Default for Settings {
                 key: None,
             }],
             registration: Registration::default(),
+            sessions: Sessions { access_token_minutes: 60 },
             turn: Turn::default(),
             rooms: Rooms { default_version: RoomVersionId::V12 },
             directory: Directory {
@@ -266,6 +308,13 @@ impl Settings {
         settings.support_page = Some("https://example.org/help".to_owned());
         settings.turn.uris = vec!["turn:turn.example.org".to_owned()];
         settings.turn.secret = file();
+        settings.turn.username = Some("tertulia".to_owned());
+        settings.turn.password = file();
+        settings.support_contacts = vec![SupportContact {
+            role: SupportRole::Admin,
+            email_address: Some("admin@example.org".to_owned()),
+            matrix_id: Some(owned_user_id!("@admin:example.org")),
+        }];
         settings
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Context as _, bail, ensure};
 use ruma::RoomVersionId;
 
-use super::{Listener, Mode, Settings, Turn};
+use super::{Listener, Mode, Settings, SupportContact, Turn};
 use crate::{telemetry, tls::Tls};
 
 /// Refuses settings with which a server could not run, or would surprise its operator.
@@ -18,6 +18,7 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     check_addresses(&settings.listeners)?;
     check_registration(settings)?;
     check_turn(&settings.turn)?;
+    settings.support_contacts.iter().try_for_each(check_contact)?;
     check_room_version(&settings.rooms.default_version)?;
     check_costs(settings)?;
     telemetry::levels(&settings.logs.level)?;
@@ -79,15 +80,48 @@ fn check_registration(settings: &Settings) -> anyhow::Result<()> {
 }
 
 fn check_turn(turn: &Turn) -> anyhow::Result<()> {
+    let Turn { uris, secret, username, password } = turn;
     ensure!(
-        turn.uris.is_empty() == turn.secret.is_none(),
-        "`turn` has only one of `uris` and `secret`: a TURN server needs both"
+        username.is_some() == password.is_some(),
+        "`turn` has only one of `username` and `password`: they go together"
     );
-    for uri in &turn.uris {
+    ensure!(
+        secret.is_none() || username.is_none(),
+        "`turn` has both a `secret` and a `username`: a TURN server knows users by the one or by the other"
+    );
+    let is_known = secret.is_some() || username.is_some();
+    ensure!(
+        uris.is_empty() != is_known,
+        "`turn` has only one of `uris` and `secret` (or `username` and `password`): a TURN server needs a place and \
+         what it knows users by"
+    );
+    for uri in uris {
         let is_turn = uri.starts_with("turn:") || uri.starts_with("turns:");
         ensure!(is_turn, "`turn.uris` has {uri:?}, and all have to begin with turn: or turns:");
     }
-    turn.secret.iter().try_for_each(|secret| secret.reveal().map(drop))
+    ensure!(
+        username.as_deref() != Some(""),
+        "`turn.username` is empty: leave it out or give it a value"
+    );
+    secret.iter().chain(password).try_for_each(|secret| secret.reveal().map(drop))
+}
+
+fn check_contact(contact: &SupportContact) -> anyhow::Result<()> {
+    let SupportContact { email_address, matrix_id, .. } = contact;
+    ensure!(
+        email_address.is_some() || matrix_id.is_some(),
+        "one of `support_contacts` has neither `email_address` nor `matrix_id`: nobody could turn to it"
+    );
+    if let Some(address) = email_address {
+        let is_written = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+        let is_one =
+            address.rsplit_once('@').is_some_and(|(name, at)| is_written(name) && is_written(at));
+        ensure!(
+            is_one,
+            "`support_contacts.email_address` is {address:?}, which is no e-mail address"
+        );
+    }
+    Ok(())
 }
 
 fn check_room_version(version: &RoomVersionId) -> anyhow::Result<()> {
@@ -105,6 +139,8 @@ fn check_costs(settings: &Settings) -> anyhow::Result<()> {
     check_range("passwords.iterations", passwords.iterations.into(), 1, 1_000)?;
     check_range("media.max_upload_mib", settings.media.max_upload_mib, 1, 1 << 20)?;
     check_range("media.max_mib_per_user", settings.media.max_mib_per_user, 0, 1 << 40)?;
+    let minutes = settings.sessions.access_token_minutes;
+    check_range("sessions.access_token_minutes", minutes.into(), 1, 366 * 24 * 60)?;
     check_range("storage.cache_mib", settings.storage.cache_mib as u64, 0, 1 << 20)
 }
 
@@ -120,7 +156,10 @@ fn check_range(name: &str, value: u64, least: u64, most: u64) -> anyhow::Result<
 mod tests {
     use std::path::Path;
 
-    use super::{super::Secret, *};
+    use super::{
+        super::{Secret, SupportRole},
+        *,
+    };
 
     #[track_caller]
     fn refused(word: &str, change: impl FnOnce(&mut Settings)) {
@@ -212,6 +251,60 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_server_knows_users_by_a_secret_or_by_a_name_and_a_password() {
+        let word = || Some(Secret::Text("a".to_owned()));
+        let named = |name: &str| {
+            let name = name.to_owned();
+            move |settings: &mut Settings| {
+                settings.turn.uris = vec!["turn:a".to_owned()];
+                settings.turn.username = Some(name);
+                settings.turn.password = Some(Secret::Text("a".to_owned()));
+            }
+        };
+        accepted(named("everybody"));
+        refused("`turn.username` is empty", named(""));
+        refused("only one of `username` and `password`", |settings| {
+            named("everybody")(settings);
+            settings.turn.password = None;
+        });
+        refused("only one of `username` and `password`", |settings| {
+            settings.turn.uris = vec!["turn:a".to_owned()];
+            settings.turn.password = word();
+        });
+        refused("both a `secret` and a `username`", |settings| {
+            named("everybody")(settings);
+            settings.turn.secret = word();
+        });
+        refused("`turn` has only one", |settings| {
+            named("everybody")(settings);
+            settings.turn.uris.clear();
+        });
+        refused("cannot be read", |settings| {
+            named("everybody")(settings);
+            settings.turn.password = Some(Secret::File { file: "/nowhere/at/all".into() });
+        });
+    }
+
+    #[test]
+    fn a_contact_has_to_be_one_that_somebody_can_turn_to() {
+        let contact = |email: Option<&str>, id: Option<&str>| {
+            let contact = SupportContact {
+                role: SupportRole::Security,
+                email_address: email.map(str::to_owned),
+                matrix_id: id.map(|id| id.try_into().unwrap()),
+            };
+            move |settings: &mut Settings| settings.support_contacts.push(contact)
+        };
+        accepted(contact(Some("admin@example.org"), None));
+        accepted(contact(None, Some("@admin:example.org")));
+        accepted(contact(Some("a@b"), Some("@admin:example.org")));
+        refused("nobody could turn to it", contact(None, None));
+        for email in ["", "admin", "@example.org", "admin@", "an admin@example.org", "a@b c"] {
+            refused("`support_contacts.email_address`", contact(Some(email), None));
+        }
+    }
+
+    #[test]
     fn https_needs_certificate_and_key() {
         refused("needs both", |settings| settings.listeners[0].key = Some("key.pem".into()));
         refused("needs both", |settings| {
@@ -275,6 +368,10 @@ mod tests {
         refused("max_upload_mib", |settings| settings.media.max_upload_mib = 0);
         refused("between 1 and 1048576", |settings| settings.media.max_upload_mib = 1 << 44);
         refused("max_mib_per_user", |settings| settings.media.max_mib_per_user = 1 << 44);
+        refused("access_token_minutes", |settings| settings.sessions.access_token_minutes = 0);
+        refused("access_token_minutes", |settings| {
+            settings.sessions.access_token_minutes = u32::MAX
+        });
         refused("cache_mib", |settings| settings.storage.cache_mib = usize::MAX);
         refused("memory_kib", |settings| settings.passwords.memory_kib = u32::MAX);
     }

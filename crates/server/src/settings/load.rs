@@ -226,6 +226,21 @@ mod tests {
     }
 
     #[test]
+    fn contacts_are_read_and_what_is_wrong_with_one_is_said() {
+        let toml = "support_contacts = [{ role = \"security\", matrix_id = \"@a:b\" }]";
+        let contact = &loaded(toml, &[]).unwrap().settings.support_contacts[0];
+        assert_eq!((contact.role, &contact.email_address), (SupportRole::Security, &None));
+        for (contact, complaint) in [
+            ("role = \"boss\"", "unknown variant: found `boss`, expected ``admin` or `security``"),
+            ("email_address = \"a@b\"", "`support_contacts`: missing field `role`"),
+            ("role = \"admin\", matrix_id = \"admin\"", "leading sigil is incorrect or missing"),
+            ("role = \"admin\", mail = \"a@b\"", ""),
+        ] {
+            check(&format!("support_contacts = [{{ {contact} }}]"), &[], complaint);
+        }
+    }
+
+    #[test]
     fn variables_become_what_their_setting_needs() {
         let variables = [
             ("TERTULIA_CONFIG", "elsewhere.toml"),
