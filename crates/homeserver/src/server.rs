@@ -109,7 +109,9 @@ impl Builder {
         self
     }
 
-    /// Keeps uploaded files here; otherwise they are in memory, and gone with the process.
+    /// Keeps uploaded files here; otherwise they are in memory, and gone with the process. No two
+    /// stores may share a place: each deletes what it knows nothing of
+    /// ([`Homeserver::mend_media`]).
     #[must_use]
     pub fn blobs(mut self, blobs: impl Blobs) -> Self {
         self.blobs = Arc::new(blobs);

@@ -22,7 +22,8 @@ use crate::schema::BlobId;
 /// How much is read or written at once; one trip to a thread that may block.
 const PIECE: usize = 128 * 1024;
 
-/// Blobs as files in a folder, which belongs to this server alone.
+/// Blobs as files in a folder, which belongs to this server alone, and to one store: what the store
+/// knows nothing of is [deleted](crate::Homeserver::mend_media) when it is a day old.
 #[derive(Clone, Debug)]
 pub struct FileBlobs {
     folder: Arc<Path>,
