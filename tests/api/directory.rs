@@ -44,6 +44,7 @@ async fn an_alias_is_made_found_and_deleted() {
 #[tokio::test]
 async fn an_alias_is_made_once_for_a_room_that_is_there() {
     let scene = Scene::new().await;
+    scene.bob.join(&scene.room).await;
     scene.create(&scene.bob, "#a:example.org").await.ok();
     scene.create(&scene.alice, "#a:example.org").await.refused(409, "M_UNKNOWN");
     scene.create(&scene.alice, "#a:elsewhere.org").await.refused(400, "M_INVALID_PARAM");
@@ -53,6 +54,22 @@ async fn an_alias_is_made_once_for_a_room_that_is_there() {
     scene.alice.put(path).json(unknown).await.refused(404, "M_NOT_FOUND");
     scene.alice.put(path).json(json!({})).await.refused(400, "M_BAD_JSON");
     scene.server.call(Method::PUT, path).await.refused(401, "M_MISSING_TOKEN");
+}
+
+#[tokio::test]
+async fn a_room_gets_its_aliases_from_its_members() {
+    let scene = Scene::new().await;
+    let path = ["directory", "room", "#a:example.org"];
+    scene.create(&scene.bob, "#a:example.org").await.refused(403, "M_FORBIDDEN");
+    scene.alice.get(path).await.refused(404, "M_NOT_FOUND");
+    scene.alice.invite(&scene.room, &scene.bob).await;
+    scene.create(&scene.bob, "#a:example.org").await.refused(403, "M_FORBIDDEN");
+    scene.bob.join(&scene.room).await;
+    scene.create(&scene.bob, "#a:example.org").await.ok();
+    scene.bob.leave(&scene.room).await;
+    scene.create(&scene.bob, "#b:example.org").await.refused(403, "M_FORBIDDEN");
+    // What one gave while one was there stays.
+    scene.alice.get(path).await.ok();
 }
 
 #[tokio::test]
@@ -67,6 +84,7 @@ async fn an_alias_is_deleted_by_its_maker_or_by_who_rules_the_room() {
     let scene = Scene::new().await;
     let carol = scene.server.user("carol").await;
     let path = ["directory", "room", "#a:example.org"];
+    scene.bob.join(&scene.room).await;
     for ruler in [&scene.bob, &scene.alice] {
         scene.create(&scene.bob, "#a:example.org").await.ok();
         carol.delete(path).await.refused(403, "M_FORBIDDEN");

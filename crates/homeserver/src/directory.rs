@@ -136,10 +136,15 @@ impl User {
     /// # Errors
     ///
     /// [`Error::AliasInUse`] if it stands for a room already, [`Error::Invalid`] if it is another
-    /// server's, [`Error::NotFound`] if there is no such room.
+    /// server's, [`Error::NotFound`] if there is no such room, [`Error::Forbidden`] for one who is
+    /// neither in it nor an administrator.
     pub async fn create_alias(&self, alias: &RoomAliasId, room: &RoomId) -> Result<()> {
         self.check_local(alias)?;
-        load_head(&self.core.store.view().await?, room).await?;
+        let view = self.core.store.view().await?;
+        load_head(&view, room).await?;
+        if !is_joined(&view, room, &self.id).await? && !self.is_admin().await? {
+            return Err(Error::Forbidden("only its members give a room an alias".to_owned()));
+        }
         self.claim(alias, self.alias_row(Some(room.to_owned()))).await
     }
 
@@ -264,9 +269,13 @@ impl Room {
     }
 }
 
-async fn may_list(view: &View, core: &Core, room: &RoomId, user: &UserId) -> Result<bool> {
+async fn is_joined(view: &View, room: &RoomId, user: &UserId) -> Result<bool> {
     let row = view.get(&MEMBERSHIPS, &(user.to_owned(), room.to_owned())).await?;
-    if row.is_some_and(|row| row.kind == MembershipKind::Join) {
+    Ok(row.is_some_and(|row| row.kind == MembershipKind::Join))
+}
+
+async fn may_list(view: &View, core: &Core, room: &RoomId, user: &UserId) -> Result<bool> {
+    if is_joined(view, room, user).await? {
         return Ok(true);
     }
     match load_head(view, room).await {

@@ -20,7 +20,9 @@ async fn an_alias_stands_for_one_room() {
     let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
     let (room, other) = (public_room(&alice, "12").await, public_room(&alice, "11").await);
     let alias = room_alias_id!("#a:x");
-    // Whoever may not even be in the room may give it a name.
+    let refused = bob.create_alias(alias, room.id()).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden(_)), "only members name a room");
+    bob.room(room.id()).join(None).await.unwrap();
     bob.create_alias(alias, room.id()).await.unwrap();
     let found = server.resolve_alias(alias).await.unwrap();
     assert_eq!(found, (room.id().to_owned(), vec![server.name().to_owned()]));
