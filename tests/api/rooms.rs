@@ -145,3 +145,17 @@ async fn a_wish_that_nobody_knows_is_refused() {
         alice.post(["createRoom"]).json(wish).await.refused(400, "M_BAD_JSON");
     }
 }
+
+#[tokio::test]
+async fn a_room_begins_with_so_many_guests_and_so_much_state() {
+    let alice = alice().await;
+    let guests = |count| (0..count).map(|n| json!(format!("@u{n}:example.org"))).collect();
+    let event = |n| json!({ "type": "m.test", "state_key": format!("{n}"), "content": {} });
+    let state = |count| (0..count).map(event).collect();
+    let wish = |guests: Vec<Value>, state: Vec<Value>| {
+        alice.post(["createRoom"]).json(json!({ "invite": guests, "initial_state": state }))
+    };
+    wish(guests(100), state(200)).await.ok();
+    wish(guests(101), vec![]).await.refused(400, "M_INVALID_PARAM");
+    wish(vec![], state(201)).await.refused(400, "M_INVALID_PARAM");
+}

@@ -295,6 +295,9 @@ async fn more_than_anybody_needs_is_refused() {
     let levels: serde_json::Map<_, _> = users.iter().map(|user| (user.clone(), json!(1))).collect();
     let conditions = vec![json!({ "kind": "event_match", "key": "k", "pattern": "p" }); 10_000];
     let rule = json!({ "conditions": conditions, "actions": [] });
+    let state = vec![json!({ "type": "m.test", "content": {} }); 10_000];
+    let pattern = json!({ "pattern": "p".repeat(100_000), "actions": [] });
+    let actions = json!({ "actions": vec![json!({ "set_tweak": "t", "value": "v" }); 10_000] });
     let requests = vec![
         odd(
             "twenty thousand guests",
@@ -313,9 +316,62 @@ async fn more_than_anybody_needs_is_refused() {
         odd(
             "ten thousand conditions",
             alice.put(["pushrules", "global", "override", "odd"]).json(rule),
-            200,
-            "",
+            400,
+            "M_INVALID_PARAM",
         ),
+        odd(
+            "a word of 100 KB",
+            alice.put(["pushrules", "global", "content", "odd"]).json(pattern),
+            413,
+            "M_TOO_LARGE",
+        ),
+        odd(
+            "ten thousand actions",
+            alice.put(["pushrules", "global", "override", "own", "actions"]).json(actions),
+            413,
+            "M_TOO_LARGE",
+        ),
+        odd(
+            "ten thousand state events to begin with",
+            alice.post(["createRoom"]).json(json!({ "initial_state": state })),
+            400,
+            "M_INVALID_PARAM",
+        ),
+    ];
+    check(&world, requests).await;
+}
+
+#[tokio::test]
+async fn push_rules_of_wrong_types_are_refused() {
+    let world = World::new().await;
+    let put = |kind: &str, rule: Value| {
+        world.alice().put(["pushrules", "global", kind, "odd"]).json(rule)
+    };
+    let on =
+        |condition: Value| put("override", json!({ "conditions": [condition], "actions": [] }));
+    let requests = vec![
+        odd(
+            "a word that is none",
+            put("content", json!({ "pattern": 17, "actions": [] })),
+            400,
+            "M_BAD_JSON",
+        ),
+        odd("no word", put("content", json!({ "actions": [] })), 400, "M_BAD_JSON"),
+        odd(
+            "a number of members",
+            on(json!({ "kind": "room_member_count", "is": 17 })),
+            400,
+            "M_BAD_JSON",
+        ),
+        odd(
+            "a list as a property",
+            on(json!({ "kind": "event_property_is", "key": "k", "value": [17] })),
+            400,
+            "M_BAD_JSON",
+        ),
+        odd("no number of members", on(json!({ "kind": "room_member_count" })), 400, "M_BAD_JSON"),
+        odd("a room as a word", put("room", json!({ "actions": [] })), 400, "M_INVALID_PARAM"),
+        odd("no kind of rules", put("odd", json!({ "actions": [] })), 400, "M_INVALID_PARAM"),
     ];
     check(&world, requests).await;
 }

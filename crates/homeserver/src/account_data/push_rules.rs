@@ -3,6 +3,7 @@
 
 use ruma::{
     OwnedUserId, UserId,
+    api::client::push::PushRule,
     push::{Action, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, Ruleset},
 };
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,10 @@ use crate::{
 
 /// The most rules of a user, the server's own included. Each may be tried on every event.
 const MAX_RULES: usize = 1_000;
+/// The most conditions of a rule. An event is held against one after the other.
+const MAX_CONDITIONS: usize = 50;
+/// The most bytes of a rule as JSON.
+const MAX_RULE: usize = 8 * 1024;
 
 /// A change of one push rule.
 #[derive(Clone, Debug)]
@@ -49,8 +54,10 @@ impl User {
     /// # Errors
     ///
     /// [`Error::NotFound`] if there is no such rule, [`Error::PushRule`] if the change makes no
-    /// sense, [`Error::TooMany`] beyond 1,000 rules.
+    /// sense, [`Error::Invalid`] for more than 50 conditions, [`Error::BodyTooLarge`] for a rule of
+    /// more than 8 KiB, [`Error::TooMany`] beyond 1,000 rules.
     pub async fn change_push_rules(&self, change: PushRuleChange) -> Result<()> {
+        check_kind(&change)?;
         self.core.store.write(ChangePushRules { user: self.id.clone(), change }).await?;
         Ok(())
     }
@@ -116,13 +123,33 @@ impl Command for ChangePushRules {
     }
 }
 
+/// Refuses a kind of rules that there is not.
+fn check_kind(change: &PushRuleChange) -> Result<()> {
+    use RuleKind::{Content, Override, Room, Sender, Underride};
+    let kind = match change {
+        PushRuleChange::Put { rule, .. } => rule.kind(),
+        PushRuleChange::Delete(kind, _)
+        | PushRuleChange::Enable(kind, ..)
+        | PushRuleChange::Actions(kind, ..) => kind.clone(),
+    };
+    match kind {
+        Content | Override | Room | Sender | Underride => Ok(()),
+        _ => Err(Error::Invalid("the kind of the push rule")),
+    }
+}
+
 /// Changes `rules`. After an error they are not to be used.
 fn apply(rules: &mut Ruleset, change: PushRuleChange) -> Result<()> {
     let missing = |_| Error::NotFound("push rule");
     match change {
         PushRuleChange::Put { rule, after, before } => {
             check_actions(actions(&rule))?;
+            if conditions(&rule) > MAX_CONDITIONS {
+                return Err(Error::Invalid("the number of conditions"));
+            }
+            let (kind, id) = (rule.kind(), rule.rule_id().to_owned());
             place(rules, rule, after.as_deref(), before.as_deref())?;
+            check_rule(rules, kind, &id)?;
             match rules.iter().count() {
                 0..=MAX_RULES => Ok(()),
                 _ => Err(Error::TooMany("push rules")),
@@ -135,7 +162,8 @@ fn apply(rules: &mut Ruleset, change: PushRuleChange) -> Result<()> {
         PushRuleChange::Enable(kind, id, on) => rules.set_enabled(kind, id, on).map_err(missing),
         PushRuleChange::Actions(kind, id, does) => {
             check_actions(&does)?;
-            rules.set_actions(kind, id, does).map_err(missing)
+            rules.set_actions(kind.clone(), &id, does).map_err(missing)?;
+            check_rule(rules, kind, &id)
         }
     }
 }
@@ -147,6 +175,22 @@ fn actions(rule: &NewPushRule) -> &[Action] {
         NewPushRule::Room(rule) => &rule.actions,
         NewPushRule::Sender(rule) => &rule.actions,
         _ => &[],
+    }
+}
+
+fn conditions(rule: &NewPushRule) -> usize {
+    match rule {
+        NewPushRule::Override(rule) | NewPushRule::Underride(rule) => rule.conditions.len(),
+        _ => 0,
+    }
+}
+
+/// Refuses a rule that is too large now.
+fn check_rule(rules: &Ruleset, kind: RuleKind, id: &str) -> Result<()> {
+    let rule = rules.get(kind, id).map(PushRule::from);
+    match serde_json::to_string(&rule).expect("push rules are JSON").len() {
+        0..=MAX_RULE => Ok(()),
+        _ => Err(Error::BodyTooLarge("push rule")),
     }
 }
 
@@ -194,7 +238,9 @@ fn place(
 #[cfg(test)]
 mod tests {
     use ruma::{
-        push::{NewConditionalPushRule, NewPatternedPushRule},
+        push::{
+            EventMatchConditionData, NewConditionalPushRule, NewPatternedPushRule, PushCondition,
+        },
         user_id,
     };
 
@@ -315,5 +361,42 @@ mod tests {
         }
         let error = apply(&mut rules, put("more", None, None)).unwrap_err();
         assert!(matches!(error, Error::TooMany(_)));
+    }
+
+    fn on(conditions: usize, pattern: usize) -> PushRuleChange {
+        let pattern = "p".repeat(pattern);
+        let condition = EventMatchConditionData::new("k".to_owned(), pattern);
+        let condition = PushCondition::EventMatch(condition);
+        let conditions = vec![condition; conditions];
+        let rule = NewConditionalPushRule::new("mine".to_owned(), conditions, vec![]);
+        PushRuleChange::Put { rule: NewPushRule::Override(rule), after: None, before: None }
+    }
+
+    #[test]
+    fn a_rule_is_of_a_bounded_size() {
+        let mut rules = default();
+        apply(&mut rules, on(MAX_CONDITIONS, 1)).unwrap();
+        let error = apply(&mut default(), on(MAX_CONDITIONS + 1, 1)).unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{error}");
+        apply(&mut default(), on(1, MAX_RULE - 200)).unwrap();
+        let actions = vec![Action::Notify; MAX_RULE / 8];
+        let many = PushRuleChange::Actions(RuleKind::Override, "mine".to_owned(), actions);
+        for large in [on(1, MAX_RULE), many] {
+            let error = apply(&mut rules.clone(), large).unwrap_err();
+            assert!(matches!(error, Error::BodyTooLarge(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_rules_that_there_is_not_is_refused() {
+        let id = || "mine".to_owned();
+        for change in [
+            PushRuleChange::Delete("odd".into(), id()),
+            PushRuleChange::Enable("odd".into(), id(), true),
+            PushRuleChange::Actions("odd".into(), id(), Vec::new()),
+        ] {
+            assert!(matches!(check_kind(&change), Err(Error::Invalid(_))), "{change:?}");
+        }
+        check_kind(&put("a", None, None)).unwrap();
     }
 }

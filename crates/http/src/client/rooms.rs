@@ -17,8 +17,10 @@ use tertulia::{Homeserver, InitialState, NewRoom, Preset};
 use super::directory::wanted;
 use crate::{Action, ApiError, Endpoints as _, Matrix};
 
-/// How many a new room may be made with: each costs an event.
-const MOST_INVITED: usize = 1_000;
+/// How many may be invited into a new room: each costs an event, and comes past the rate of invites.
+const MOST_INVITED: usize = 100;
+/// How many state events of its creator's own a new room may begin with.
+const MOST_STATE: usize = 200;
 
 pub(crate) fn routes() -> Router<Homeserver> {
     Router::new().endpoint_on(Action::RoomCreation, create)
@@ -42,6 +44,10 @@ fn read(server: &Homeserver, creator: &UserId, request: Request) -> Result<NewRo
     }
     if request.invite.len() > MOST_INVITED {
         return Err(ApiError::invalid_param("too many are invited at once; invite some later"));
+    }
+    if request.initial_state.len() > MOST_STATE {
+        let words = "`initial_state` has too many events; send some when the room is there";
+        return Err(ApiError::invalid_param(words));
     }
     let default = || server.settings().default_room_version.clone();
     let version = request.room_version.unwrap_or_else(default);
