@@ -43,9 +43,10 @@ async fn anybody_may_join_a_public_room_by_its_id() {
 async fn what_one_who_joins_says_becomes_part_of_the_event() {
     let (alice, bob, carol) = three().await;
     let room = alice.create_public_room().await;
+    let signed = json!({ "sender": "@a:x", "mxid": "@b:x", "token": "t", "signatures": {} });
     let words = json!({
         "reason": "curious", "org.example": { "a": [1] }, "displayname": "Guest",
-        "membership": "ban", "third_party_signed": {},
+        "membership": "ban", "third_party_signed": signed,
     });
     let said = json!({
         "reason": "curious", "org.example": { "a": [1] }, "displayname": "Guest",
@@ -61,9 +62,10 @@ async fn what_one_who_joins_says_becomes_part_of_the_event() {
 async fn a_reason_for_joining_is_a_text() {
     let (alice, bob, _) = three().await;
     let room = alice.create_public_room().await;
-    let body = json!({ "reason": 1 });
-    bob.post(["rooms", &room, "join"]).json(body.clone()).await.refused(400, "M_BAD_JSON");
-    bob.post(["join", &room]).json(body).await.refused(400, "M_BAD_JSON");
+    for body in [json!({ "reason": 1 }), json!({ "third_party_signed": {} })] {
+        bob.post(["rooms", &room, "join"]).json(body.clone()).await.refused(400, "M_BAD_JSON");
+        bob.post(["join", &room]).json(body).await.refused(400, "M_BAD_JSON");
+    }
 }
 
 #[tokio::test]

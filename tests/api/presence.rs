@@ -166,7 +166,9 @@ async fn what_makes_no_sense_is_refused() {
     let (alice, bob) = (server.user("alice").await, server.user("bob").await);
     let path = ["presence", alice.id(), "status"];
     bob.put(path).json(json!({ "presence": "online" })).await.refused(403, "M_FORBIDDEN");
-    alice.put(path).json(json!({ "presence": "asleep" })).await.refused(400, "M_INVALID_PARAM");
+    alice.put(path).json(json!({ "presence": "asleep" })).await.refused(400, "M_BAD_JSON");
+    let asleep = alice.get(["sync"]).query("set_presence", "asleep");
+    asleep.await.refused(400, "M_INVALID_PARAM");
     alice.put(path).json(json!({})).await.refused(400, "M_BAD_JSON");
     let long = json!({ "presence": "online", "status_msg": "a".repeat(1_025) });
     alice.put(path).json(long).await.refused(400, "M_INVALID_PARAM");

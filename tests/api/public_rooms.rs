@@ -104,6 +104,8 @@ async fn rooms_are_found_by_words_and_types() {
         (json!({ "room_types": [null, "m.space"] }), vec!["Tea", "Teapots"]),
         (json!({ "room_types": ["org.x"] }), vec!["Cake"]),
         (json!({ "room_types": ["org.y"] }), vec![]),
+        // A list of no types is not the same as no list.
+        (json!({ "room_types": [] }), vec![]),
     ] {
         let answer = find(&alice, json!({ "filter": filter })).await;
         let mut found = names(&answer);

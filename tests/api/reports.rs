@@ -51,6 +51,11 @@ async fn what_there_is_not_cannot_be_reported() {
         .refused(404, "M_NOT_FOUND");
     let nobody = ["users", "nobody", "report"];
     alice.post(nobody).json(reason.clone()).await.refused(400, "M_INVALID_PARAM");
+    // Only of an event one need not say why.
+    for none in [json!({}), json!({ "reason": null })] {
+        alice.post(["rooms", &room, "report"]).json(none.clone()).await.refused(400, "M_BAD_JSON");
+        alice.post(["users", alice.id(), "report"]).json(none).await.refused(400, "M_BAD_JSON");
+    }
     let wrong = json!({ "reason": 7 });
     alice.post(["rooms", &room, "report"]).json(wrong.clone()).await.refused(400, "M_BAD_JSON");
     alice.post(["users", alice.id(), "report"]).json(wrong).await.refused(400, "M_BAD_JSON");

@@ -32,26 +32,36 @@ impl Field {
         self.keys.join("/")
     }
 
-    /// Puts another value there, or nothing. False if the place that holds it is not there.
-    pub(crate) fn put(&self, body: &mut Value, value: Option<Value>) -> bool {
-        let (last, holders) = self.keys.split_last().expect("a field has a name");
-        let mut holder = body;
-        for key in holders {
-            let inner = match holder {
-                Value::Array(items) => items.first_mut(),
-                holder => holder.get_mut(key),
-            };
-            let Some(inner) = inner else { return false };
-            holder = inner;
-        }
-        match (holder, value) {
-            (Value::Object(fields), Some(value)) => drop(fields.insert(last.clone(), value)),
-            (Value::Object(fields), None) => drop(fields.remove(last)),
-            (Value::Array(items), Some(value)) if !items.is_empty() => items[0] = value,
-            _ => return false,
-        }
-        true
+    /// Puts another value there; what holds it is made where it is not there.
+    pub(crate) fn put(&self, body: &mut Value, value: Value) {
+        *self.keys.iter().fold(body, |holder, key| inside(holder, key)) = value;
     }
+
+    /// Takes the value away. False if the place that holds it is not there.
+    pub(crate) fn take(&self, body: &mut Value) -> bool {
+        let (last, holders) = self.keys.split_last().expect("a field has a name");
+        let holder = holders.iter().try_fold(body, |holder, key| match holder {
+            Value::Array(items) => items.first_mut(),
+            holder => holder.get_mut(key),
+        });
+        let fields = holder.and_then(Value::as_object_mut);
+        fields.map(|fields| fields.remove(last)).is_some()
+    }
+}
+
+/// The value of a key in an object, or the first item of a list.
+fn inside<'a>(holder: &'a mut Value, key: &str) -> &'a mut Value {
+    if key != FIRST {
+        return &mut holder[key];
+    }
+    if !holder.is_array() {
+        *holder = Value::Array(Vec::new());
+    }
+    let items = holder.as_array_mut().expect("it was made one");
+    if items.is_empty() {
+        items.push(Value::Null);
+    }
+    &mut items[0]
 }
 
 /// All fields of an endpoint's requests that have a name.
@@ -72,6 +82,9 @@ pub(crate) fn fields(endpoint: &Endpoint) -> Vec<Field> {
     fields
 }
 
+/// The key of an item of a list.
+const FIRST: &str = "0";
+
 /// How deep in a body fields are looked for.
 const DEPTH: usize = 4;
 
@@ -90,7 +103,7 @@ fn inner(schema: &Value, keys: &[String], fields: &mut Vec<Field>) {
         fields.push(Field { place: Place::Body, keys, required: is_required(key), schema });
     }
     if schema["items"].is_object() {
-        let (keys, schema) = (beneath("0"), whole(&schema["items"]));
+        let (keys, schema) = (beneath(FIRST), whole(&schema["items"]));
         inner(&schema, &keys, fields);
         fields.push(Field { place: Place::Body, keys, required: false, schema });
     }

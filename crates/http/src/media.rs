@@ -186,7 +186,7 @@ fn header(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
 
 /// A request for a file, in one of the ways that there are.
 trait FileRequest: IncomingRequest {
-    fn into_wish(self) -> Wish;
+    fn into_wish(self) -> Result<Wish, ApiError>;
 }
 
 /// Which file is wanted, and in what shape.
@@ -212,15 +212,15 @@ macro_rules! file_requests {
     ($($request:ty => |$it:ident| $shape:expr;)*) => {$(
         #[allow(deprecated, reason = "half of the types are those of before Matrix 1.11")]
         impl FileRequest for $request {
-            fn into_wish(self) -> Wish {
+            fn into_wish(self) -> Result<Wish, ApiError> {
                 let $it = self;
                 let shape = $shape;
-                Wish {
+                Ok(Wish {
                     server: $it.server_name,
                     id: $it.media_id,
                     timeout: $it.timeout_ms,
                     shape,
-                }
+                })
             }
         }
     )*};
@@ -232,7 +232,7 @@ file_requests! {
     authenticated::get_content_thumbnail::v1::Request => |it| Shape::Thumbnail(ThumbnailWish {
         width: it.width.into(),
         height: it.height.into(),
-        resizing: resizing(it.method),
+        resizing: resizing(it.method)?,
         animated: it.animated == Some(true),
     });
     legacy::get_content::v3::Request => |it| Shape::Whole;
@@ -240,14 +240,18 @@ file_requests! {
     legacy::get_content_thumbnail::v3::Request => |it| Shape::Thumbnail(ThumbnailWish {
         width: it.width.into(),
         height: it.height.into(),
-        resizing: resizing(it.method),
+        resizing: resizing(it.method)?,
         animated: it.animated == Some(true),
     });
 }
 
 /// A thumbnail shows all of a picture unless something else is said.
-fn resizing(method: Option<Method>) -> Resizing {
-    if method == Some(Method::Crop) { Resizing::Crop } else { Resizing::Scale }
+fn resizing(method: Option<Method>) -> Result<Resizing, ApiError> {
+    match method {
+        Some(Method::Crop) => Ok(Resizing::Crop),
+        Some(Method::Scale) | None => Ok(Resizing::Scale),
+        Some(_) => Err(ApiError::invalid_param("`method` is neither `crop` nor `scale`")),
+    }
 }
 
 /// Adding endpoints that answer with a file.
@@ -298,7 +302,7 @@ where
     }
     let asked = head.headers().clone();
     let wish =
-        R::try_from_http_request(head.map(|()| [0_u8; 0].as_slice()), &arguments)?.into_wish();
+        R::try_from_http_request(head.map(|()| [0_u8; 0].as_slice()), &arguments)?.into_wish()?;
     let media = server.await_media(&wish.server, &wish.id, wish.timeout).await?;
     match wish.shape {
         Shape::Whole => serve::serve(&media, media.name(), &asked).await,

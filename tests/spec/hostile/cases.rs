@@ -83,6 +83,21 @@ impl fmt::Display for Case {
     }
 }
 
+/// Parts of paths that are identifiers, also where the specification does not say of what form.
+const IDENTIFIERS: [&str; 6] =
+    ["roomId", "userId", "eventId", "roomAlias", "roomIdOrAlias", "serverName"];
+
+/// Parameters of queries that a server told in an answer before.
+const TOKENS: [&str; 5] = ["from", "to", "since", "at", "filter"];
+
+/// Whether a schema has it that not every text will do.
+fn has_words(schema: &Value) -> bool {
+    let is_identifier = |format: &str| format.starts_with("mx-");
+    schema["enum"].is_array()
+        || schema["pattern"].is_string()
+        || schema["format"].as_str().is_some_and(is_identifier)
+}
+
 /// One who makes the cases of one endpoint from a request that is good.
 pub(crate) struct Cases<'a> {
     endpoint: &'a Endpoint,
@@ -171,10 +186,11 @@ impl<'a> Cases<'a> {
         for parameter in self.endpoint.parameters() {
             let path = self.path(parameter, "%ff%C0%80");
             self.add(Kind::BadPercent, Place::Path, parameter, |request| request.path = path);
-            let is_identifier =
-                ["roomId", "userId", "eventId", "roomAlias", "roomIdOrAlias", "serverName"];
-            if is_identifier.contains(&parameter) {
-                let path = self.path(parameter, "no%20identifier");
+            let of_schema = |field: &Field| field.name() == parameter && has_words(&field.schema);
+            let fields = fields(self.endpoint).into_iter();
+            let mut fields = fields.filter(|field| field.place == Place::Path);
+            if IDENTIFIERS.contains(&parameter) || fields.any(|field| of_schema(&field)) {
+                let path = self.path(parameter, "no%20such%20word");
                 self.add(Kind::WrongWord, Place::Path, parameter, |request| request.path = path);
             }
         }
@@ -182,7 +198,6 @@ impl<'a> Cases<'a> {
 
     fn query(&mut self, field: &Field) {
         let name = field.name();
-        let is_old_wait = self.endpoint.path.ends_with("/v3/events") && name == "timeout";
         let mut set = |kind, value: &str| {
             let shown = shown(kind, &name, value);
             self.add(kind, Place::Query, &shown, |request| {
@@ -194,15 +209,15 @@ impl<'a> Cases<'a> {
             Some("integer") => {
                 set(Kind::WrongType, "many");
                 for number in ["-1", "9007199254740992", "1.5", "99999999999999999999999"] {
-                    // The old way to wait for events takes it for a very long time, and waits.
-                    if number == "9007199254740992" && is_old_wait {
-                        continue;
-                    }
                     set(Kind::OutOfRange, number);
                 }
             }
             Some("boolean") => set(Kind::WrongType, "maybe"),
-            _ if field.schema["enum"].is_array() => set(Kind::WrongWord, "nonsense"),
+            // A token that leads on, or a word.
+            _ if TOKENS.contains(&&*name) || has_words(&field.schema) => {
+                set(Kind::WrongWord, "no such word");
+            }
+            _ if has_words(&field.schema["items"]) => set(Kind::WrongWord, "no such word"),
             _ => {}
         }
         if field.required {
@@ -218,9 +233,8 @@ impl<'a> Cases<'a> {
         let mut set = |kind, value: Value| {
             let mut body = good.clone();
             let shown = shown(kind, &name, &value.to_string());
-            if field.put(&mut body, Some(value)) {
-                self.add(kind, Place::Body, &shown, |request| request.body = Body::Json(body));
-            }
+            field.put(&mut body, value);
+            self.add(kind, Place::Body, &shown, |request| request.body = Body::Json(body));
         };
         match field.schema["type"].as_str() {
             Some("string") => set(Kind::WrongType, json!(17)),
@@ -234,14 +248,17 @@ impl<'a> Cases<'a> {
             Some("boolean") => set(Kind::WrongType, json!("maybe")),
             Some("array") => set(Kind::WrongType, json!({ "0": 1 })),
             Some("object") => set(Kind::WrongType, json!([1])),
+            // Several types, of which a list is none.
+            None if field.schema["type"].is_array() => set(Kind::WrongType, json!([17])),
             _ => {}
         }
-        if field.schema["enum"].is_array() || field.schema["pattern"].is_string() {
-            set(Kind::WrongWord, json!("nonsense"));
+        if has_words(&field.schema) {
+            set(Kind::WrongWord, json!("no such word"));
         }
         if field.required {
+            set(Kind::WrongType, Value::Null);
             let mut body = good;
-            if field.put(&mut body, None) {
+            if field.take(&mut body) {
                 self.add(Kind::Missing, Place::Body, &name, |request| {
                     request.body = Body::Json(body)
                 });

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use ruma::{
-    RoomId, RoomOrAliasId, ServerName,
+    RoomId, ServerName,
     api::client::{
         alias::{create_alias, delete_alias, get_alias},
         directory::{
@@ -12,12 +12,16 @@ use ruma::{
         membership::join_room_by_id_or_alias,
         room::{self, aliases},
     },
-    directory::{Filter, RoomNetwork, RoomTypeFilter},
+    directory::RoomNetwork,
 };
 use serde::Deserialize;
 use tertulia::{Error, Homeserver, PublicRoomsPage, PublicRoomsQuery, Visibility};
 
-use super::{bearing::Bearing, lenient::Lenient, membership::Joining};
+use super::{
+    bearing::Bearing,
+    lenient::{Beside, Lenient},
+    membership::Joining,
+};
 use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
 
 /// Clients that took part in trying knocking out under the old prefix.
@@ -125,11 +129,28 @@ async fn public_rooms(
     Ok(Answer(server.public_rooms(&query).await?))
 }
 
+/// What a client looks for. Ruma takes an empty list of types for none at all, and does not mind
+/// what the networks are.
+#[derive(Deserialize)]
+struct Sought {
+    #[serde(default)]
+    filter: Types,
+    #[serde(rename = "include_all_networks")]
+    _all_networks: Option<bool>,
+    #[serde(rename = "third_party_instance_id")]
+    _network: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Types {
+    room_types: Option<Vec<Option<String>>>,
+}
+
 async fn find_public_rooms(
     server: Homeserver,
-    call: Matrix<get_public_rooms_filtered::v3::Request>,
+    call: Matrix<Beside<get_public_rooms_filtered::v3::Request, Sought>>,
 ) -> Result<Answer<PublicRoomsPage>, ApiError> {
-    let request = call.request;
+    let Beside { request, beside } = call.request;
     refuse_foreign(&server, request.server.as_deref())?;
     // There is no network but Matrix.
     if let RoomNetwork::ThirdParty(_) = request.room_network {
@@ -138,17 +159,10 @@ async fn find_public_rooms(
     let query = PublicRoomsQuery {
         limit: request.limit.map(u64::from),
         since: request.since,
-        room_types: types(&request.filter),
+        room_types: beside.filter.room_types,
         search: request.filter.generic_search_term,
     };
     Ok(Answer(server.public_rooms(&query).await?))
-}
-
-/// The types of rooms to tell; all, if none is named.
-fn types(filter: &Filter) -> Option<Vec<Option<String>>> {
-    let name = |kind: &RoomTypeFilter| kind.as_str().map(str::to_owned);
-    let types: Vec<_> = filter.room_types.iter().map(name).collect();
-    (!types.is_empty()).then_some(types)
 }
 
 /// This server tells of its own rooms only.
@@ -162,12 +176,11 @@ fn refuse_foreign(server: &Homeserver, asked: Option<&ServerName>) -> Result<(),
 
 async fn join(
     _: Homeserver,
-    call: Matrix<Lenient<join_room_by_id_or_alias::v3::Request, Joining>>,
+    call: Matrix<Beside<join_room_by_id_or_alias::v3::Request, Joining>>,
 ) -> Result<join_room_by_id_or_alias::v3::Response, ApiError> {
-    let Matrix { request, from } = call;
-    let named = RoomOrAliasId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
-    let room = from.room_id(&named).await?;
-    from.room(&room).join_saying(request.body.words()).await?;
+    let Matrix { request: Beside { request, beside }, from } = call;
+    let room = from.room_id(&request.room_id_or_alias).await?;
+    from.room(&room).join_saying(beside.words()).await?;
     Ok(join_room_by_id_or_alias::v3::Response::new(room))
 }
 

@@ -39,6 +39,35 @@ impl<R: IncomingRequest, B: DeserializeOwned> IncomingRequest for Lenient<R, B> 
     }
 }
 
+/// A request as ruma reads it, and what its body says that ruma does not tell.
+pub(crate) struct Beside<R, B> {
+    /// What ruma reads.
+    pub(crate) request: R,
+    /// What else the body says.
+    pub(crate) beside: B,
+}
+
+impl<R: Metadata, B> Metadata for Beside<R, B> {
+    const METHOD: Method = R::METHOD;
+    const RATE_LIMITED: bool = R::RATE_LIMITED;
+    type Authentication = R::Authentication;
+    type PathBuilder = R::PathBuilder;
+    const PATH_BUILDER: R::PathBuilder = R::PATH_BUILDER;
+}
+
+impl<R: IncomingRequest, B: DeserializeOwned> IncomingRequest for Beside<R, B> {
+    type EndpointError = R::EndpointError;
+    type OutgoingResponse = R::OutgoingResponse;
+
+    fn try_from_http_request_inner(
+        request: Request<&[u8]>,
+        path_args: &[&str],
+    ) -> Result<Self, DeserializationError> {
+        let beside = serde_json::from_slice(request.body())?;
+        Ok(Self { request: R::try_from_http_request_inner(request, path_args)?, beside })
+    }
+}
+
 /// Whom a client means.
 #[derive(Deserialize)]
 pub(crate) struct Identifier {
@@ -74,6 +103,16 @@ mod tests {
             Lenient::try_from_http_request(request, &["one", "two"]).unwrap();
         assert_eq!(read.path, ["one", "two"]);
         assert_eq!(Value::Object(read.body), body);
+    }
+
+    #[test]
+    fn what_ruma_reads_stands_beside_the_rest() {
+        let body = br#"{"type":"m.login.token","token":"t","more":[1]}"#;
+        let request = Request::post("/_matrix/client/v3/login").body(body.as_slice()).unwrap();
+        let read: Beside<login::v3::Request, Map<String, Value>> =
+            Beside::try_from_http_request(request, &[]).unwrap();
+        assert_eq!(read.request.login_info.login_type(), "m.login.token");
+        assert_eq!(read.beside["more"], json!([1]));
     }
 
     fn check(identifier: Value, user: Option<&str>, expected: Option<&str>) {

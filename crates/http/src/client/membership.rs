@@ -2,7 +2,6 @@
 
 use axum::Router;
 use ruma::{
-    RoomId,
     api::client::membership::{
         ban_user, forget_room,
         invite_user::{self, v3::InvitationRecipient},
@@ -13,7 +12,7 @@ use ruma::{
 use serde::{Deserialize, de::IgnoredAny};
 use tertulia::Homeserver;
 
-use super::lenient::Lenient;
+use super::lenient::Beside;
 use crate::{Action, ApiError, Endpoints as _, Matrix};
 
 pub(crate) fn routes() -> Router<Homeserver> {
@@ -30,11 +29,11 @@ pub(crate) fn routes() -> Router<Homeserver> {
 
 async fn join(
     _: Homeserver,
-    Matrix { request, from }: Matrix<Lenient<join_room_by_id::v3::Request, Joining>>,
+    Matrix { request, from }: Matrix<Beside<join_room_by_id::v3::Request, Joining>>,
 ) -> Result<join_room_by_id::v3::Response, ApiError> {
-    let room = RoomId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
-    from.room(&room).join_saying(request.body.words()).await?;
-    Ok(join_room_by_id::v3::Response::new(room))
+    let Beside { request, beside } = request;
+    from.room(&request.room_id).join_saying(beside.words()).await?;
+    Ok(join_room_by_id::v3::Response::new(request.room_id))
 }
 
 /// What one who joins says. The specification knows of a reason; as with other servers, whatever

@@ -6,7 +6,7 @@ use std::{marker::PhantomData, time::Duration};
 use axum::{Router, extract::Query};
 use http::{Request, Uri};
 use ruma::{
-    EventId, OwnedRoomId,
+    EventId, OwnedRoomId, UInt,
     api::{
         IncomingRequest, Metadata, auth_scheme::AccessToken,
         client::peeking::get_current_state::v3 as get_current_state, error::DeserializationError,
@@ -102,7 +102,7 @@ metadata! {
 struct Awaited {
     from: Option<String>,
     room_id: Option<OwnedRoomId>,
-    timeout: Option<u64>,
+    timeout: Option<UInt>,
 }
 
 /// What happened in a room.
@@ -126,7 +126,7 @@ async fn events(
     Matrix { request, from }: Matrix<Plain<Events>>,
 ) -> Result<Answer<Happened>, ApiError> {
     let Awaited { from: start, room_id, timeout } = request.query()?;
-    let patience = Duration::from_millis(timeout.unwrap_or_default()).min(LONGEST);
+    let patience = Duration::from_millis(timeout.unwrap_or_default().into()).min(LONGEST);
     if let Some(room) = room_id {
         let news = from.room(&room).news(token(start)?, patience).await?;
         let (start, end) = (news.start.to_string(), news.end.to_string());
@@ -149,7 +149,7 @@ async fn event(
 /// How much a client asks to be told at first.
 #[derive(Deserialize)]
 struct Extent {
-    limit: Option<usize>,
+    limit: Option<UInt>,
     archived: Option<bool>,
 }
 
@@ -158,6 +158,7 @@ async fn initial_sync(
     Matrix { request, from }: Matrix<Plain<Everything>>,
 ) -> Result<Answer<InitialSync>, ApiError> {
     let Extent { limit, archived } = request.query()?;
+    let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Answer(Session::initial_sync(&from, limit, archived.unwrap_or_default()).await?))
 }
 

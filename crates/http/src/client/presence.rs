@@ -35,11 +35,20 @@ struct Said {
     status_msg: Option<String>,
 }
 
+/// Whether there is such a state. Ruma reads any text as one.
+pub(super) fn is_known(state: &PresenceState) -> bool {
+    use PresenceState::{Offline, Online, Unavailable};
+    [Offline, Online, Unavailable].contains(state)
+}
+
 async fn set(
     _: Homeserver,
     call: Matrix<Lenient<set_presence::v3::Request, Said>>,
 ) -> Result<set_presence::v3::Response, ApiError> {
     let Matrix { request: Lenient { path, body, .. }, from } = call;
+    if !is_known(&body.presence) {
+        return Err(ApiError::bad_json("`presence` is no state of presence"));
+    }
     check_own(&from, &UserId::parse(&path[0]).map_err(ApiError::invalid_param)?)?;
     from.set_presence(body.presence, body.status_msg).await?;
     Ok(set_presence::v3::Response::new())

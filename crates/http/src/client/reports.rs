@@ -2,7 +2,7 @@
 
 use axum::Router;
 use ruma::{
-    UserId,
+    RoomId,
     api::client::{
         reporting::report_user,
         room::{report_content, report_room},
@@ -21,19 +21,19 @@ pub(super) fn routes() -> Router<Homeserver> {
         .endpoint_on(Action::Report, user)
 }
 
-/// Why something is reported. Clients of the time before v1.14 may leave it out.
+/// Why a room is reported. Ruma lets it be left out, as v1.13 did; it is required since v1.14.
 #[derive(Deserialize)]
 struct Reason {
-    #[serde(default)]
     reason: String,
 }
 
 async fn room(
     _: Homeserver,
-    call: Matrix<report_room::v3::Request>,
+    call: Matrix<Lenient<report_room::v3::Request, Reason>>,
 ) -> Result<report_room::v3::Response, ApiError> {
     let Matrix { request, from } = call;
-    from.room(&request.room_id).report(&request.reason).await?;
+    let room = RoomId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
+    from.room(&room).report(&request.body.reason).await?;
     Ok(report_room::v3::Response::new())
 }
 
@@ -49,10 +49,9 @@ async fn event(
 
 async fn user(
     _: Homeserver,
-    call: Matrix<Lenient<report_user::v3::Request, Reason>>,
+    call: Matrix<report_user::v3::Request>,
 ) -> Result<report_user::v3::Response, ApiError> {
     let Matrix { request, from } = call;
-    let user = UserId::parse(&request.path[0]).map_err(ApiError::invalid_param)?;
-    from.report(&user, &request.body.reason).await?;
+    from.report(&request.user_id, &request.reason).await?;
     Ok(report_user::v3::Response::new())
 }

@@ -53,6 +53,11 @@ struct Login {
     initial_device_display_name: Option<String>,
     #[serde(default)]
     refresh_token: bool,
+    /// Nobody here has a third-party identifier, but it would be a text.
+    #[serde(rename = "medium")]
+    _medium: Option<String>,
+    #[serde(rename = "address")]
+    _address: Option<String>,
 }
 
 /// The tokens of a session, as every answer that gives some tells them.

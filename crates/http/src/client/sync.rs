@@ -6,6 +6,7 @@ use axum::Router;
 use ruma::api::client::sync::sync_events::v3;
 use tertulia::{Homeserver, StateFor, SyncFilter, SyncRequest, sync::Update};
 
+use super::presence::is_known;
 use crate::{Answer, ApiError, Endpoints as _, Matrix};
 
 /// The longest that a poll waits, whatever the client asks for: proxies give up after a while.
@@ -37,5 +38,8 @@ fn read(request: v3::Request) -> Result<SyncRequest, ApiError> {
         if request.use_state_after { StateFor::TimelineEnd } else { StateFor::TimelineStart };
     let timeout = request.timeout.unwrap_or_default().min(LONGEST);
     let set_presence = request.set_presence;
+    if !is_known(&set_presence) {
+        return Err(ApiError::invalid_param("`set_presence` is no state of presence"));
+    }
     Ok(SyncRequest { set_presence, since, filter, full_state: request.full_state, state, timeout })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ruma::{
-    RoomId, UserId,
+    RoomId, UInt, UserId,
     api::client::typing::create_typing_event::v3::{Request, Response},
 };
 use serde::Deserialize;
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<Homeserver> {
 #[derive(Deserialize)]
 struct Typing {
     typing: bool,
-    timeout: Option<u64>,
+    timeout: Option<UInt>,
 }
 
 async fn set(_: Homeserver, call: Matrix<Lenient<Request, Typing>>) -> Result<Response, ApiError> {
@@ -35,7 +35,7 @@ async fn set(_: Homeserver, call: Matrix<Lenient<Request, Typing>>) -> Result<Re
     let room = RoomId::parse(room).map_err(ApiError::invalid_param)?;
     check_own(&from, &UserId::parse(user).map_err(ApiError::invalid_param)?)?;
     if body.typing {
-        let timeout = body.timeout.map_or(USUALLY, Duration::from_millis);
+        let timeout = body.timeout.map_or(USUALLY, |timeout| Duration::from_millis(timeout.into()));
         from.start_typing(&room, timeout).await?;
     } else {
         from.stop_typing(&room).await?;
