@@ -1,11 +1,17 @@
 //! How often one may do something.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
+use futures_util::{FutureExt as _, future::join_all, poll};
 use http::Method;
 use serde_json::json;
 use tertulia_http::{Rate, RateLimits};
-use tertulia_testkit::{Call, Client, TestServer};
+use tertulia_testkit::{Answered, Call, Client, TestServer};
+
+use crate::{
+    people::{log_in, open_server, register},
+    secrets::PASSWORD,
+};
 
 /// A server where everything may be done once.
 async fn once() -> TestServer {
@@ -21,12 +27,19 @@ async fn once() -> TestServer {
     TestServer::builder().options(|options| options.rate_limits = limits).start().await
 }
 
+/// How long a refused request says that one should wait.
+#[track_caller]
+fn wait(answer: &Answered) -> Duration {
+    let told = answer.refused(429, "M_LIMIT_EXCEEDED");
+    let wait = Duration::from_millis(told["retry_after_ms"].as_u64().unwrap());
+    let header: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(Duration::from_secs(header) >= wait);
+    wait
+}
+
 async fn check(name: &str, call: impl Fn(&Client) -> Call, client: &Client) {
     assert_ne!(call(client).await.status, 429, "{name}: the first");
-    let answer = call(client).await;
-    let wait = answer.refused(429, "M_LIMIT_EXCEEDED")["retry_after_ms"].as_u64().unwrap();
-    let header: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!(Duration::from_secs(header) >= Duration::from_millis(wait), "{name}");
+    wait(&call(client).await);
 }
 
 #[tokio::test]
@@ -102,4 +115,27 @@ async fn reading_is_not_limited() {
     for _ in 0..50 {
         alice.get(["joined_rooms"]).await.ok();
     }
+}
+
+/// Nobody gives back the place of their password, and no login goes on, before it is polled again. So it is not
+/// by chance that the places run out, and whoever waited for one of these logins would wait for ever.
+#[tokio::test]
+async fn a_hundred_logins_hold_up_no_other_request() {
+    let server = open_server().await;
+    let alice = register(&server, "alice").await;
+    let (mut waiting, mut sent_away) = (Vec::new(), Vec::new());
+    while sent_away.is_empty() || waiting.len() + sent_away.len() < 100 {
+        let mut login = log_in(&server, "alice", PASSWORD).boxed();
+        match poll!(&mut login) {
+            Poll::Ready(answer) => sent_away.push(answer),
+            Poll::Pending => waiting.push(login),
+        }
+    }
+    assert!(waiting.len() >= 66, "two are looked at, and 64 wait");
+    assert!(sent_away.iter().all(|answer| wait(answer) > Duration::ZERO));
+    server.call(Method::GET, "/_matrix/client/versions").await.ok();
+    alice.get(["sync"]).await.ok();
+    join_all(waiting).await.iter().for_each(|login| drop(login.ok()));
+    // Those who were sent away find a place now.
+    log_in(&server, "alice", PASSWORD).await.ok();
 }

@@ -1,12 +1,21 @@
-//! Passwords: what is kept of one, and the bounded pool that does the heavy arithmetic.
+//! Passwords: what is kept of one, and the threads that do the heavy arithmetic.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, OnceLock,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+};
 
 use argon2::{
     Algorithm, Argon2, PasswordHasher as _, PasswordVerifier as _, Version,
     password_hash::phc::PasswordHash,
 };
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{Error, PasswordCost, Random, Result};
 
@@ -24,7 +33,7 @@ const LONGEST: usize = 512;
 /// # Errors
 ///
 /// [`Error::WeakPassword`], which says why not.
-pub(crate) fn check_choice(password: &str) -> Result<()> {
+fn check_choice(password: &str) -> Result<()> {
     if password.is_empty() {
         return Err(Error::WeakPassword("is empty"));
     }
@@ -49,24 +58,26 @@ pub(crate) fn verify(password: &str, kept: &str) -> bool {
         .is_ok_and(|kept| Argon2::default().verify_password(password.as_bytes(), &kept).is_ok())
 }
 
-/// The pool that hashes and verifies: two at a time, so that logins cannot take the machine.
+/// What hashes and verifies: two threads of its own, so that logins can neither take the machine nor
+/// keep anything else from a thread that waits for it. They begin with the first password, and end
+/// when this is dropped and what they have begun is done.
 #[derive(Debug)]
 pub(crate) struct Hashing {
-    /// Everyone in the pool, at work or waiting.
+    /// Everyone whose password is at work or waits.
     places: Semaphore,
-    /// Everyone at work.
-    desks: Arc<Semaphore>,
+    /// Where the threads take their work from, once there are some.
+    desk: Mutex<Option<SyncSender<Work>>>,
     /// The hash that is verified where no account is, so that it takes as long.
     nobody: OnceLock<String>,
 }
 
+/// Something for the threads to do.
+type Work = Box<dyn FnOnce() + Send>;
+
 impl Default for Hashing {
     fn default() -> Self {
-        Self {
-            places: Semaphore::new(AT_A_TIME + WAITING),
-            desks: Arc::new(Semaphore::new(AT_A_TIME)),
-            nobody: OnceLock::new(),
-        }
+        let places = Semaphore::new(AT_A_TIME + WAITING);
+        Self { places, desk: Mutex::new(None), nobody: OnceLock::new() }
     }
 }
 
@@ -125,14 +136,52 @@ impl Hashing {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let _place = self.places.try_acquire().map_err(|_| Error::Busy)?;
-        let desk = self.desks.clone().acquire_owned().await;
-        let work = move || {
-            // A caller that goes away frees its place; the desk is free when the work is done.
-            let _desk = desk;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Error::Busy)
+        let (tell, told) = oneshot::channel();
+        self.hand_over(Box::new(move || {
+            // A caller that went away frees its place, and its password need not be looked at.
+            if !tell.is_closed() {
+                let _ = tell.send(work());
+            }
+        }))?;
+        told.await.map_err(|_| Error::Busy)
     }
+
+    /// Lays work on the desk, which those who went away may have filled.
+    fn hand_over(&self, work: Work) -> Result<()> {
+        let mut desk = self.desk.lock();
+        if desk.is_none() {
+            let (started, _) = start().map_err(|error| {
+                tracing::error!(%error, "no thread can be started to look at passwords");
+                Error::Busy
+            })?;
+            *desk = Some(started);
+        }
+        let desk = desk.as_ref().expect("it was just put there");
+        desk.try_send(work).map_err(|_| Error::Busy)
+    }
+}
+
+/// Starts the threads, which end when nobody can send them work any more.
+fn start() -> io::Result<(SyncSender<Work>, Vec<JoinHandle<()>>)> {
+    let (desk, queue) = sync_channel(AT_A_TIME + WAITING);
+    let queue = Arc::new(Mutex::new(queue));
+    let thread = |number| {
+        let queue = queue.clone();
+        let name = format!("password-{number}");
+        Builder::new().name(name).spawn(move || while do_next(&queue) {})
+    };
+    let threads = (0..AT_A_TIME).map(thread).collect::<io::Result<_>>()?;
+    Ok((desk, threads))
+}
+
+/// Waits for work and does it; false if there will be none any more.
+fn do_next(queue: &Mutex<Receiver<Work>>) -> bool {
+    // Only the waiting is done under the lock.
+    let next = queue.lock().recv();
+    let Ok(work) = next else { return false };
+    // Whoever waits for work that panics is told so by its end of the channel; the thread lives on.
+    let _ = catch_unwind(AssertUnwindSafe(work));
+    true
 }
 
 fn fresh_salt(random: &dyn Random) -> [u8; 16] {
@@ -208,37 +257,114 @@ mod tests {
         }
     }
 
+    /// Work that is not done before the test says so.
+    struct Gate(mpsc::Sender<()>, Arc<Mutex<Receiver<()>>>);
+
+    impl Gate {
+        fn new() -> Self {
+            let (open, closed) = mpsc::channel();
+            Self(open, Arc::new(Mutex::new(closed)))
+        }
+
+        /// As many callers, all of whom have their places; those at work wait at the gate.
+        async fn hold(&self, hashing: &Arc<Hashing>, callers: usize) -> Vec<Caller> {
+            let before = hashing.places.available_permits();
+            let call = |_| {
+                let (hashing, gate) = (hashing.clone(), self.1.clone());
+                tokio::spawn(async move {
+                    hashing.run(move || gate.lock().recv().expect("the gate is there")).await
+                })
+            };
+            let callers: Vec<_> = (0..callers).map(call).collect();
+            while hashing.places.available_permits() > before - callers.len() {
+                tokio::task::yield_now().await;
+            }
+            callers
+        }
+
+        /// Lets so many pass.
+        fn open(&self, callers: usize) {
+            (0..callers).for_each(|_| self.0.send(()).unwrap());
+        }
+    }
+
+    type Caller = tokio::task::JoinHandle<Result<()>>;
+
     #[tokio::test]
     async fn two_work_64_wait_and_the_next_is_sent_away() {
-        let hashing = Arc::new(Hashing::default());
-        let (release, held) = mpsc::channel::<()>();
-        let held = Arc::new(std::sync::Mutex::new(held));
-        let callers: Vec<_> = (0..AT_A_TIME + WAITING)
-            .map(|_| {
-                let (hashing, held) = (hashing.clone(), held.clone());
-                tokio::spawn(async move {
-                    hashing.run(move || held.lock().unwrap().recv().unwrap()).await
-                })
-            })
-            .collect();
-        while hashing.places.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
+        let (hashing, gate) = (Arc::new(Hashing::default()), Gate::new());
+        let callers = gate.hold(&hashing, AT_A_TIME + WAITING).await;
         assert!(matches!(hashing.run(|| ()).await, Err(Error::Busy)));
-        for _ in &callers {
-            release.send(()).unwrap();
-        }
+        gate.open(callers.len());
         for caller in callers {
             caller.await.unwrap().unwrap();
         }
         assert!(hashing.run(|| ()).await.is_ok(), "places are free again");
     }
 
+    #[test]
+    fn nothing_else_waits_for_passwords_nor_they_for_it() {
+        let only_one = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .expect("a runtime starts");
+        only_one.block_on(async {
+            let (hashing, gate) = (Arc::new(Hashing::default()), Gate::new());
+            let callers = gate.hold(&hashing, AT_A_TIME + WAITING).await;
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            gate.open(callers.len());
+            for caller in callers {
+                caller.await.unwrap().unwrap();
+            }
+            let (release, held) = mpsc::channel::<()>();
+            let other = tokio::task::spawn_blocking(move || held.recv());
+            hashing.run(|| ()).await.unwrap();
+            release.send(()).unwrap();
+            other.await.unwrap().unwrap();
+        });
+    }
+
     #[tokio::test]
     async fn a_caller_that_goes_away_frees_its_place() {
+        let (hashing, gate) = (Arc::new(Hashing::default()), Gate::new());
+        let working = gate.hold(&hashing, AT_A_TIME).await;
+        let (tell, told) = mpsc::channel();
+        let waiting = hashing.clone();
+        let waiting = tokio::spawn(async move { waiting.run(move || tell.send(())).await });
+        while hashing.places.available_permits() == WAITING {
+            tokio::task::yield_now().await;
+        }
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        assert_eq!(hashing.places.available_permits(), WAITING);
+        gate.open(AT_A_TIME);
+        for caller in working {
+            caller.await.unwrap().unwrap();
+        }
+        hashing.run(|| ()).await.unwrap();
+        assert!(told.recv().is_err(), "nobody waited for it any more");
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_takes_no_thread_with_it() {
         let hashing = Hashing::default();
-        let waiting = hashing.run(|| ());
-        drop(waiting);
-        assert_eq!(hashing.places.available_permits(), AT_A_TIME + WAITING);
+        for _ in 0..2 * AT_A_TIME {
+            let broken: Result<()> = hashing.run(|| panic!("on purpose")).await;
+            assert!(matches!(broken, Err(Error::Busy)));
+        }
+        hashing.run(|| ()).await.unwrap();
+    }
+
+    #[test]
+    fn the_threads_end_when_nobody_sends_them_work() {
+        let (desk, threads) = start().unwrap();
+        assert_eq!(threads.len(), AT_A_TIME);
+        let (tell, told) = mpsc::channel();
+        desk.send(Box::new(move || tell.send(()).unwrap())).unwrap();
+        drop(desk);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        told.recv().expect("what was on the desk was done");
     }
 }
