@@ -101,6 +101,13 @@ async fn a_weak_password_is_refused() {
     let body = json!({ "new_password": "", "auth": owner(&alice, PASSWORD, None) });
     let path = ["account", "password"];
     alice.post(path).json(body).await.refused(400, "M_WEAK_PASSWORD");
+    // Said before anything is to be proved.
+    for short in ["", "seven77", "пароль!"] {
+        let body = json!({ "new_password": short });
+        let refused = alice.post(path).json(body).await.refused(400, "M_WEAK_PASSWORD");
+        let length = short.chars().count();
+        assert!(length == 0 || refused["error"] == "a password needs 8 characters", "{refused}");
+    }
     alice.post(path).json(json!({})).await.refused(400, "M_BAD_JSON");
     log_in(&server, "alice", PASSWORD).await.ok();
 }

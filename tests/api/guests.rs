@@ -111,6 +111,9 @@ async fn a_guest_becomes_a_member() {
     };
     post(&server, "register", body("other", guest.token())).await.refused(403, "M_FORBIDDEN");
     post(&server, "register", body(&name, "nonsense")).await.refused(401, "M_UNKNOWN_TOKEN");
+    let mut weak = body(&name, guest.token());
+    weak["password"] = json!("seven77");
+    post(&server, "register", weak).await.refused(400, "M_WEAK_PASSWORD");
     let member = client(&server, &post(&server, "register", body(&name, guest.token())).await);
     assert_eq!(member.id(), guest.id());
     assert!(is_logged_in(&member).await);

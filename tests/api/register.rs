@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tertulia::{Registration, Secret};
+use tertulia::{PasswordCost, Registration, Secret};
 use tertulia_testkit::TestServer;
 
 use crate::{
@@ -132,10 +132,28 @@ async fn of_64_who_want_a_name_one_gets_it() {
 }
 
 #[tokio::test]
+async fn how_long_a_password_is_at_least_is_the_operators_choice() {
+    let server = TestServer::builder().settings(|settings| {
+        settings.registration = Registration::Open;
+        settings.password_cost = PasswordCost::LEAST;
+        settings.min_password_length = 3;
+    });
+    let server = server.start().await;
+    let with = |password: &str| {
+        let mut body = dummy("alice");
+        body["password"] = json!(password);
+        post(&server, "register", body)
+    };
+    with("to").await.refused(400, "M_WEAK_PASSWORD");
+    with("tre").await.ok();
+}
+
+#[tokio::test]
 async fn weak_passwords_and_long_devices_are_refused() {
     let server = open_server().await;
     for (key, value, code) in [
         ("password", String::new(), "M_WEAK_PASSWORD"),
+        ("password", "seven77".to_owned(), "M_WEAK_PASSWORD"),
         ("password", "x".repeat(513), "M_WEAK_PASSWORD"),
         ("device_id", "x".repeat(256), "M_INVALID_PARAM"),
         ("initial_device_display_name", "x".repeat(256), "M_INVALID_PARAM"),

@@ -59,8 +59,9 @@ impl From<&str> for NewAccount {
 }
 
 impl Homeserver {
-    /// Makes an account and logs in to it. Whether people may register is not asked here; see
-    /// [`Homeserver::registration_flows`].
+    /// Makes an account and logs in to it. Whether people may register, and choose such a password,
+    /// is not asked here; see [`Homeserver::registration_flows`] and
+    /// [`Homeserver::check_new_password`].
     ///
     /// # Errors
     ///
@@ -118,6 +119,16 @@ impl Homeserver {
             guest: account.guest,
         };
         Ok(Register { id, account, opening })
+    }
+
+    /// Whether a user may choose this password. It is asked where users choose, and not where
+    /// whoever administers the server makes an account for somebody.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WeakPassword`] or [`Error::ShortPassword`], which say why not.
+    pub fn check_new_password(&self, password: &str) -> Result<()> {
+        password::check_new(password, self.core.settings.min_password_length)
     }
 
     async fn hash(&self, password: &str) -> Result<String> {

@@ -68,6 +68,9 @@ pub enum Error {
     /// The password may not be chosen.
     #[error("the password {0}")]
     WeakPassword(&'static str),
+    /// The password has fewer characters than passwords are to have here.
+    #[error("a password needs {0} characters")]
+    ShortPassword(usize),
     /// The account was closed.
     #[error("the account was closed")]
     Deactivated,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub registration_shared_secret: Option<Secret>,
     /// Whether people may come in as guests, without a name and a password.
     pub allow_guests: bool,
+    /// How many characters a password has at least that a user chooses.
+    pub min_password_length: usize,
     /// How dear it is to try a password.
     pub password_cost: PasswordCost,
     /// How long an access token is good for whose client knows how to get the next one.
@@ -187,6 +189,7 @@ impl Default for Settings {
             registration: Registration::default(),
             registration_shared_secret: None,
             allow_guests: false,
+            min_password_length: 8,
             password_cost: PasswordCost::default(),
             wrong_passwords: NonZeroU32::new(60),
             housekeeping: true,

@@ -273,7 +273,9 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         Error::NoGuests | Error::GuestsForbidden => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
         Error::UserNameTaken => (Status::BAD_REQUEST, Kind::UserInUse),
         Error::InvalidUserName(_) => (Status::BAD_REQUEST, Kind::InvalidUsername),
-        Error::WeakPassword(_) => (Status::BAD_REQUEST, Kind::WeakPassword),
+        Error::WeakPassword(_) | Error::ShortPassword(_) => {
+            (Status::BAD_REQUEST, Kind::WeakPassword)
+        }
         Error::ProfileTooLarge => (Status::BAD_REQUEST, Kind::ProfileTooLarge),
         Error::ProfileFieldTooLong => (Status::BAD_REQUEST, Kind::KeyTooLarge),
         Error::UnknownLoginType => (Status::BAD_REQUEST, Kind::Unknown),

@@ -31,6 +31,7 @@ async fn change(
 ) -> anyhow::Result<String> {
     match admin {
         Admin::CreateUser(_) => {
+            homeserver.check_new_password(&password)?;
             let mut account = NewAccount::from(name);
             account.password = Some(Secret::new(password));
             let user = homeserver.create_user(account).await?;

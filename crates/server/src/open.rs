@@ -60,6 +60,7 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
         library.wrong_passwords = None;
     }
     let passwords = &settings.passwords;
+    library.min_password_length = passwords.minimum_length as usize;
     library.password_cost = PasswordCost::new(passwords.memory_kib, passwords.iterations, 1)
         .context("passwords cannot be hashed at the cost that `passwords` says")?;
     Ok(library)
@@ -193,6 +194,7 @@ mod tests {
         let secret = Some(Secret::Text("c".to_owned()));
         settings.turn = Turn { uris: uris.clone(), secret, ..Turn::default() };
         settings.sessions.access_token_minutes = 5;
+        settings.passwords.minimum_length = 12;
         settings.directory =
             Directory { publishers: Publishers::Admins, open: false, all_users: true };
         let library = library(&settings).unwrap();
@@ -202,6 +204,7 @@ mod tests {
         assert!(!library.presence);
         assert_eq!(library.max_media_per_user, Some(3 * 1024 * 1024));
         assert_eq!(library.wrong_passwords, None);
+        assert_eq!(library.min_password_length, 12);
         let publishers = tertulia::Publishers::Admins;
         let directory = tertulia::Directory { publishers, open: false, all_users: true };
         assert_eq!(library.directory, directory);

@@ -60,7 +60,7 @@ pub(crate) struct Settings {
     pub(crate) rooms: Rooms,
     /// Who finds rooms and users.
     pub(crate) directory: Directory,
-    /// What hashing a password costs.
+    /// What passwords are like, and what hashing one costs.
     pub(crate) passwords: Passwords,
     /// What may be uploaded.
     pub(crate) media: Media,
@@ -188,10 +188,12 @@ pub(crate) enum Publishers {
     Admins,
 }
 
-/// The cost of one Argon2id password hash.
+/// What passwords are like, and the cost of one Argon2id password hash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Passwords {
+    /// How many characters a password has at least that somebody chooses.
+    pub(crate) minimum_length: u32,
     /// Memory that one hash fills, in KiB.
     pub(crate) memory_kib: u32,
     /// How often it is filled.
@@ -275,7 +277,7 @@ impl Default for Settings {
                 all_users: false,
             },
             // What OWASP's cheat sheet on password storage recommends for Argon2id.
-            passwords: Passwords { memory_kib: 19_456, iterations: 2 },
+            passwords: Passwords { minimum_length: 8, memory_kib: 19_456, iterations: 2 },
             media: Media { max_upload_mib: 50, max_mib_per_user: 0 },
             storage: Storage { commits: Commits::Synced, cache_mib: 16 },
             logs: Logs { format: LogFormat::Text, level: "info".to_owned() },

@@ -95,10 +95,11 @@ impl User {
     ///
     /// # Errors
     ///
-    /// [`Error::WeakPassword`], [`Error::Busy`] if too many passwords wait to be hashed, or
-    /// [`Error::Deactivated`].
+    /// Those of [`Homeserver::check_new_password`], [`Error::Busy`] if too many passwords wait to be
+    /// hashed, or [`Error::Deactivated`].
     pub async fn set_password(&self, password: &str, others: OtherSessions) -> Result<()> {
         let server = Homeserver { core: self.core.clone() };
+        server.check_new_password(password)?;
         let hash = server.hash(password).await?;
         let except = match &others {
             OtherSessions::EndExcept(device) => Some(device.clone()),

@@ -28,7 +28,20 @@ const WAITING: usize = 64;
 /// The longest password, in bytes.
 const LONGEST: usize = 512;
 
-/// Whether `password` may be chosen for an account.
+/// Whether `password` may be chosen for an account that is to have one of `least` characters.
+///
+/// # Errors
+///
+/// [`Error::WeakPassword`] or [`Error::ShortPassword`], which say why not.
+pub(crate) fn check_new(password: &str, least: usize) -> Result<()> {
+    check_choice(password)?;
+    if password.chars().count() < least {
+        return Err(Error::ShortPassword(least));
+    }
+    Ok(())
+}
+
+/// Whether `password` can be an account's at all.
 ///
 /// # Errors
 ///
@@ -230,6 +243,20 @@ mod tests {
         }
         for bad in ["", &"x".repeat(LONGEST + 1)] {
             assert!(matches!(check_choice(bad), Err(Error::WeakPassword(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_chosen_password_has_so_many_characters() {
+        for (least, good) in [(0, "a"), (1, "a"), (8, "12345678"), (8, "пароль🔑🔑")] {
+            assert!(check_new(good, least).is_ok(), "{good:?}");
+        }
+        for (least, short) in [(2, "a"), (8, "1234567"), (8, "пароль🔑")] {
+            let refused = check_new(short, least);
+            assert!(matches!(refused, Err(Error::ShortPassword(said)) if said == least));
+        }
+        for bad in ["", &"x".repeat(LONGEST + 1)] {
+            assert!(matches!(check_new(bad, 0), Err(Error::WeakPassword(_))), "{bad:?}");
         }
     }
 

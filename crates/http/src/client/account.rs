@@ -38,6 +38,8 @@ async fn change_password(
     server: Homeserver,
     call: Matrix<Interactive<change_password::Request>>,
 ) -> Result<change_password::Response, ApiError> {
+    // Said before the client goes through the stages.
+    server.check_new_password(&call.request.request.new_password)?;
     let (request, user) = prove_owner(&server, call.request, call.from.as_ref()).await?;
     let others = match (request.logout_devices, call.from) {
         (false, _) => OtherSessions::Keep,

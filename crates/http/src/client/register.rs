@@ -57,9 +57,12 @@ async fn register(
     }
     let flows = server.registration_flows()?;
     let guest = guest(&server, &call.request).await?;
-    // What is wrong with the name is said before the client goes through the stages.
+    // What is wrong with the name or the password is said before the client goes through the stages.
     if let (Some(name), None) = (&call.request.username, &guest) {
         server.available(name).await?;
+    }
+    if let Some(password) = &call.request.password {
+        server.check_new_password(password)?;
     }
     let (request, _) = call.prove(&server, flows, None).await?;
     match guest {

@@ -53,6 +53,7 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
         (Error::UserNameTaken, 400, "M_USER_IN_USE", "the user name is taken"),
         (Error::InvalidUserName("is empty"), 400, "M_INVALID_USERNAME", "the user name is empty"),
         (Error::WeakPassword("is empty"), 400, "M_WEAK_PASSWORD", "the password is empty"),
+        (Error::ShortPassword(8), 400, "M_WEAK_PASSWORD", "a password needs 8 characters"),
         (Error::ProfileTooLarge, 400, "M_PROFILE_TOO_LARGE", "a profile may have 64 KiB"),
         (
             Error::ProfileFieldTooLong,

@@ -135,6 +135,7 @@ fn check_room_version(version: &RoomVersionId) -> anyhow::Result<()> {
 
 fn check_costs(settings: &Settings) -> anyhow::Result<()> {
     let passwords = &settings.passwords;
+    check_range("passwords.minimum_length", passwords.minimum_length.into(), 0, 64)?;
     check_range("passwords.memory_kib", passwords.memory_kib.into(), 8, 4 << 20)?;
     check_range("passwords.iterations", passwords.iterations.into(), 1, 1_000)?;
     check_range("media.max_upload_mib", settings.media.max_upload_mib, 1, 1 << 20)?;
@@ -363,6 +364,7 @@ mod tests {
         refused("public_base_url", |settings| {
             settings.public_base_url = Some("example.org".to_owned())
         });
+        refused("minimum_length", |settings| settings.passwords.minimum_length = 65);
         refused("memory_kib", |settings| settings.passwords.memory_kib = 1);
         refused("iterations", |settings| settings.passwords.iterations = 0);
         refused("max_upload_mib", |settings| settings.media.max_upload_mib = 0);

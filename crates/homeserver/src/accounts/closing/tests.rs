@@ -29,9 +29,12 @@ async fn a_closed_account_is_closed_to_everyone() {
     let field = ProfileField::DISPLAY_NAME;
     assert!(matches!(server.user("alice").await, Err(Error::Deactivated)));
     assert!(matches!(alice.set_profile_field(field, json!("A")).await, Err(Error::Deactivated)));
-    let refused = alice.set_password("new", OtherSessions::Keep).await;
+    let refused = alice.set_password("new password", OtherSessions::Keep).await;
     assert!(matches!(refused, Err(Error::Deactivated)));
-    assert!(matches!(server.reset_password("alice", "new").await, Err(Error::Deactivated)));
+    assert!(matches!(
+        server.reset_password("alice", "new password").await,
+        Err(Error::Deactivated)
+    ));
 }
 
 #[tokio::test]

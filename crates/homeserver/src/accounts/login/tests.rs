@@ -70,21 +70,24 @@ async fn a_new_password_takes_the_place_of_the_old_one() {
     assert!(log_in(&server, "alice", "cherries").await.is_ok());
     let refused = alice.set_password("", OtherSessions::Keep).await;
     assert!(matches!(refused, Err(Error::WeakPassword(_))));
+    let refused = alice.set_password("cherry", OtherSessions::Keep).await;
+    assert!(matches!(refused, Err(Error::ShortPassword(8))));
     assert!(log_in(&server, "alice", "cherries").await.is_ok());
 }
 
 #[tokio::test]
 async fn a_new_password_ends_the_sessions_it_should() {
     let (server, alice) = server_with_alice().await;
-    let mine = device_id!("MINE").to_owned();
+    let (mine, password) = (device_id!("MINE").to_owned(), "ripe bananas");
+    alice.set_password(password, OtherSessions::Keep).await.unwrap();
     for (others, expected) in [
         (OtherSessions::Keep, [true, true]),
         (OtherSessions::EndExcept(mine.clone()), [true, false]),
         (OtherSessions::End, [false, false]),
     ] {
-        let (own, _) = server.login("alice", "bananas", on("MINE")).await.unwrap();
-        let (other, _) = server.login("alice", "bananas", on("OTHER")).await.unwrap();
-        alice.set_password("bananas", others.clone()).await.unwrap();
+        let (own, _) = server.login("alice", password, on("MINE")).await.unwrap();
+        let (other, _) = server.login("alice", password, on("OTHER")).await.unwrap();
+        alice.set_password(password, others.clone()).await.unwrap();
         let go_on = [own.is_valid().await.unwrap(), other.is_valid().await.unwrap()];
         assert_eq!(go_on, expected, "{others:?}");
     }

@@ -77,10 +77,10 @@ async fn passes_are_bounded() {
 async fn the_end_of_all_sessions_takes_login_tokens_back() {
     let (server, alice) = server_with_alice().await;
     let pass = alice.login_token().await.unwrap();
-    alice.set_password("apples", OtherSessions::Keep).await.unwrap();
+    alice.set_password("ripe apples", OtherSessions::Keep).await.unwrap();
     log_in(&server, &pass.token).await.unwrap();
     let pass = alice.login_token().await.unwrap();
-    alice.set_password("pears", OtherSessions::End).await.unwrap();
+    alice.set_password("ripe pears", OtherSessions::End).await.unwrap();
     assert!(is_wrong(log_in(&server, &pass.token).await));
 }
 
