@@ -82,6 +82,11 @@ async fn a_room_is_told_as_it_is() {
     assert_eq!(bodies(&older["chunk"]), ["9"]);
     let state = alice.get(["rooms", &room, "state"]).await.ok();
     assert_eq!(told["state"].as_array().unwrap().len(), state.as_array().unwrap().len());
+    let short = open_room(&alice).await;
+    let told = alice.get(["rooms", &short, "initialSync"]).await.ok();
+    let older = alice.get(["rooms", &short, "messages"]).query("dir", "b").query("limit", "9");
+    let older = older.query("from", told["messages"]["start"].as_str().unwrap()).await.ok();
+    assert_eq!((&older["chunk"], older.get("end")), (&json!([]), None));
     let outside = bob.get(["rooms", &room, "initialSync"]).await.ok();
     assert!(outside.get("membership").is_none());
     assert_eq!(outside["messages"]["chunk"].as_array().unwrap().len(), 20);

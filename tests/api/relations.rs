@@ -153,7 +153,7 @@ async fn a_page_stops_where_the_client_says() {
 }
 
 #[tokio::test]
-async fn recursion_follows_three_relations_and_filters_each() {
+async fn recursion_follows_three_relations_and_filters_what_it_found() {
     let (_, alice, bob, room) = two().await;
     let root = alice.send(&room, "root").await;
     let one = relate(&bob, &room, "m.thread", &root, "1").await;
@@ -168,6 +168,10 @@ async fn recursion_follows_three_relations_and_filters_each() {
     let page = relations(&alice, &room, &root, "/m.thread").query("recurse", "true").await.ok();
     assert_eq!(ids(&page["chunk"]), [&late, &one]);
     let page = relations(&alice, &room, &root, "/m.reference").query("recurse", "true").await.ok();
+    assert_eq!(ids(&page["chunk"]), [&three, &two]);
+    let page = relations(&alice, &room, &root, "/m.annotation").query("recurse", "true").await.ok();
+    assert_eq!(ids(&page["chunk"]), [&liked]);
+    let page = relations(&alice, &room, &root, "/m.reference").await.ok();
     assert_eq!(ids(&page["chunk"]), [""; 0]);
 }
 

@@ -117,6 +117,21 @@ impl Session {
             || view.get(&EXPIRING_TOKENS, &key).await?.is_some())
     }
 
+    /// Nothing while the session goes on and its user may use it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownToken`] once the session has ended, [`Error::Locked`] while its user is locked.
+    pub(crate) async fn check_goes_on(&self) -> Result<()> {
+        if !self.is_valid().await? {
+            return Err(Error::UnknownToken);
+        }
+        match users::standing(&self.core.store.view().await?, &self.id).await? {
+            Standing { locked: true, .. } => Err(Error::Locked),
+            _ => Ok(()),
+        }
+    }
+
     /// What is woken when the session ends.
     pub(crate) fn topic(&self) -> Topic {
         device_topic(&self.id, &self.device)

@@ -217,7 +217,7 @@ fn power_levels(room: &NewRoom, rules: &RoomVersionRules) -> Draft {
     let mut levels = default_power_levels(room, rules);
     levels.extend(room.power_levels.clone());
     if rules.authorization.explicitly_privilege_room_creators {
-        protect_tombstone(&mut levels);
+        protect_tombstone(&mut levels, room);
     }
     on_behalf(room, StateEventType::RoomPowerLevels, "", &levels.into())
 }
@@ -262,17 +262,19 @@ pub fn default_power_levels(room: &NewRoom, rules: &RoomVersionRules) -> JsonObj
     }
 }
 
-/// Where creators stand above the power levels, only they replace the room: no level that can be given reaches it.
-fn protect_tombstone(levels: &mut JsonObject) {
+/// Where creators stand above the power levels, only they replace the room, unless they wish otherwise: no level that
+/// can be given reaches it.
+fn protect_tombstone(levels: &mut JsonObject, room: &NewRoom) {
+    const TOMBSTONE: &str = "m.room.tombstone";
+    if room.power_levels.get("events").is_some_and(|events| events.get(TOMBSTONE).is_some()) {
+        return;
+    }
     let state_default = levels.get("state_default").and_then(Value::as_i64);
     let above = state_default.unwrap_or(50).saturating_add(1).max(150);
     let Some(events) = levels.entry("events").or_insert(json!({})).as_object_mut() else {
         return;
     };
-    let tombstone = events.entry("m.room.tombstone").or_insert(above.into());
-    if tombstone.as_i64().is_some_and(|level| level <= 100) {
-        *tombstone = above.into();
-    }
+    events.insert(TOMBSTONE.to_owned(), above.into());
 }
 
 #[cfg(test)]

@@ -189,6 +189,16 @@ fn a_tombstone_takes_more_than_any_state() {
 }
 
 #[test]
+fn a_tombstone_takes_what_the_creator_wishes() {
+    for level in [0, 100, 7_000] {
+        let mut wishes = wishes("12");
+        wishes.power_levels = object(json!({"events": {"m.room.tombstone": level}}));
+        let levels = content(&build(&wishes), "m.room.power_levels", "");
+        assert_eq!(levels["events"], json!({"m.room.tombstone": level}));
+    }
+}
+
+#[test]
 fn initial_power_levels_replace_the_defaults_wholly() {
     let mut wishes = wishes("11");
     let levels = json!({"users": {"@a:x": 100}, "kick": 7});

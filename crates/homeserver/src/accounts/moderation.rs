@@ -128,6 +128,8 @@ impl Command for Restrict {
         self.what.set(&mut account, self.holds);
         log::record(tx, &Entry::Restricted { user: self.target.clone() });
         tx.put(&ACCOUNTS, &(self.target.clone(),), &account);
+        // Whoever waits for news is told what became of the session.
+        tx.wake(log::user_topic(&self.target));
         Ok(())
     }
 }

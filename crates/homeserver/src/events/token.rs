@@ -41,6 +41,11 @@ impl TimelineToken {
         Self { stretch, ordinal }
     }
 
+    /// The place before everything.
+    pub(crate) fn at_the_beginning(stretch: u32) -> Self {
+        Self::before(stretch, Ordinal::Backfilled(Reverse(u64::MAX)))
+    }
+
     /// The place right after `ordinal`.
     pub fn after(stretch: u32, ordinal: Ordinal) -> Self {
         let ordinal = match ordinal {

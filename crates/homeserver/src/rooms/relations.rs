@@ -197,7 +197,8 @@ impl<'a> Children<'a> {
         limit: usize,
     ) -> Result<Vec<(Place, RelationRow)>> {
         let Open { view, head, .. } = self.open;
-        let kind = self.query.rel_type.as_deref().map(RelationKind::named);
+        let kind = self.query.rel_type.as_deref().filter(|_| !self.query.recurse);
+        let kind = kind.map(RelationKind::named);
         children_from(view, head, parent, kind, from, self.direction(), limit).await
     }
 
@@ -229,8 +230,8 @@ impl<'a> Children<'a> {
         self.finished = horizon.is_none();
         let mut found = Vec::new();
         for depth in 1..=DEPTH {
-            level.retain(|(_, row)| self.matches(row));
-            found.extend(level.iter().cloned());
+            // What leads to an event that is asked for need not be asked for itself.
+            found.extend(level.iter().filter(|(_, row)| self.matches(row)).cloned());
             if depth < DEPTH {
                 level = self.next_level(&level).await?;
             }

@@ -431,3 +431,50 @@ async fn of_two_who_put_the_same_into_a_slot_at_once_one_makes_the_event() {
     let (one, other) = tokio::join!(put(), put());
     assert_eq!(one.unwrap(), other.unwrap());
 }
+
+#[tokio::test]
+async fn a_page_that_had_to_pass_over_many_events_says_where_to_go_on() {
+    let server = server().await;
+    let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
+    let room = public_room(&alice, "12").await;
+    let talker = bob.room(room.id());
+    talker.join(None).await.unwrap();
+    send(&room, "first").await;
+    for _ in 0..120 {
+        send(&talker, "noise").await;
+    }
+    let ignored = json!({ "ignored_users": { "@bob:x": {} } });
+    alice.set_account_data(None, "m.ignored_user_list", raw(&ignored)).await.unwrap();
+    for (towards, first_page) in [(Direction::Backward, &[][..]), (Direction::Forward, &["first"])]
+    {
+        let filter = EventFilter::of_types(&["m.room.message"]);
+        let mut query = MessagesQuery { filter, ..page(towards, 10) };
+        let mut pages = Vec::new();
+        loop {
+            let page = room.messages(&query).await.unwrap();
+            pages.push(bodies(&page.events));
+            query.from = page.end;
+            if page.end.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages[0], first_page);
+        assert_eq!(pages.concat(), ["first"]);
+        assert!((3..6).contains(&pages.len()), "{pages:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_state_around_an_event_is_what_the_filter_asks_for() {
+    let server = server().await;
+    let alice = user(&server, "alice");
+    let room = public_room(&alice, "12").await;
+    let event = send(&room, "here").await;
+    let types = async |filter: EventFilter| {
+        let context = room.context(&event, 0, filter).await.unwrap();
+        context.state.iter().map(|event| event.kind().to_string()).collect::<Vec<_>>()
+    };
+    assert!(types(EventFilter::default()).await.len() > 3);
+    assert_eq!(types(EventFilter::of_types(&["m.room.member"])).await, ["m.room.member"]);
+    assert!(types(EventFilter::of_types(&["m.room.message"])).await.is_empty());
+}

@@ -18,7 +18,7 @@ use crate::{
     core::Homeserver,
     devices::Session,
     directory::Visibility,
-    events::{ClientEvent, EventFilter},
+    events::{ClientEvent, EventFilter, TimelineToken},
     presence,
     rooms::MessagesQuery,
     schema::{EVENTS, MEMBERSHIPS, Membership, MembershipKind},
@@ -165,7 +165,8 @@ impl Session {
             filter: EventFilter::default(),
         };
         let page = room.messages(&query).await?;
-        let (start, end) = (page.end.unwrap_or(page.start), page.start.to_string());
+        let start = page.end.unwrap_or(TimelineToken::at_the_beginning(page.start.stretch));
+        let end = page.start.to_string();
         let chunk = page.events.into_iter().rev().collect();
         let server = Homeserver { core: self.core.clone() };
         let visibility = match server.visibility(&room_id).await? {

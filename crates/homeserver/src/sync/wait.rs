@@ -22,7 +22,7 @@ use super::{
     reading::{Query, Reading},
 };
 use crate::{
-    Error, Homeserver, Result,
+    Homeserver, Result,
     core::Core,
     devices::Session,
     log::{room_topic, user_topic},
@@ -37,7 +37,8 @@ const SEATS: usize = 1_000;
 ///
 /// # Errors
 ///
-/// [`Error::UnknownToken`] once the session has ended.
+/// [`crate::Error::UnknownToken`] once the session has ended, [`crate::Error::Locked`] once its user is
+/// locked.
 pub(super) async fn next_update(
     session: &Session,
     query: &Query,
@@ -69,9 +70,7 @@ pub(super) async fn next_update(
                 return Ok(update);
             }
         }
-        if !session.is_valid().await? {
-            return Err(Error::UnknownToken);
-        }
+        session.check_goes_on().await?;
     }
 }
 

@@ -27,9 +27,9 @@ use crate::{
 };
 
 /// How many events of a room are read one by one where rules read their content.
-const MOST_EXACT: usize = 1_000;
-/// How many blocks back a room is counted: 16,384 events.
-const MOST_BLOCKS: usize = 256;
+const MOST_EXACT: usize = if cfg!(test) { 150 } else { 5_000 };
+/// How many blocks back a room is counted: a million events.
+const MOST_BLOCKS: usize = 16_384;
 /// How many blocks are read in one go.
 const BLOCKS: usize = 16;
 /// How many events are read in one go.
@@ -48,6 +48,17 @@ pub(super) struct Count<'a> {
     to_read: Vec<(Thread, OwnedEventId)>,
     /// The threads that the user wrote in.
     spoke: BTreeSet<Thread>,
+    /// Whether no event was left unread because so many others were read for the same answer.
+    is_whole: bool,
+}
+
+/// What came of a count.
+pub(super) struct Counted {
+    pub(super) unread: Unread,
+    /// Up to where the user has read.
+    pub(super) marks: Marks,
+    /// Whether it is worth keeping: the next answer would not read more events.
+    pub(super) is_whole: bool,
 }
 
 /// What push rules that do not read content see of an event.
@@ -76,11 +87,12 @@ impl<'a> Count<'a> {
             unread: Unread::default(),
             to_read: Vec::new(),
             spoke: BTreeSet::new(),
+            is_whole: true,
         }
     }
 
     /// Counts what came after `known`; none if that takes a new count.
-    pub(super) async fn go_on(mut self, known: &Known) -> Result<Option<(Unread, Marks)>> {
+    pub(super) async fn go_on(mut self, known: &Known) -> Result<Option<Counted>> {
         let Some(rows) = self.rows_after(known.last).await? else { return Ok(None) };
         let mut marks = known.marks.clone();
         self.take_rows(&mut marks, rows).await?;
@@ -91,7 +103,7 @@ impl<'a> Count<'a> {
             unread.threads.entry(thread).or_default().add(counts);
         }
         unread.any |= self.unread.any;
-        Ok(Some((unread, marks)))
+        Ok(Some(Counted { unread, marks, is_whole: self.is_whole }))
     }
 
     /// The few rows after a position, newest first, if nothing before them is different by them.
@@ -116,7 +128,7 @@ impl<'a> Count<'a> {
         mut self,
         mut marks: Marks,
         marked: Position,
-    ) -> Result<(Unread, Marks)> {
+    ) -> Result<Counted> {
         self.unread.marked = marked;
         let tail = usize::try_from(self.head.row.unblocked).unwrap_or(usize::MAX);
         let floor = Bound::Excluded(marks.floor);
@@ -127,7 +139,7 @@ impl<'a> Count<'a> {
             self.take_blocks(&mut marks).await?;
         }
         self.read().await?;
-        Ok((self.unread, marks))
+        Ok(Counted { unread: self.unread, marks, is_whole: self.is_whole })
     }
 
     async fn take_blocks(&mut self, marks: &mut Marks) -> Result<()> {
@@ -258,9 +270,13 @@ impl<'a> Count<'a> {
         Ok(())
     }
 
-    fn may_read(&self) -> bool {
-        self.to_read.len() < MOST_EXACT
-            && self.asking.read.fetch_add(1, Ordering::Relaxed) < MOST_READ
+    fn may_read(&mut self) -> bool {
+        if self.to_read.len() >= MOST_EXACT {
+            return false;
+        }
+        let is_within = self.asking.read.fetch_add(1, Ordering::Relaxed) < MOST_READ;
+        self.is_whole &= is_within;
+        is_within
     }
 
     fn add(&mut self, thread: Thread, judgement: Judgement, count: u64) {

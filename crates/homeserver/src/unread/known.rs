@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tertulia_storage::Position;
 
-use super::{Unread, marks::Marks};
+use super::{Unread, count::Counted, marks::Marks};
 
 /// Of how many users' rooms counts are kept.
 const CAPACITY: usize = 50_000;
@@ -54,8 +54,8 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(depends: Depends, last: Position, counted: (Unread, Marks)) -> Self {
-        let (unread, marks) = counted;
+    pub(super) fn new(depends: Depends, last: Position, counted: Counted) -> Self {
+        let Counted { unread, marks, .. } = counted;
         Self { depends, last, unread, marks, seen: AtomicU64::new(0) }
     }
 

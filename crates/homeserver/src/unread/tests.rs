@@ -281,3 +281,40 @@ async fn a_filter_holds_events_back_and_not_their_count() {
     scene.say(text()).await;
     scene.check("1/0", "1/0").await;
 }
+
+/// A rule that reads the content of every message.
+fn asks_for_cake() -> PushRuleChange {
+    let actions = vec![Action::Notify, Action::SetTweak(ruma::push::Tweak::Highlight(true.into()))];
+    let rule = NewPatternedPushRule::new("cake".to_owned(), "cake".to_owned(), actions);
+    PushRuleChange::Put { rule: NewPushRule::Content(rule), after: None, before: None }
+}
+
+#[tokio::test]
+async fn what_was_too_much_to_read_for_one_answer_is_read_for_the_next() {
+    let scene = Scene::new().await;
+    let other = public_room(&scene.bob, "11").await;
+    scene.alice.room(other.id()).join(None).await.unwrap();
+    scene.change(asks_for_cake()).await;
+    let (first, second) = (scene.room.clone(), other);
+    for room in [&first, &second] {
+        let speaker = scene.bob.room(room.id());
+        speaker.send_text("cake").await.unwrap();
+        for _ in 0..119 {
+            speaker.send_text("tea").await.unwrap();
+        }
+    }
+    let mut highlights = Vec::new();
+    for _ in 0..2 {
+        let update = scene.alice.sync(SyncRequest::default()).await.unwrap();
+        let update = serde_json::to_value(&update).unwrap();
+        let of = |room: &Room| {
+            update["rooms"]["join"][room.id().as_str()]["unread_notifications"].clone()
+        };
+        let both = [of(&first), of(&second)];
+        assert!(both.iter().all(|counts| counts["notification_count"] == 120), "{both:?}");
+        highlights.push(
+            both.map(|counts| counts["highlight_count"].as_u64().unwrap()).iter().sum::<u64>(),
+        );
+    }
+    assert_eq!(highlights, [1, 2]);
+}

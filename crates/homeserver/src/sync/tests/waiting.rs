@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{Error, Result};
+use crate::{Error, NewAccount, Restriction, Result};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -152,6 +152,20 @@ async fn a_session_that_ends_ends_its_polls() {
     let_others_go_on().await;
     alice.session.logout().await.unwrap();
     assert!(matches!(poll.await.unwrap(), Err(Error::UnknownToken)));
+}
+
+#[tokio::test]
+async fn who_is_locked_hears_nothing_more() {
+    let (mut alice, _, room) = alice_bob_room().await;
+    alice.sync().await;
+    let poll = alice.poll();
+    let_others_go_on().await;
+    let server = Homeserver { core: alice.session.core.clone() };
+    let admin = NewAccount { admin: true, ..NewAccount::from("admin") };
+    let admin = server.create_user(admin).await.unwrap();
+    admin.restrict(alice.session.id(), Restriction::Lock, true).await.unwrap();
+    room.send_text("psst").await.unwrap();
+    assert!(matches!(poll.await.unwrap(), Err(Error::Locked)));
 }
 
 #[tokio::test]
