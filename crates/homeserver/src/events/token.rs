@@ -43,7 +43,7 @@ impl TimelineToken {
 
     /// The place before everything.
     pub(crate) fn at_the_beginning(stretch: u32) -> Self {
-        Self::before(stretch, Ordinal::Backfilled(Reverse(u64::MAX)))
+        Self::before(stretch, Ordinal::Backfilled(Reverse(LIMIT - 1)))
     }
 
     /// The place right after `ordinal`.
@@ -82,10 +82,13 @@ impl FromStr for TimelineToken {
     }
 }
 
+/// No number in a token is as large.
+const LIMIT: u64 = 1 << 62;
+
 /// A plain decimal number below 2^62: no sign, no surprises.
 fn number(text: &str) -> Option<u64> {
     let plain = !text.is_empty() && text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|n| plain && *n < 1 << 62)
+    text.parse().ok().filter(|n| plain && *n < LIMIT)
 }
 
 #[cfg(test)]
@@ -108,6 +111,7 @@ mod tests {
     fn a_token_reads_as_it_was_written_and_nothing_else_reads() {
         check("t0_7", token(0, Ordinal::Live(Position::new(7))));
         check("t3_-2", token(3, Ordinal::Backfilled(Reverse(2))));
+        check("t3_-4611686018427387903", Some(TimelineToken::at_the_beginning(3)));
         for wrong in ["", "t", "t_", "t0_", "t0_-0", "t0_+1", "s0_1", "t0_1x", "t99999999999_1"] {
             check(wrong, None);
         }
