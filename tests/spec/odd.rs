@@ -114,7 +114,7 @@ async fn json_that_no_reader_can_take_is_refused() {
             "a number of 400 digits",
             send(&format!("{{\"n\":{}}}", "9".repeat(400))),
             400,
-            "M_NOT_JSON",
+            "M_BAD_JSON",
         ),
         odd("a fraction", send(r#"{"n":1.5}"#), 400, "M_BAD_JSON"),
         odd("an exponent", send(r#"{"n":1e3}"#), 400, "M_BAD_JSON"),
@@ -247,9 +247,9 @@ async fn names_that_are_too_long_or_no_names_are_refused() {
         |size: usize| alice.put(["rooms", &room, "send", "m.test", "large"]).json(event(size));
     let requests = vec![
         odd("a transaction ID of 10 KB", send("m.test", &long), 400, "M_INVALID_PARAM"),
-        odd("a type of 256 bytes", send(&"t".repeat(256), "t"), 400, "M_BAD_JSON"),
-        odd("a state key of 256 bytes", state("m.test", &"k".repeat(256)), 400, "M_BAD_JSON"),
-        odd("a state key of 10 KB", state("m.test", &long), 400, "M_BAD_JSON"),
+        odd("a type of 256 bytes", send(&"t".repeat(256), "t"), 413, "M_TOO_LARGE"),
+        odd("a state key of 256 bytes", state("m.test", &"k".repeat(256)), 413, "M_TOO_LARGE"),
+        odd("a state key of 10 KB", state("m.test", &long), 413, "M_TOO_LARGE"),
         odd("an event of 65,537 bytes and more", large(65_537), 413, "M_TOO_LARGE"),
         odd(
             "an alias of 256 bytes",

@@ -63,9 +63,15 @@ fn check_object(body: &[u8]) -> Result<(), ApiError> {
     match serde_json::from_str::<Plain>(text) {
         Ok(_) if text.trim_start().starts_with('{') => Ok(()),
         Ok(_) => Err(ApiError::bad_json("the body must be a JSON object")),
-        Err(error) if error.is_data() => Err(ApiError::bad_json(error)),
+        Err(error) if error.is_data() || is_too_great(&error) => Err(ApiError::bad_json(error)),
         Err(error) => Err(ApiError::not_json(error)),
     }
+}
+
+/// Whether there is nothing wrong with the JSON but a number that no type here holds. serde tells so in
+/// words only.
+fn is_too_great(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
 }
 
 #[cfg(test)]

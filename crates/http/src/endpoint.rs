@@ -150,8 +150,33 @@ where
 }
 
 /// The values of the path's parameters, percent-decoded and in order.
-async fn path_arguments(parts: &mut Parts, server: &Homeserver) -> Result<RawPathParams, ApiError> {
+pub(crate) async fn path_arguments(
+    parts: &mut Parts,
+    server: &Homeserver,
+) -> Result<RawPathParams, ApiError> {
+    if ![parts.uri.path(), parts.uri.query().unwrap_or_default()].into_iter().all(is_encoded) {
+        return Err(ApiError::invalid_param("the URI is percent-encoded wrongly"));
+    }
     RawPathParams::from_request_parts(parts, server).await.map_err(ApiError::invalid_param)
+}
+
+/// Whether each `%` of a path or a query has its two digits, and all is UTF-8 once it is decoded.
+/// Readers take the one as it stands and put U+FFFD for the other, so that a mistake of the client's
+/// would name something else.
+fn is_encoded(text: &str) -> bool {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut pieces = text.as_bytes().split(|&byte| byte == b'%');
+    decoded.extend_from_slice(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let Some((digits, rest)) = piece.split_at_checked(2) else { return false };
+        let mut byte = [0];
+        if hex::decode_to_slice(digits, &mut byte).is_err() {
+            return false;
+        }
+        decoded.extend_from_slice(&byte);
+        decoded.extend_from_slice(rest);
+    }
+    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// The values alone. The specification requires each parameter of a path; only a state key may be
@@ -243,5 +268,20 @@ impl Handler<(), Homeserver> for Route {
 
     fn call(self, request: Request, server: Homeserver) -> Serving {
         (self.0)(server, request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escape_has_two_digits_and_makes_utf_8() {
+        for good in ["", "/a/b", "a=%25&b=%2F", "%e2%82%AC", "é", "%00", "a+b"] {
+            assert!(is_encoded(good), "{good}");
+        }
+        for bad in ["%", "a%", "%2", "%2/", "%zz", "%%", "%ff", "%C0%80", "%e2%82/%AC", "%c3&%a9"] {
+            assert!(!is_encoded(bad), "{bad}");
+        }
     }
 }

@@ -306,7 +306,7 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
 fn code_of_refusal(refusal: &AppendError) -> Option<(StatusCode, ErrorKind)> {
     match refusal {
         AppendError::Rejected(_) => Some((StatusCode::FORBIDDEN, ErrorKind::Forbidden)),
-        AppendError::Malformed(Malformed::TooLarge(_)) => {
+        AppendError::Malformed(Malformed::TooLarge(_) | Malformed::TooLong(_)) => {
             Some((StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge))
         }
         AppendError::Malformed(_) => Some((StatusCode::BAD_REQUEST, ErrorKind::BadJson)),

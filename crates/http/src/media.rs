@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequestParts as _, Query, RawPathParams, Request, State},
+    extract::{Query, Request, State},
     response::{IntoResponse as _, Response},
     routing::{get, post, put},
 };
@@ -28,7 +28,8 @@ use serde_json::json;
 use tertulia::{Homeserver, Label, Resizing, Session, ThumbnailWish, Upload};
 
 use crate::{
-    Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, Terms, body, observe::Site,
+    Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, Terms, body,
+    endpoint::path_arguments, observe::Site,
 };
 
 pub(crate) fn routes() -> Router<Homeserver> {
@@ -98,6 +99,9 @@ async fn create(
 /// Takes a file and tells its URI.
 async fn upload(State(server): State<Homeserver>, request: Request) -> Response {
     let uri = async {
+        let (mut parts, body) = request.into_parts();
+        arguments(&mut parts, &server).await?;
+        let request = Request::from_parts(parts, body);
         let (from, label, sent) = Sent::open(&server, request).await?;
         sent.pour(from.upload(label).await?).await
     };
@@ -129,8 +133,7 @@ fn answer(body: serde_json::Value) -> Response {
 
 /// The values of the path's parameters, percent-decoded and in order.
 async fn arguments(parts: &mut Parts, server: &Homeserver) -> Result<Vec<String>, ApiError> {
-    let arguments = RawPathParams::from_request_parts(parts, server).await;
-    let arguments = arguments.map_err(ApiError::invalid_param)?;
+    let arguments = path_arguments(parts, server).await?;
     Ok(arguments.iter().map(|(_, value)| value.to_owned()).collect())
 }
 

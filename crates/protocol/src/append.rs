@@ -550,7 +550,6 @@ mod tests {
     fn a_type_has_at_most_255_bytes() {
         let mut room = Room::new("11", "public");
         let refused = room.try_say(draft("@a:x", &"t".repeat(256), None, json!({})));
-        let field = Malformed::Field { field: "type", problem: "has more than 255 bytes" };
-        assert_eq!(refused.unwrap_err(), AppendError::Malformed(field));
+        assert_eq!(refused.unwrap_err(), AppendError::Malformed(Malformed::TooLong("type")));
     }
 }

@@ -19,7 +19,10 @@ pub enum Malformed {
     /// The event has more bytes than the specification allows.
     #[error("an event has at most {MAX_EVENT} bytes, this one has {0}")]
     TooLarge(usize),
-    /// A field is absent, of the wrong type, or too long.
+    /// A field has more bytes than the specification allows.
+    #[error("the field `{0}` has more than 255 bytes")]
+    TooLong(&'static str),
+    /// A field is absent, or of the wrong type.
     #[error("the field `{field}` {problem}")]
     Field {
         /// Which field.
@@ -86,7 +89,7 @@ fn string<'a>(
     match event.get(field) {
         None => Ok(None),
         Some(CanonicalJsonValue::String(text)) if text.len() <= MAX_FIELD => Ok(Some(text)),
-        Some(CanonicalJsonValue::String(_)) => Err(bad(field, "has more than 255 bytes")),
+        Some(CanonicalJsonValue::String(_)) => Err(Malformed::TooLong(field)),
         Some(_) => Err(bad(field, "must be a string")),
     }
 }

@@ -87,6 +87,9 @@ impl fmt::Display for Case {
 const IDENTIFIERS: [&str; 6] =
     ["roomId", "userId", "eventId", "roomAlias", "roomIdOrAlias", "serverName"];
 
+/// What is percent-encoded, but not well.
+const BAD_ESCAPES: [&str; 3] = ["%ff%C0%80", "%zz", "%"];
+
 /// Parameters of queries that a server told in an answer before.
 const TOKENS: [&str; 5] = ["from", "to", "since", "at", "filter"];
 
@@ -159,7 +162,8 @@ impl<'a> Cases<'a> {
             let large = Bytes::from(vec![0; LARGEST_FILE + 1]);
             return self.with(Kind::Oversize, |request| request.body = Body::Bytes(large));
         }
-        for text in ["{\"a\":", "{\"a\" 1}", "nonsense"] {
+        let nothing = (self.good.method == Method::PUT).then_some("");
+        for text in ["{\"a\":", "{\"a\" 1}", "nonsense"].into_iter().chain(nothing) {
             let body = Bytes::from_static(text.as_bytes());
             self.add(Kind::Malformed, Place::Whole, text, |request| {
                 request.body = Body::Bytes(body)
@@ -184,8 +188,11 @@ impl<'a> Cases<'a> {
 
     fn paths(&mut self) {
         for parameter in self.endpoint.parameters() {
-            let path = self.path(parameter, "%ff%C0%80");
-            self.add(Kind::BadPercent, Place::Path, parameter, |request| request.path = path);
+            for text in BAD_ESCAPES {
+                let path = self.path(parameter, text);
+                let shown = format!("{parameter} = {text}");
+                self.add(Kind::BadPercent, Place::Path, &shown, |request| request.path = path);
+            }
             let of_schema = |field: &Field| field.name() == parameter && has_words(&field.schema);
             let fields = fields(self.endpoint).into_iter();
             let mut fields = fields.filter(|field| field.place == Place::Path);
@@ -198,6 +205,14 @@ impl<'a> Cases<'a> {
 
     fn query(&mut self, field: &Field) {
         let name = field.name();
+        for text in BAD_ESCAPES {
+            let path = format!("{}?{name}={text}", self.good.path);
+            let shown = format!("{name} = {text}");
+            self.add(Kind::BadPercent, Place::Query, &shown, |request| {
+                request.query.retain(|(key, _)| *key != name);
+                request.path = path;
+            });
+        }
         let mut set = |kind, value: &str| {
             let shown = shown(kind, &name, value);
             self.add(kind, Place::Query, &shown, |request| {

@@ -129,6 +129,8 @@ async fn what_cannot_be_done_with_rooms_and_files_has_its_status_code_and_words(
 async fn what_a_room_refuses_says_why() {
     let too_large = AppendError::Malformed(Malformed::TooLarge(70_000));
     assert_eq!(shown(Error::Refused(too_large)).await.1["errcode"], "M_TOO_LARGE");
+    let too_long = Error::Refused(AppendError::Malformed(Malformed::TooLong("type")));
+    check(too_long, 413, "M_TOO_LARGE", "the field `type` has more than 255 bytes").await;
     let fraction = || AppendError::Malformed(Malformed::Json("1.5".to_owned()));
     let message = "not canonical JSON: 1.5";
     check(Error::Refused(fraction()), 400, "M_BAD_JSON", message).await;
