@@ -10,7 +10,7 @@ use tertulia_testkit::{Answered, Call, Client, TestServer};
 
 use crate::{
     people::{log_in, open_server, register},
-    secrets::PASSWORD,
+    secrets::{PASSWORD, WRONG_PASSWORD},
 };
 
 /// A server where everything may be done once.
@@ -115,6 +115,19 @@ async fn reading_is_not_limited() {
     for _ in 0..50 {
         alice.get(["joined_rooms"]).await.ok();
     }
+}
+
+#[tokio::test]
+async fn passwords_are_not_guessed_at_faster_where_a_page_asks_for_them() {
+    let mut limits = RateLimits::off();
+    limits.login = Some(Rate::new(1, 0.001));
+    let server = TestServer::builder().options(|options| options.rate_limits = limits);
+    let server = server.start().await;
+    let page = "/_matrix/client/v3/auth/m.login.password/fallback/web";
+    let form = json!({ "session": "none", "user": "alice", "password": WRONG_PASSWORD });
+    let guess = || server.call(Method::POST, page).json(form.clone());
+    assert_ne!(guess().await.status, 429);
+    wait(&guess().await);
 }
 
 /// Nobody gives back the place of their password, and no login goes on, before it is polled again. So it is not

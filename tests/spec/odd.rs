@@ -441,6 +441,38 @@ async fn unknown_encodings_and_methods_are_seen_through() {
     check(&world, requests).await;
 }
 
+/// What is served beside the specification's endpoints, which the generator does not know of.
+#[tokio::test]
+async fn forms_and_scripts_are_refused_as_clients_are() {
+    let world = World::new().await;
+    let page = |stage: &str| format!("/_matrix/client/v3/auth/{stage}/fallback/web");
+    let script = "/_synapse/admin/v1/register".to_owned();
+    let call = |method: Method, path: &str| world.server.call(method, path.to_owned());
+    let mut requests = Vec::new();
+    for path in [page("m.login.password"), script.clone()] {
+        let post = |body: &str| call(Method::POST, &path).body(body.to_owned());
+        requests.extend([
+            odd("no JSON", post("{\"a\":"), 400, "M_NOT_JSON"),
+            odd("a list", post("[]"), 400, "M_BAD_JSON"),
+            odd("nothing of what is needed", post("{}"), 400, "M_BAD_JSON"),
+            odd("too deep", post(&deep(1_000)), 400, "M_BAD_JSON"),
+            odd("too much", post(&"x".repeat(1 << 20)), 413, "M_TOO_LARGE"),
+            odd("another method", call(Method::PATCH, &path), 405, "M_UNRECOGNIZED"),
+        ]);
+    }
+    let session = json!({ "session": 17 });
+    let unsigned = json!({ "nonce": "n", "username": "u", "password": "p", "mac": "00" });
+    let post = |path: &str, body: Value| call(Method::POST, path).json(body);
+    requests.extend([
+        odd("a session of digits", post(&page("m.login.dummy"), session), 400, "M_BAD_JSON"),
+        odd("an unknown proof", post(&page("m.odd"), json!({})), 404, "M_NOT_FOUND"),
+        odd("a proof with a broken escape", post(&page("%zz"), json!({})), 400, "M_INVALID_PARAM"),
+        odd("a proof that is no text", post(&page("%ff"), json!({})), 400, "M_INVALID_PARAM"),
+        odd("a nonce of one's own", post(&script, unsigned), 400, "M_INVALID_PARAM"),
+    ]);
+    check(&world, requests).await;
+}
+
 /// A body of which the rest never comes.
 fn broken() -> Body {
     let pieces = [Ok("{\"a\":"), Err(std::io::Error::other("gone"))];

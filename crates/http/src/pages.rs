@@ -1,7 +1,15 @@
 //! Pages for clients that do not know a way to log in, or a stage of a proof ("Fallback", "Login
 //! Fallback").
 
-use axum::{Router, body::Body, extract::Path, extract::State, response::Response, routing::post};
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+    routing::post,
+};
 use bytes::Bytes;
 use http::{
     HeaderValue, Method,
@@ -11,7 +19,10 @@ use ruma::api::client::{session::login_fallback, uiaa::get_uiaa_fallback_page::v
 use serde::{Deserialize, Serialize};
 use tertulia::{Credential, Error, Homeserver, Secret};
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix, Reply, Whole, body};
+use crate::{
+    Action, Answer, ApiError, Endpoints as _, Matrix, Reply, Whole, body, endpoint::path_arguments,
+    observe::Site,
+};
 
 const LOGIN: &str = include_str!("pages/login.html");
 const STAGE: &str = include_str!("pages/stage.html");
@@ -92,13 +103,16 @@ impl Filled {
     }
 }
 
-async fn answer(
-    State(server): State<Homeserver>,
-    Path(stage): Path<String>,
-    request: axum::extract::Request,
-) -> Result<Response, ApiError> {
-    let stage = known(&stage)?;
-    let body = body::read_object(&Method::POST, request.into_body(), LARGEST_FORM).await?;
+async fn answer(State(server): State<Homeserver>, request: Request) -> Result<Response, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let arguments = path_arguments(&mut parts, &server).await?;
+    let stage = known(arguments.iter().next().map_or("", |(_, stage)| stage))?;
+    let head = http::Request::from_parts(parts, ());
+    if let Some(site) = head.extensions().get::<Arc<Site>>() {
+        // One may guess at passwords here as well as where one logs in.
+        site.check(Action::Login, None, &head)?;
+    }
+    let body = body::read_object(&Method::POST, body, LARGEST_FORM).await?;
     let filled: Filled = serde_json::from_slice(&body).map_err(ApiError::bad_json)?;
     let session = filled.session.clone();
     match server.prove_aside(&session, filled.credential(stage)).await? {

@@ -45,6 +45,7 @@ impl World {
             })
             .settings(|settings| {
                 settings.registration = Registration::Open;
+                settings.registration_shared_secret = Some(Secret::new("known to scripts"));
                 settings.password_cost = PasswordCost::LEAST;
                 settings.max_upload_size = LARGEST_FILE as u64;
             });

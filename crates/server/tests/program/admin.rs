@@ -48,7 +48,9 @@ fn what_cannot_be_done_is_told() {
         told(&["create-user", "@alice:example.org"], "a password").contains("no user of localhost")
     );
     assert!(told(&["create-user", "alice"], "").contains("a password is wanted"));
+    assert!(told(&["create-user", "alice"], "7short!").contains("8 characters"));
     assert!(told(&["reset-password", "nobody"], "a good password").contains("nobody"));
     printed(admin(&home, &["create-user", "alice"], "a good password"));
     assert!(told(&["create-user", "alice"], "a good password").contains("taken"));
+    assert!(told(&["reset-password", "alice"], "7short!").contains("8 characters"));
 }
