@@ -49,7 +49,7 @@ use ruma::{api::client::filter::FilterDefinition, presence::PresenceState};
 use self::{filter::Filter, reading::Query};
 use crate::{Result, account_data::filters, devices::Session, presence::Poll};
 
-pub use self::older::{EventStream, InitialSync, Messages, RoomSnapshot};
+pub use self::older::{EventStream, Fleeting, InitialSync, Messages, RoomSnapshot, Streamed};
 pub use self::{
     answer::{
         DeviceLists, Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Shown, State,

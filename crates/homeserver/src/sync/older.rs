@@ -1,14 +1,14 @@
 //! Sync as older clients know it: all at once with `/initialSync`, then what happens with `/events`
 //! (client-server API, the deprecated parts of "Syncing", and "Room Previews").
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use ruma::{
     EventId, OwnedRoomId, RoomId, UInt,
     api::{Direction, client::filter::FilterDefinition},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tertulia_storage::Direction as Order;
 
 use super::{SyncFilter, SyncRequest, SyncToken, answer::Shown};
@@ -85,8 +85,40 @@ pub struct EventStream {
     pub start: SyncToken,
     /// Where to go on.
     pub end: SyncToken,
-    /// The events.
-    pub chunk: Vec<ClientEvent>,
+    /// The events: those of the rooms, then what is fleeting in them, then who is present.
+    pub chunk: Vec<Streamed>,
+}
+
+/// Something that happened. It serialises as the event.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Streamed {
+    /// An event of a room's history, which names the room.
+    Event(Box<ClientEvent>),
+    /// Who types in a room, or who has read what in it.
+    Fleeting(Fleeting),
+    /// How present somebody is.
+    Presence(Box<RawValue>),
+}
+
+/// What is fleeting in a room. Unlike in the answer of `/sync`, it names the room.
+#[derive(Debug, Serialize)]
+pub struct Fleeting {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// The rest of the event.
+    #[serde(flatten)]
+    pub event: BTreeMap<String, Value>,
+}
+
+impl Fleeting {
+    fn all(room: &RoomId, events: Vec<Box<RawValue>>) -> impl Iterator<Item = Streamed> {
+        let read = |event: Box<RawValue>| serde_json::from_str(event.get()).ok();
+        let events: Vec<_> = events.into_iter().filter_map(read).collect();
+        let room_id = room.to_owned();
+        let event = move |event| Streamed::Fleeting(Self { room_id: room_id.clone(), event });
+        events.into_iter().map(event)
+    }
 }
 
 impl Session {
@@ -205,14 +237,17 @@ impl Session {
         let filter = SyncFilter::Given(Box::new(filter));
         let request = SyncRequest { since: Some(start), filter, timeout, ..SyncRequest::default() };
         let update = self.sync(request).await?;
-        let joined = update.rooms.join.into_iter().map(|(room, part)| (room, part.timeline));
-        let left = update.rooms.leave.into_iter().map(|(room, part)| (room, part.timeline));
-        let events = joined.chain(left).flat_map(|(_, timeline)| timeline.events);
-        let whole = |event| match event {
-            Shown::Client(event) => Some(event.with_room_id()),
-            Shown::Chosen(_) => None,
-        };
-        Ok(EventStream { start, end: update.next_batch, chunk: events.filter_map(whole).collect() })
+        let (mut chunk, mut fleeting) = (Vec::new(), Vec::new());
+        for (room, part) in update.rooms.join {
+            chunk.extend(streamed(part.timeline.events));
+            fleeting.extend(Fleeting::all(&room, part.ephemeral.events));
+        }
+        for part in update.rooms.leave.into_values() {
+            chunk.extend(streamed(part.timeline.events));
+        }
+        chunk.extend(fleeting);
+        chunk.extend(update.presence.events.into_iter().map(Streamed::Presence));
+        Ok(EventStream { start, end: update.next_batch, chunk })
     }
 
     /// Up to where everything is told now.
@@ -222,6 +257,14 @@ impl Session {
         let at = self.core.store.view().await?.settled();
         Ok(SyncToken { at, ends: at, to_device: 0, fleeting, presence })
     }
+}
+
+/// Events of a timeline as the event stream has them.
+fn streamed(events: Vec<Shown>) -> impl Iterator<Item = Streamed> {
+    events.into_iter().filter_map(|event| match event {
+        Shown::Client(event) => Some(Streamed::Event(Box::new(event.with_room_id()))),
+        Shown::Chosen(_) => None,
+    })
 }
 
 /// Whether a room is among those that a client is told of at first.
@@ -252,5 +295,24 @@ impl Homeserver {
         // Where the ID of a room is the hash of its first event, that one does not name it.
         let first = || RoomId::parse(event.as_str().replacen('$', "!", 1)).ok();
         read.room_id.or_else(first).ok_or_else(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_fleeting_names_its_room() {
+        let typing = json!({"type": "m.typing", "content": {"user_ids": ["@bob:x"]}});
+        let raw = serde_json::value::to_raw_value(&typing).unwrap();
+        let room = ruma::room_id!("!r:x");
+        let told: Vec<_> = Fleeting::all(room, vec![raw]).collect();
+        let mut expected = typing;
+        expected["room_id"] = "!r:x".into();
+        assert_eq!(json!(told), json!([expected]));
+        assert_eq!(Fleeting::all(room, Vec::new()).count(), 0);
     }
 }

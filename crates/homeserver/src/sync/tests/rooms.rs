@@ -293,3 +293,35 @@ async fn leaving_soon_after_coming_in_tells_what_was_noted_once() {
     assert_eq!(short(&left["account_data"]), ["m.tag"]);
     assert_eq!(short(&left["timeline"]).last().unwrap(), "m.room.member @bob:x");
 }
+
+#[tokio::test]
+async fn the_event_stream_tells_what_is_fleeting_and_where() {
+    let (alice, bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    let event = room.send_text("read me").await.unwrap();
+    let no_time = std::time::Duration::ZERO;
+    let from = alice.session.event_stream(None, no_time).await.unwrap().end;
+    let marks = crate::ReadMarks { read: Some(event.clone()), ..crate::ReadMarks::default() };
+    bob.session.mark_read(room.id(), marks).await.unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    bob.session.start_typing(room.id(), minute).await.unwrap();
+    bob.session.set_presence(PresenceState::Online, Some("here".into())).await.unwrap();
+    room.send_text("heard").await.unwrap();
+    let stream = alice.session.event_stream(Some(from), no_time).await.unwrap();
+    let told = json!(stream.chunk);
+    let told = told.as_array().unwrap();
+    let of = |kind: &'static str| told.iter().filter(move |event| event["type"] == kind);
+    for kind in ["m.room.message", "m.typing", "m.receipt"] {
+        let rooms: Vec<_> = of(kind).map(|event| &event["room_id"]).collect();
+        assert_eq!(rooms, [room.id().as_str()], "{kind}");
+    }
+    let typing = of("m.typing").next().unwrap();
+    assert_eq!(typing["content"]["user_ids"], json!([bob.id()]));
+    let receipt = of("m.receipt").next().unwrap();
+    assert_ne!(receipt["content"][event.as_str()]["m.read"][bob.id()], Value::Null);
+    let present = of("m.presence").find(|event| event["sender"] == bob.id()).unwrap();
+    assert_eq!(present["content"]["status_msg"], "here");
+    assert_eq!(present.get("room_id"), None);
+    let nothing = alice.session.event_stream(Some(stream.end), no_time).await.unwrap();
+    assert_eq!(json!(nothing.chunk), json!([]));
+}
