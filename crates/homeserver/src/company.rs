@@ -40,6 +40,11 @@ impl Company {
         Self { rooms }
     }
 
+    /// The rooms, in the order of their IDs.
+    pub(crate) fn rooms(&self) -> &[OwnedRoomId] {
+        &self.rooms
+    }
+
     /// Whether the user is in this room.
     fn is_in(&self, room: &RoomId) -> bool {
         self.rooms.binary_search_by(|own| (**own).cmp(room)).is_ok()

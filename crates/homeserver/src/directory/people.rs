@@ -19,8 +19,8 @@ use super::{
 use crate::{
     Result, User,
     company::Company,
-    events::Ignored,
-    schema::{LISTED_USERS, ListedUser, USER_WORDS},
+    events::{Head, Ignored, members},
+    schema::{HEADS, LISTED_USERS, ListedUser, MembershipKind, USER_WORDS},
 };
 
 /// How many users an answer tells, if the client does not say.
@@ -29,8 +29,12 @@ const USUAL: u64 = 10;
 const MOST: u64 = 50;
 /// How many users who fit are compared for which of them fit best.
 const COMPARED: usize = 200;
+/// How many members of the searching user's rooms are read to know whom they share a room with.
+const COMPANIONS: usize = 5_000;
+/// In how many rooms the searching user can be for their members to be read.
+const ROOMS: usize = 100;
 /// How many users are looked at whom everyone finds.
-const OPEN: usize = 2_000;
+const OPEN: usize = 20_000;
 /// How many users are looked at with whom the one who searches has to share a room.
 const OTHERS: usize = 500;
 /// How many words are read at once.
@@ -75,7 +79,7 @@ impl User {
         let view = self.core.store.view().await?;
         let search = Search { view: &view, me: self, term: &term, word };
         let (mut users, mut limited) = search.find(Audience::Everyone).await?;
-        let (others, more) = search.find(Audience::Company).await?;
+        let (others, more) = search.company_found().await?;
         users.extend(others);
         users.sort_by_cached_key(|(user, row)| (term.distance(user, row), user.clone()));
         let limit = usize::try_from(limit.unwrap_or(USUAL).min(MOST)).expect("it is small");
@@ -167,6 +171,50 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Those who share a room with the user. Where these are not too many, all of them are looked
+    /// at; it does not matter then how many others have such names.
+    async fn company_found(&self) -> Result<(Vec<(OwnedUserId, ListedUser)>, bool)> {
+        let Some(company) = self.company(Audience::Company).await? else {
+            return self.find(Audience::Company).await;
+        };
+        let Some(companions) = self.companions(&company).await? else {
+            return self.find(Audience::Company).await;
+        };
+        let companions: Vec<_> = companions.into_iter().collect();
+        let mut found = Vec::new();
+        for users in companions.chunks(STEP) {
+            let visible = self.visible(users.to_vec(), None).await?;
+            // Everyone finds the others anyway.
+            found.extend(visible.into_iter().filter(|(_, row)| !row.open));
+            if found.len() >= COMPARED {
+                return Ok((found, true));
+            }
+        }
+        Ok((found, false))
+    }
+
+    /// The others in the rooms of the user; none if they are too many to be read.
+    async fn companions(&self, company: &Company) -> Result<Option<BTreeSet<OwnedUserId>>> {
+        if company.rooms().len() > ROOMS {
+            return Ok(None);
+        }
+        let keys: Vec<_> = company.rooms().iter().map(|room| (room.clone(),)).collect();
+        let heads = self.view.get_many(&HEADS, &keys).await?;
+        let (mut companions, mut left) = (BTreeSet::new(), COMPANIONS);
+        for ((room,), row) in keys.into_iter().zip(heads) {
+            let Some(row) = row else { continue };
+            let head = Head::new(room, row)?;
+            // One more than may be read tells whether there are more.
+            let rows = members(self.view, &head, None, left + 1).await?;
+            let Some(rest) = left.checked_sub(rows.len()) else { return Ok(None) };
+            left = rest;
+            let joined = rows.into_iter().filter(|(_, row)| row.kind == MembershipKind::Join);
+            companions.extend(joined.map(|(user, _)| user));
+        }
+        companions.remove(&self.me.id);
+        Ok(Some(companions))
+    }
+
     /// Those of an audience whom the user finds, and whether there may be more.
     async fn find(&self, audience: Audience) -> Result<(Vec<(OwnedUserId, ListedUser)>, bool)> {
         let most = if audience == Audience::Everyone { OPEN } else { OTHERS };

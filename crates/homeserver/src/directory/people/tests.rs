@@ -118,7 +118,7 @@ async fn one_search_looks_at_so_many_users_and_no_more() {
         server.core.store.write(Crowd { from, open: false }).await.unwrap();
     }
     let nobody = bob.find_users("crowd", None).await.unwrap();
-    assert_eq!(nobody, FoundUsers { results: Vec::new(), limited: true });
+    assert_eq!(nobody, FoundUsers::default(), "whom bob shares no room with is not looked at");
     assert_eq!(bob.find_users("crowd0007", None).await.unwrap(), FoundUsers::default());
     for from in (5_000..5_000 + 2 * COMPARED).step_by(200) {
         server.core.store.write(Crowd { from, open: true }).await.unwrap();
@@ -149,4 +149,38 @@ async fn the_rooms_of_two_users_are_told_in_pages() {
         let refused = common::read_token(wrong).unwrap_err();
         assert!(matches!(refused, Error::Invalid(_)), "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn companions_are_found_however_many_others_have_such_names() {
+    let server = server().await;
+    let bob = made(&server, "bob").await;
+    for from in (0..2 * OTHERS).step_by(200) {
+        server.core.store.write(Crowd { from, open: false }).await.unwrap();
+    }
+    let wish = crate::NewRoom::new(bob.id().to_owned(), ruma::RoomVersionId::V12);
+    let room = bob.create_room(wish).await.unwrap();
+    for name in ["crowdy", "crowdz"] {
+        let user = made(&server, name).await;
+        room.invite(user.id(), None, false).await.unwrap();
+        if name == "crowdz" {
+            user.room(room.id()).join(None).await.unwrap();
+        }
+    }
+    let some = bob.find_users("crowd", None).await.unwrap();
+    let ids: Vec<_> = some.results.iter().map(|user| user.user_id.as_str()).collect();
+    assert_eq!((ids, some.limited), (vec!["@crowdz:x"], false), "the other is only invited");
+}
+
+#[tokio::test]
+async fn many_who_do_not_fit_hide_none_whom_everyone_finds() {
+    let server = server().await;
+    let bob = made(&server, "bob").await;
+    for from in (0..3_000).step_by(200) {
+        server.core.store.write(Crowd { from, open: true }).await.unwrap();
+    }
+    let last = made(&server, "crowdz").await;
+    public_room(&last, "12").await;
+    call(&last, "Eva").await;
+    assert_eq!(found(&bob, "crowd ev").await, ["crowdz"]);
 }
