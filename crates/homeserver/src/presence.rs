@@ -85,10 +85,8 @@ impl User {
         if view.get(&ACCOUNTS, &(user.to_owned(),)).await?.is_none() {
             return Err(Error::NotFound("user"));
         }
-        if user != self.id {
-            if !Company::of(&view, &self.id).await?.has(&view, user).await? {
-                return Err(Error::Forbidden("you share no room with this user".to_owned()));
-            }
+        if user != self.id && !Company::of(&view, &self.id).await?.has(&view, user).await? {
+            return Err(Error::Forbidden("you share no room with this user".to_owned()));
         }
         if !self.core.settings.presence {
             return Ok(Presence::unknown());

@@ -80,7 +80,7 @@ async fn what_one_says_outlives_the_server_and_how_present_one_is_does_not() {
     server.shutdown().await;
     let server = start(&memory).await;
     let alice = user(&server, "alice");
-    assert_eq!(news(&server.core, None).users, [alice.id.clone()], "others are told");
+    assert_eq!(news(&server.core, None).users, std::slice::from_ref(&alice.id), "others are told");
     let told = event(&server.core, &alice.id);
     let told: serde_json::Value = serde_json::from_str(told.get()).unwrap();
     let expected = serde_json::json!({ "presence": "offline", "status_msg": "in the garden" });
