@@ -130,6 +130,18 @@ async fn an_older_client_is_told_everything_at_first() {
     let stream = bob.get(["events"]).await.ok();
     assert_eq!(stream["chunk"], json!([]));
     bob.get(["events"]).query("from", "nonsense").await.refused(400, "M_INVALID_PARAM");
+    let says = json!({ "presence": "online", "status_msg": "here" });
+    alice.put(["presence", alice.id(), "status"]).json(says).await.ok();
+    let typing = json!({ "typing": true, "timeout": 60_000 });
+    alice.put(["rooms", &room, "typing", alice.id()]).json(typing).await.ok();
+    let stream = bob.get(["events"]).query("from", stream["end"].as_str().unwrap()).await.ok();
+    let of = |kind: &str| {
+        stream["chunk"].as_array().unwrap().iter().find(|event| event["type"] == kind).unwrap()
+    };
+    assert_eq!(of("m.typing")["room_id"], room.as_str());
+    assert_eq!(of("m.typing")["content"]["user_ids"], json!([alice.id()]));
+    assert_eq!(of("m.presence")["content"]["user_id"], alice.id());
+    assert_eq!(of("m.presence")["content"]["status_msg"], "here");
 }
 
 #[tokio::test]

@@ -8,7 +8,10 @@ use ruma::{
     api::{Direction, client::filter::FilterDefinition},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 use tertulia_storage::Direction as Order;
 
 use super::{SyncFilter, SyncRequest, SyncToken, answer::Shown};
@@ -246,7 +249,8 @@ impl Session {
             chunk.extend(streamed(part.timeline.events));
         }
         chunk.extend(fleeting);
-        chunk.extend(update.presence.events.into_iter().map(Streamed::Presence));
+        let presence = update.presence.events.into_iter().map(|event| with_user_id(&event));
+        chunk.extend(presence.map(Streamed::Presence));
         Ok(EventStream { start, end: update.next_batch, chunk })
     }
 
@@ -265,6 +269,13 @@ fn streamed(events: Vec<Shown>) -> impl Iterator<Item = Streamed> {
         Shown::Client(event) => Some(Streamed::Event(Box::new(event.with_room_id()))),
         Shown::Chosen(_) => None,
     })
+}
+
+/// How present somebody is, as the event stream has it: older clients look for the user in the content.
+fn with_user_id(event: &RawValue) -> Box<RawValue> {
+    let mut event: Value = serde_json::from_str(event.get()).expect("presence is JSON");
+    event["content"]["user_id"] = event["sender"].clone();
+    to_raw_value(&event).expect("JSON serialises")
 }
 
 /// Whether a room is among those that a client is told of at first.
