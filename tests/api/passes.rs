@@ -119,3 +119,27 @@ async fn calls_find_the_turn_server_if_there_is_one() {
     assert_eq!((user, &told["uris"], &told["ttl"]), ("@alice:example.org", &uris, &json!(3_600)));
     assert_eq!(told["password"].as_str().unwrap().len(), 28);
 }
+
+#[tokio::test]
+async fn calls_of_many_find_what_carries_them() {
+    const PATHS: [&str; 2] = [
+        "/_matrix/client/unstable/org.matrix.msc4143/rtc/transports",
+        "/_matrix/client/v1/rtc/transports",
+    ];
+    let livekit = json!({ "type": "livekit", "livekit_service_url": "https://l.example.org" });
+    for transports in [vec![], vec![livekit, json!({ "type": "org.example.other" })]] {
+        let configured = transports.clone();
+        let server = TestServer::builder().settings(move |settings| {
+            let objects = configured.iter().map(|object| object.as_object().unwrap().clone());
+            settings.rtc_transports = objects.collect();
+        });
+        let server = server.start().await;
+        let alice = server.user("alice").await;
+        for path in PATHS {
+            let told = alice.get(path).await.ok();
+            assert_eq!(told, json!({ "rtc_transports": transports }));
+            server.call(Method::GET, path).await.refused(401, "M_MISSING_TOKEN");
+            alice.post(path).json(json!({})).await.refused(405, "M_UNRECOGNIZED");
+        }
+    }
+}

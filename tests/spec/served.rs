@@ -47,12 +47,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("POST /_matrix/client/v3/pushers/set", PUSHERS),
     ("POST /_matrix/client/v1/appservice/{appserviceId}/ping", SERVICES),
     ("PUT /_matrix/client/v3/directory/list/appservice/*", SERVICES),
-    (
-        "GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports",
-        "no proposal, and none of v1.19",
-    ),
     ("GET /_synapse/admin/v1/users/{userId}/admin", "another server's own API"),
 ];
+
+/// What is served because of a proposal, and has no schema in the specification.
+const PROPOSED: [&str; 1] = ["GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports"];
 
 fn is_named(name: &str, endpoint: &str) -> bool {
     match name.strip_suffix('*') {
@@ -125,10 +124,11 @@ fn every_exception_is_one_of_an_endpoint() {
 }
 
 #[test]
-fn what_clients_call_is_in_the_specification_or_an_exception() {
+fn what_clients_call_is_in_the_specification_a_proposal_or_an_exception() {
     for endpoint in in_use() {
         let known = find(&endpoint.method, &endpoint.path).is_some();
-        assert!(known || is_listed(&endpoint), "{endpoint} is new");
+        let is_proposed = PROPOSED.contains(&endpoint.to_string().as_str());
+        assert!(known || is_proposed || is_listed(&endpoint), "{endpoint} is new");
     }
 }
 

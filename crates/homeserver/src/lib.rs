@@ -66,8 +66,8 @@ pub use settings::{
 };
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
-    AppendError, InitialState, MAX_NESTING, Malformed, NewRoom, Preset, Resizing, RoomIdShown,
-    Summary,
+    AppendError, InitialState, JsonObject, MAX_NESTING, Malformed, NewRoom, Preset, Resizing,
+    RoomIdShown, Summary,
 };
 pub use tertulia_storage::Error as StorageError;
 pub use unread::{Notification, Notifications, UnreadCounts};

@@ -7,6 +7,7 @@ use ruma::RoomVersionId;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tertulia_protocol::JsonObject;
 
 /// What an owner of a server decides. The defaults are right for most.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Settings {
     pub access_token_lifetime: Duration,
     /// The TURN server that helps calls through firewalls.
     pub turn: Option<TurnServer>,
+    /// What carries calls of many (MSC4143), best first: objects with a `type` and what else it asks for.
+    pub rtc_transports: Vec<JsonObject>,
     /// How many wrong passwords an account bears at once, before one has to wait half a minute for
     /// each further one, wherever they come from; `None` for any number.
     pub wrong_passwords: Option<NonZeroU32>,
@@ -197,6 +200,7 @@ impl Default for Settings {
             access_token_lifetime: Duration::from_secs(60 * 60),
             presence: true,
             turn: None,
+            rtc_transports: Vec::new(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod register;
 mod relations;
 mod reports;
 mod rooms;
+mod rtc;
 mod session;
 mod spaces;
 mod state;
@@ -62,6 +63,7 @@ pub(crate) fn routes() -> Router<Homeserver> {
         .merge(relations::routes())
         .merge(reports::routes())
         .merge(rooms::routes())
+        .merge(rtc::routes())
         .merge(session::routes())
         .merge(spaces::routes())
         .merge(state::routes())

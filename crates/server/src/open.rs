@@ -50,6 +50,7 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     library.registration = registration(settings)?;
     library.allow_guests = settings.registration.guests;
     library.turn = turn(&settings.turn)?;
+    library.rtc_transports.clone_from(&settings.rtc_transports);
     let minutes = u64::from(settings.sessions.access_token_minutes);
     library.access_token_lifetime = Duration::from_secs(60 * minutes);
     library.directory = directory(&settings.directory);

@@ -18,6 +18,7 @@ use std::{
 
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId, owned_server_name, owned_user_id};
 use serde::{Deserialize, Serialize};
+use tertulia::JsonObject;
 
 pub(crate) use self::{
     check::check,
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) sessions: Sessions,
     /// What helps calls through firewalls.
     pub(crate) turn: Turn,
+    /// What carries calls of many, best first: each has a `type`, and what else that asks for.
+    pub(crate) rtc_transports: Vec<JsonObject>,
     /// What new rooms are like.
     pub(crate) rooms: Rooms,
     /// Who finds rooms and users.
@@ -270,6 +273,7 @@ impl Default for Settings {
             registration: Registration::default(),
             sessions: Sessions { access_token_minutes: 60 },
             turn: Turn::default(),
+            rtc_transports: Vec::new(),
             rooms: Rooms { default_version: RoomVersionId::V12 },
             directory: Directory {
                 publishers: Publishers::Moderators,

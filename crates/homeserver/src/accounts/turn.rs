@@ -1,4 +1,5 @@
-//! Credentials for a TURN server, which helps calls through firewalls ("Voice over IP").
+//! Credentials for a TURN server, which helps calls through firewalls ("Voice over IP"), and what
+//! carries calls of many (MSC4143).
 
 use std::time::Duration;
 
@@ -6,8 +7,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ruma::UserId;
 use sha1::Sha1;
+use tertulia_protocol::JsonObject;
 
-use crate::{Secret, TurnUsers, User};
+use crate::{Homeserver, Secret, TurnUsers, User};
 
 /// What a client shows to a TURN server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub struct TurnCredentials {
     pub uris: Vec<String>,
     /// How long the credentials are good.
     pub lifetime: Duration,
+}
+
+impl Homeserver {
+    /// What carries calls of many users, best first: objects with a `type` and what it asks for.
+    pub fn rtc_transports(&self) -> &[JsonObject] {
+        &self.core.settings.rtc_transports
+    }
 }
 
 impl User {

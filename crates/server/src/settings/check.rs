@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context as _, bail, ensure};
 use ruma::RoomVersionId;
+use tertulia::JsonObject;
 
 use super::{Listener, Mode, Settings, SupportContact, Turn};
 use crate::{telemetry, tls::Tls};
@@ -18,6 +19,7 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     check_addresses(&settings.listeners)?;
     check_registration(settings)?;
     check_turn(&settings.turn)?;
+    settings.rtc_transports.iter().try_for_each(check_transport)?;
     settings.support_contacts.iter().try_for_each(check_contact)?;
     check_room_version(&settings.rooms.default_version)?;
     check_costs(settings)?;
@@ -104,6 +106,15 @@ fn check_turn(turn: &Turn) -> anyhow::Result<()> {
         "`turn.username` is empty: leave it out or give it a value"
     );
     secret.iter().chain(password).try_for_each(|secret| secret.reveal().map(drop))
+}
+
+fn check_transport(transport: &JsonObject) -> anyhow::Result<()> {
+    let kind = transport.get("type").and_then(|kind| kind.as_str()).unwrap_or_default();
+    ensure!(
+        !kind.is_empty(),
+        "one of `rtc_transports` has no `type`: name what it is, such as \"livekit\""
+    );
+    Ok(())
 }
 
 fn check_contact(contact: &SupportContact) -> anyhow::Result<()> {
@@ -302,6 +313,19 @@ mod tests {
         refused("nobody could turn to it", contact(None, None));
         for email in ["", "admin", "@example.org", "admin@", "an admin@example.org", "a@b c"] {
             refused("`support_contacts.email_address`", contact(Some(email), None));
+        }
+    }
+
+    #[test]
+    fn what_carries_calls_has_a_type() {
+        let transport = |json: serde_json::Value| {
+            let transport = json.as_object().unwrap().clone();
+            move |settings: &mut Settings| settings.rtc_transports.push(transport)
+        };
+        let url = "https://livekit.example.org";
+        accepted(transport(serde_json::json!({ "type": "livekit", "livekit_service_url": url })));
+        for json in [r#"{}"#, r#"{ "type": "" }"#, r#"{ "type": 1 }"#] {
+            refused("`rtc_transports`", transport(serde_json::from_str(json).unwrap()));
         }
     }
 
