@@ -31,6 +31,9 @@ static MEANT: LazyLock<Vec<&str>> = LazyLock::new(|| {
     names
 });
 
+/// A list of tables in which anything may be named: what there is to say depends on its type.
+const FREE: &str = "rtc_transports";
+
 /// The name of every setting, in alphabetical order.
 #[cfg(test)]
 pub(super) fn known() -> &'static [String] {
@@ -64,7 +67,7 @@ pub(super) fn as_needed(path: &str, text: String) -> Value {
 pub(super) fn unknown(path: &str) -> Option<String> {
     let name = &name(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
     let is_known = KNOWN.iter().any(|known| known == name || is_within(known, name));
-    (!is_known).then(|| match nearest(name) {
+    (!is_known && !is_within(name, FREE)).then(|| match nearest(name) {
         (likeness, meant) if likeness > 0.5 => {
             format!("there is no setting `{name}`; did you mean `{meant}`?")
         }
