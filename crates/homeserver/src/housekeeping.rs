@@ -23,11 +23,11 @@ mod passes;
 mod transactions;
 mod uploads;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Bound, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use tertulia_storage::{Command, Direction, Partition, Position, Tx};
+use tertulia_storage::{Command, Direction, Key, Partition, Position, Table, Tx, Value, View};
 
 use crate::{
     Error, Homeserver, Result,
@@ -35,6 +35,8 @@ use crate::{
     schema::{HOURS, JOB_CURSORS, LOGIN_TOKENS, OPENID_TOKENS},
 };
 
+/// How many rows a job looks at in one page.
+const PAGE: usize = 400;
 /// How long an hour is.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How long the house is left alone between two pages.
@@ -67,6 +69,22 @@ struct Page {
     up_to: Position,
     /// Where it begins; none is the first.
     from: Option<Bytes>,
+}
+
+impl Page {
+    /// The rows of the page, and where the next one begins; none if this is the last.
+    async fn rows<K: Key, V: Value>(
+        &self,
+        view: &View,
+        table: &Table<K, V>,
+    ) -> Result<(Vec<(K, V)>, Option<Bytes>)> {
+        // A cursor that cannot be read begins from the start: nothing is lost by looking twice.
+        let from = self.from.as_ref().and_then(|from| K::decode(from).ok());
+        let from = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = view.scan_from(table, &(), from, Direction::Forward, PAGE).await?;
+        let next = rows.last().filter(|_| rows.len() == PAGE).map(|(key, _)| key.encode().into());
+        Ok((rows, next))
+    }
 }
 
 /// All that expires in the store. What lives in memory only is bounded where it lives.

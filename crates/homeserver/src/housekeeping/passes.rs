@@ -1,17 +1,14 @@
 //! Forgets tokens that stood for their users for a short time. Whoever asks for another of a kind has
 //! those that are over forgotten at once; these are of users who never asked again.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use ruma::OwnedUserId;
-use tertulia_storage::{Command, Direction, Durability, Key as _, Partition, Table, Tx};
+use tertulia_storage::{Command, Durability, Partition, Table, Tx};
 
 use super::{Page, certainly_over};
 use crate::{Error, Result, core::Core, users};
-
-/// How many rows are looked at in one page.
-const PAGE: usize = 400;
 
 type PassKey = (OwnedUserId, [u8; 32]);
 type Passes = Table<PassKey, (u64,)>;
@@ -24,11 +21,7 @@ pub(super) async fn page(
 ) -> Result<Option<Bytes>> {
     let over = certainly_over(&core);
     let view = core.store.view().await?;
-    // A cursor that cannot be read begins from the start: nothing is lost by looking twice.
-    let from = page.from.and_then(|from| PassKey::decode(&from).ok());
-    let from = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = view.scan_from(table, &(), from, Direction::Forward, PAGE).await?;
-    let next = rows.last().filter(|_| rows.len() == PAGE).map(|(key, _)| key.encode().into());
+    let (rows, next) = page.rows(&view, table).await?;
     let mut old = BTreeMap::<OwnedUserId, Vec<PassKey>>::new();
     for (key, (until,)) in rows {
         if until <= over {

@@ -1,11 +1,11 @@
 //! Forgets transaction IDs. A client repeats a request for as long as it has not seen the answer,
 //! which is a matter of minutes; after a day it will not come to that any more.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use ruma::{OwnedDeviceId, OwnedRoomId, OwnedTransactionId, OwnedUserId};
-use tertulia_storage::{Command, Direction, Key as _, Partition, Position, Tx};
+use tertulia_storage::{Command, Partition, Position, Tx};
 
 use super::Page;
 use crate::{
@@ -14,22 +14,15 @@ use crate::{
     schema::{EVENT_META, EventMeta, Ordinal, TRANSACTIONS, Verdict},
 };
 
-/// How many rows are looked at in one page.
-const PAGE: usize = 400;
-
 type TransactionKey = (OwnedRoomId, OwnedUserId, OwnedDeviceId, String, OwnedTransactionId);
 
 /// Looks at a page of transactions, and forgets those whose events are old.
 pub(super) async fn page(core: Arc<Core>, page: Page) -> Result<Option<Bytes>> {
     let view = core.store.view().await?;
-    // A cursor that cannot be read begins from the start: nothing is lost by looking twice.
-    let from = page.from.and_then(|from| TransactionKey::decode(&from).ok());
-    let from = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = view.scan_from(&TRANSACTIONS, &(), from, Direction::Forward, PAGE).await?;
+    let (rows, next) = page.rows(&view, &TRANSACTIONS).await?;
     let events: Vec<_> =
         rows.iter().map(|(key, (event,))| (key.0.clone(), event.clone())).collect();
     let metas = view.get_many(&EVENT_META, &events).await?;
-    let next = rows.last().filter(|_| rows.len() == PAGE).map(|(key, _)| key.encode().into());
     let mut old = BTreeMap::<OwnedRoomId, Vec<TransactionKey>>::new();
     for ((key, _), meta) in rows.into_iter().zip(metas) {
         if meta.is_none_or(|meta| was_by(&meta, page.up_to)) {

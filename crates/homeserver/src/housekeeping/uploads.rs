@@ -1,11 +1,11 @@
 //! Forgets URIs whose files never came. Whoever asks for another has those that are over forgotten at
 //! once; these are of users who never asked again.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use ruma::OwnedUserId;
-use tertulia_storage::{Command, Direction, Durability, Key as _, Partition, Tx};
+use tertulia_storage::{Command, Durability, Partition, Tx};
 
 use super::{Page, certainly_over};
 use crate::{
@@ -15,18 +15,11 @@ use crate::{
     users,
 };
 
-/// How many rows are looked at in one page.
-const PAGE: usize = 400;
-
 /// Looks at a page of URIs that wait, and forgets those that have waited too long.
 pub(super) async fn page(core: Arc<Core>, page: Page) -> Result<Option<Bytes>> {
     let over = certainly_over(&core);
     let view = core.store.view().await?;
-    // A cursor that cannot be read begins from the start: nothing is lost by looking twice.
-    let from = page.from.and_then(|from| <(String,)>::decode(&from).ok());
-    let from = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = view.scan_from(&PENDING_MEDIA, &(), from, Direction::Forward, PAGE).await?;
-    let next = rows.last().filter(|_| rows.len() == PAGE).map(|(key, _)| key.encode().into());
+    let (rows, next) = page.rows(&view, &PENDING_MEDIA).await?;
     let mut old = BTreeMap::<OwnedUserId, Vec<String>>::new();
     for ((id,), row) in rows {
         if row.expires <= over {
