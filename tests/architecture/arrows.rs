@@ -31,7 +31,7 @@ const ORDER: &[&[&str]] = &[
     &["account_data"],
     &["receipts", "media"],
     &["accounts", "directory", "unread"],
-    &["reports", "upgrades"],
+    &["reports", "upgrades", "groups"],
     &["sync"],
     &["housekeeping"],
     &["followers"],

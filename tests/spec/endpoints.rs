@@ -4,6 +4,8 @@ use std::{fmt, sync::LazyLock};
 
 use http::Method;
 
+use crate::own::OWN;
+
 /// Every endpoint of the specification.
 const SPECIFIED: &str = include_str!("data/endpoints.tsv");
 /// Every endpoint that clients were seen to call.
@@ -84,7 +86,7 @@ impl Endpoint {
     }
 }
 
-/// Every endpoint of the client-server API in v1.19.
+/// Every endpoint of the client-server API in v1.19, and of our own.
 pub(crate) static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
     let lines = SPECIFIED.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let endpoint = |line: Vec<&str>| {
@@ -97,7 +99,8 @@ pub(crate) static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         };
         Endpoint { auth, ..Endpoint::new(line[0], line[1]) }
     };
-    lines.filter(|line| line[2] == "cs").map(endpoint).collect()
+    let specified = lines.filter(|line| line[2] == "cs").map(endpoint);
+    specified.chain(OWN.endpoints.iter().cloned()).collect()
 });
 
 /// Every endpoint that clients were seen to call, where it differs from those of the specification, too.

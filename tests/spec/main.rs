@@ -6,6 +6,7 @@ mod endpoints;
 mod fields;
 mod hostile;
 mod odd;
+mod own;
 mod schemas;
 mod served;
 mod story;

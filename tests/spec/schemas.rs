@@ -6,7 +6,7 @@ use boon::{Compiler, Draft, SchemaIndex, Schemas};
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::endpoints::Endpoint;
+use crate::{endpoints::Endpoint, own::OWN};
 
 /// The schemas of all endpoints, and the definitions that they share.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
@@ -15,6 +15,10 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     for (pointer, schema, _) in DEVIATIONS {
         let there = document.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}"));
         *there = serde_json::from_str(schema).expect("deviations are JSON");
+    }
+    for (section, own) in [("endpoints", &OWN.operations), ("$defs", &OWN.definitions)] {
+        let known = document[section].as_object_mut().expect("sections are objects");
+        known.extend(own.clone());
     }
     document
 });

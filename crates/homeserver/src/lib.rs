@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod events;
 mod followers;
+mod groups;
 mod housekeeping;
 mod log;
 mod media;
@@ -47,6 +48,7 @@ pub use events::{
     Admitted, Bundle, ClientEvent, EventFilter, Extent, NextGeneration, Reference, References,
     ThreadSummary, TimelineToken, Unsigned,
 };
+pub use groups::{GroupMember, GroupMembers, Groups};
 pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
 pub use ports::{
     Blobs, Clock, FileBlobs, FoundBlob, Incoming, MemoryBlobs, Pieces, Random, SystemClock,
@@ -66,7 +68,7 @@ pub use settings::{
 };
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
-    AppendError, InitialState, JsonObject, MAX_NESTING, Malformed, NewRoom, Preset, Resizing,
+    AppendError, InitialState, JsonObject, MAX_NESTING, Malformed, NewRoom, Preset, Resizing, Role,
     RoomIdShown, Summary,
 };
 pub use tertulia_storage::Error as StorageError;

@@ -1,25 +1,20 @@
 //! Making accounts with a shared secret, as administrators' scripts do. Off unless a secret is set.
 
-use axum::{
-    Router,
-    extract::State,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{extract::State, response::Response};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Method;
-use ruma::{OwnedDeviceId, OwnedServerName, OwnedUserId, api::error::FromHttpRequestError};
+use ruma::{OwnedDeviceId, OwnedServerName, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use tertulia::{Error, Homeserver, NewAccount, NewDevice, ProfileField, Secret};
 
-use crate::{Answer, ApiError, Reply, body};
+use crate::{Answer, ApiError, Reply, Routes, body};
 
 const PATH: &str = "/_synapse/admin/v1/register";
 const LARGEST_BODY: usize = 1 << 16;
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().route(PATH, get(nonce)).route(PATH, post(register))
+pub(crate) fn routes() -> Routes {
+    Routes::new().at(Method::GET, PATH, nonce).at(Method::POST, PATH, register)
 }
 
 /// What signs requests, if making accounts so is on.
@@ -65,7 +60,7 @@ async fn register(
 ) -> Result<Response, ApiError> {
     let secret = secret(&server)?;
     let body = body::read_object(&Method::POST, request.into_body(), LARGEST_BODY).await?;
-    let request = read(&body)?;
+    let request: Request = body::parsed(&body)?;
     if !server.spend_nonce(&request.nonce) {
         return Err(Error::Invalid("the nonce").into());
     }
@@ -73,11 +68,6 @@ async fn register(
         return Err(Error::Forbidden("the request is not signed with the secret".to_owned()).into());
     }
     answer(make_account(&server, request).await?)
-}
-
-fn read(body: &[u8]) -> Result<Request, ApiError> {
-    let wrong = |error: serde_json::Error| FromHttpRequestError::Deserialization(error.into());
-    Ok(serde_json::from_slice(body).map_err(wrong)?)
 }
 
 async fn make_account(server: &Homeserver, request: Request) -> Result<Registered, ApiError> {

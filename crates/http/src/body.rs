@@ -8,6 +8,8 @@ use futures_util::TryStreamExt as _;
 use http::Method;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use ruma::api::error::FromHttpRequestError;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::{ApiError, plain::Plain};
@@ -35,6 +37,13 @@ pub(crate) async fn read_object(
     }
     check_object(&body)?;
     Ok(body)
+}
+
+/// What a body that was read says. `GET` has none, which says as little as `{}`.
+pub(crate) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let wrong = |error: serde_json::Error| FromHttpRequestError::Deserialization(error.into());
+    Ok(serde_json::from_slice(body).map_err(wrong)?)
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {

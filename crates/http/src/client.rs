@@ -35,11 +35,10 @@ mod threads;
 mod typing;
 mod upgrades;
 
-use axum::Router;
-use tertulia::Homeserver;
+use crate::Routes;
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .merge(account::routes())
         .merge(account_data::routes())
         .merge(capabilities::routes())

@@ -1,8 +1,7 @@
 //! What a client asks before it knows anybody: which versions are spoken here, and where.
 
-use axum::{Router, routing::get};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::{Method, header::CONTENT_TYPE};
 use ruma::api::{
     client::discovery::{
         discover_homeserver::{self, HomeserverInfo},
@@ -11,9 +10,8 @@ use ruma::api::{
     federation::discovery::discover_homeserver as discover_server,
 };
 use serde_json::json;
-use tertulia::Homeserver;
 
-use crate::{ApiError, Endpoints as _, Matrix, Options};
+use crate::{ApiError, Endpoints as _, Matrix, Options, Routes};
 
 /// The versions of the specification whose clients can use this server.
 const VERSIONS: [&str; 20] = [
@@ -21,18 +19,18 @@ const VERSIONS: [&str; 20] = [
     "v1.11", "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17", "v1.18", "v1.19",
 ];
 
-pub(crate) fn routes(options: &Options) -> Router<Homeserver> {
-    Router::new().merge(servers(options)).merge(help(options))
+pub(crate) fn routes(options: &Options) -> Routes {
+    Routes::new().merge(servers(options)).merge(help(options))
 }
 
 /// Whom one turns to, and what a policy server signs with.
-fn help(options: &Options) -> Router<Homeserver> {
+fn help(options: &Options) -> Routes {
     let support = options.support.clone();
     let is_set = support.page.is_some() || !support.contacts.is_empty();
     let mut told = discover_support::Response::with_contacts(support.contacts);
     told.support_page = support.page;
     let key = options.policy_server_key.clone();
-    Router::new()
+    Routes::new()
         .endpoint(move |_, _: Matrix<discover_support::Request>| {
             let told = is_set.then(|| told.clone());
             let told = told.ok_or_else(|| ApiError::not_found("no support is set"));
@@ -45,10 +43,10 @@ fn help(options: &Options) -> Router<Homeserver> {
 }
 
 /// Where clients and other servers find this one.
-fn servers(options: &Options) -> Router<Homeserver> {
+fn servers(options: &Options) -> Routes {
     let base_url = options.public_base_url.clone();
     let delegated = options.delegated_server.clone();
-    Router::new()
+    Routes::new()
         .merge(versions())
         .endpoint(move |_, _: Matrix<discover_homeserver::Request>| {
             let told = base_url.clone().ok_or_else(|| ApiError::not_found("no base URL is set"));
@@ -62,7 +60,7 @@ fn servers(options: &Options) -> Router<Homeserver> {
 
 /// Ruma has it that an access token may be sent along. It is not looked at: the answer is the same
 /// for all, and a client whose session has ended needs it most.
-fn versions() -> Router<Homeserver> {
+fn versions() -> Routes {
     // Clients ask for rooms in common only where they are told of that.
     let features = json!({
         "org.matrix.msc4155": true,
@@ -72,5 +70,5 @@ fn versions() -> Router<Homeserver> {
     let body = json!({ "versions": VERSIONS, "unstable_features": features });
     let body = Bytes::from(body.to_string());
     let answer = move || async move { ([(CONTENT_TYPE, "application/json")], body) };
-    Router::new().route("/_matrix/client/versions", get(answer))
+    Routes::new().at(Method::GET, "/_matrix/client/versions", answer)
 }

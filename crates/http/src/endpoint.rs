@@ -3,14 +3,13 @@
 use std::{pin::Pin, sync::Arc};
 
 use axum::{
-    Router,
     body::Body,
     extract::{FromRequestParts as _, RawPathParams, Request},
     handler::Handler,
     response::{IntoResponse as _, Response},
-    routing::{MethodFilter, on},
 };
-use http::{HeaderValue, header::CONTENT_TYPE, request::Parts};
+use bytes::Bytes;
+use http::{HeaderValue, Method, header::CONTENT_TYPE, request::Parts};
 use ruma::api::{
     IncomingRequest, IncomingRequestExt as _, Metadata, OutgoingResponse, OutgoingResponseExt as _,
     path_builder::PathBuilder as _,
@@ -18,7 +17,9 @@ use ruma::api::{
 use serde::Serialize;
 use tertulia::Homeserver;
 
-use crate::{Action, ApiError, Identify, access::Access, body, observe::Site, pieces::Pieces};
+use crate::{
+    Action, ApiError, Identify, Routes, access::Access, body, observe::Site, pieces::Pieces,
+};
 
 /// A parsed request `R` together with whom its endpoint's scheme proved it to come from.
 pub struct Matrix<R>
@@ -100,6 +101,16 @@ impl Terms {
     pub const fn also(self, paths: &'static [&'static str]) -> Self {
         Self { also: paths, ..self }
     }
+
+    /// These terms for one path, open to those to whom it is.
+    pub(crate) fn at(self, method: &Method, path: &str) -> Self {
+        Self { access: Access::of(method, [path].into_iter()), ..self }
+    }
+
+    /// The body of a request, as [`body::read_object`] reads it.
+    pub(crate) async fn read_object(self, method: &Method, body: Body) -> Result<Bytes, ApiError> {
+        body::read_object(method, body, self.largest_body).await
+    }
 }
 
 impl Default for Terms {
@@ -129,24 +140,36 @@ where
         let (mut parts, body) = request.into_parts();
         let arguments = path_arguments(&mut parts, server).await?;
         let head = http::Request::from_parts(parts, ());
-        let from = R::Authentication::identify(server, &head).await?;
-        let given = arguments.iter().map(|(_, value)| value);
-        terms.access.check(R::Authentication::standing(&from), given)?;
-        if let Some(site) = head.extensions().get::<Arc<Site>>() {
-            let marked = R::RATE_LIMITED.then_some(Action::Other);
-            if let Some(action) = terms.action.or(marked) {
-                site.check(action, R::Authentication::user(&from), &head)?;
-            }
-            if let Some(address) = site.address(&head) {
-                R::Authentication::seen(&from, address);
-            }
-        }
-        let body = body::read_object(head.method(), body, terms.largest_body).await?;
+        let marked = R::RATE_LIMITED.then_some(Action::Other);
+        let terms = Terms { action: terms.action.or(marked), ..terms };
+        let from = admit::<R::Authentication>(server, &head, &arguments, terms).await?;
+        let body = terms.read_object(head.method(), body).await?;
         let arguments = present(&arguments)?;
         let request = head.map(|()| body.as_ref());
         let request = R::try_from_http_request(request, &arguments)?;
         Ok(Self { request, from })
     }
+}
+
+/// Who asks for what is served on such terms, if they may ask for it now.
+pub(crate) async fn admit<S: Identify>(
+    server: &Homeserver,
+    head: &http::Request<()>,
+    arguments: &RawPathParams,
+    terms: Terms,
+) -> Result<S::Identity, ApiError> {
+    let from = S::identify(server, head).await?;
+    let given = arguments.iter().map(|(_, value)| value);
+    terms.access.check(S::standing(&from), given)?;
+    if let Some(site) = head.extensions().get::<Arc<Site>>() {
+        if let Some(action) = terms.action {
+            site.check(action, S::user(&from), head)?;
+        }
+        if let Some(address) = site.address(head) {
+            S::seen(&from, address);
+        }
+    }
+    Ok(from)
 }
 
 /// The values of the path's parameters, percent-decoded and in order.
@@ -214,7 +237,7 @@ pub trait Endpoints: Sized {
         Fut: Future<Output = Result<A, ApiError>> + Send + 'static;
 }
 
-impl Endpoints for Router<Homeserver> {
+impl Endpoints for Routes {
     fn endpoint_on<R, A, F, Fut>(self, terms: impl Into<Terms>, handler: F) -> Self
     where
         R: IncomingRequest + Send + 'static,
@@ -232,10 +255,9 @@ impl Endpoints for Router<Homeserver> {
                 served.unwrap_or_else(ApiError::into_response)
             })
         }));
-        let method = MethodFilter::try_from(R::METHOD).expect("ruma uses ordinary methods");
         let history = R::PATH_BUILDER;
         let paths = history.all_paths().chain(terms.also.iter().copied());
-        paths.fold(self, |router, path| router.route(path, on(method, route.clone())))
+        paths.fold(self, |router, path| router.at(R::METHOD, path, route.clone()))
     }
 }
 
@@ -259,9 +281,9 @@ where
 /// Any endpoint, with its types forgotten, so that axum's machinery is compiled once and not per
 /// endpoint.
 #[derive(Clone)]
-struct Route(Arc<dyn Fn(Homeserver, Request) -> Serving + Send + Sync>);
+pub(crate) struct Route(pub(crate) Arc<dyn Fn(Homeserver, Request) -> Serving + Send + Sync>);
 
-type Serving = Pin<Box<dyn Future<Output = Response> + Send>>;
+pub(crate) type Serving = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 impl Handler<(), Homeserver> for Route {
     type Future = Serving;

@@ -17,11 +17,13 @@ mod limits;
 mod media;
 mod observe;
 mod options;
+mod own;
 mod pages;
 mod pieces;
 mod places;
 mod plain;
 mod rest;
+mod routes;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +38,7 @@ pub use error::ApiError;
 pub use limits::{Action, Rate, RateLimits};
 pub use options::{Options, Support};
 pub use places::{Place, Places};
+pub use routes::{Routes, Served};
 
 /// All routes of `server`, with the default [`Options`].
 pub fn router(server: Homeserver) -> Router {
@@ -47,19 +50,25 @@ pub fn router(server: Homeserver) -> Router {
 /// To limit those who have not logged in by their address, serve it with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router_with(server: Homeserver, options: Options) -> Router {
-    let routes = Router::new()
-        .merge(discovery::routes(&options))
+    assemble(routes(&options), &options).with_state(server)
+}
+
+/// All routes there are.
+pub fn routes(options: &Options) -> Routes {
+    Routes::new()
+        .merge(discovery::routes(options))
         .merge(client::routes())
         .merge(media::routes())
         .merge(pages::routes())
-        .merge(admin::routes());
-    assemble(routes, &options).with_state(server)
+        .merge(own::routes())
+        .merge(admin::routes())
 }
 
 /// Puts what holds for every request around `routes`.
-fn assemble(routes: Router<Homeserver>, options: &Options) -> Router<Homeserver> {
+fn assemble(routes: Routes, options: &Options) -> Router<Homeserver> {
     let site = Arc::new(observe::Site::new(options));
     routes
+        .into_router()
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::wrong_method)
         .layer(observe::Observe::new(site))

@@ -6,13 +6,11 @@ mod serve;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     body::Body,
     extract::{Query, Request, State},
     response::{IntoResponse as _, Response},
-    routing::{get, post, put},
 };
-use http::{HeaderMap, header::CONTENT_LENGTH, header::CONTENT_TYPE, request::Parts};
+use http::{HeaderMap, Method, header::CONTENT_LENGTH, header::CONTENT_TYPE, request::Parts};
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedMxcUri, OwnedServerName, UInt,
     api::{
@@ -21,30 +19,34 @@ use ruma::{
         client::{authenticated_media as authenticated, media as legacy, media::create_mxc_uri},
         path_builder::PathBuilder as _,
     },
-    media::Method,
+    media::Method as Way,
 };
 use serde::Deserialize;
 use serde_json::json;
 use tertulia::{Homeserver, Label, Resizing, Session, ThumbnailWish, Upload};
 
 use crate::{
-    Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, Terms, body,
+    Action, Answer, ApiError, Endpoints as _, Identify, Matrix, Reply, Routes, Terms, body,
     endpoint::path_arguments, observe::Site,
 };
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    let uploads = Router::new()
-        .route("/_matrix/media/r0/upload", post(upload))
-        .route("/_matrix/media/v1/upload", post(upload))
-        .route("/_matrix/media/v3/upload", post(upload))
-        .route("/_matrix/media/v3/upload/{server_name}/{media_id}", put(fill))
-        .route("/_matrix/media/unstable/fi.mau.msc2246/upload/{server_name}/{media_id}", put(fill))
+pub(crate) fn routes() -> Routes {
+    let uploads = Routes::new()
+        .at(Method::POST, "/_matrix/media/r0/upload", upload)
+        .at(Method::POST, "/_matrix/media/v1/upload", upload)
+        .at(Method::POST, "/_matrix/media/v3/upload", upload)
+        .at(Method::PUT, "/_matrix/media/v3/upload/{server_name}/{media_id}", fill)
+        .at(
+            Method::PUT,
+            "/_matrix/media/unstable/fi.mau.msc2246/upload/{server_name}/{media_id}",
+            fill,
+        )
         .endpoint_on(Action::Upload, create);
-    Router::new().merge(uploads).merge(authenticated_routes()).merge(legacy_routes())
+    Routes::new().merge(uploads).merge(authenticated_routes()).merge(legacy_routes())
 }
 
-fn authenticated_routes() -> Router<Homeserver> {
-    Router::new()
+fn authenticated_routes() -> Routes {
+    Routes::new()
         .endpoint(config)
         .files::<authenticated::get_content::v1::Request>()
         .files::<authenticated::get_content_as_filename::v1::Request>()
@@ -52,8 +54,8 @@ fn authenticated_routes() -> Router<Homeserver> {
 }
 
 #[expect(deprecated, reason = "clients from before Matrix 1.11 use these")]
-fn legacy_routes() -> Router<Homeserver> {
-    Router::new()
+fn legacy_routes() -> Routes {
+    Routes::new()
         .endpoint_on(Terms::default().also(&["/_matrix/media/v1/config"]), legacy_config)
         .files::<legacy::get_content::v3::Request>()
         .files::<legacy::get_content_as_filename::v3::Request>()
@@ -249,10 +251,10 @@ file_requests! {
 }
 
 /// A thumbnail shows all of a picture unless something else is said.
-fn resizing(method: Option<Method>) -> Result<Resizing, ApiError> {
+fn resizing(method: Option<Way>) -> Result<Resizing, ApiError> {
     match method {
-        Some(Method::Crop) => Ok(Resizing::Crop),
-        Some(Method::Scale) | None => Ok(Resizing::Scale),
+        Some(Way::Crop) => Ok(Resizing::Crop),
+        Some(Way::Scale) | None => Ok(Resizing::Scale),
         Some(_) => Err(ApiError::invalid_param("`method` is neither `crop` nor `scale`")),
     }
 }
@@ -265,7 +267,7 @@ trait Files {
         R::Authentication: Identify;
 }
 
-impl Files for Router<Homeserver> {
+impl Files for Routes {
     fn files<R: FileRequest + Send + 'static>(self) -> Self
     where
         R::Authentication: Identify,
@@ -278,7 +280,7 @@ impl Files for Router<Homeserver> {
                 let served = download::<R>(&server, request).await;
                 served.unwrap_or_else(ApiError::into_response)
             };
-            router.route(&path, get(handler))
+            router.at(Method::GET, &path, handler)
         })
     }
 }

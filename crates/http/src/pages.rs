@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     body::Body,
     extract::{Request, State},
     response::Response,
-    routing::post,
 };
 use bytes::Bytes;
 use http::{
@@ -20,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use tertulia::{Credential, Error, Homeserver, Secret};
 
 use crate::{
-    Action, Answer, ApiError, Endpoints as _, Matrix, Reply, Whole, body, endpoint::path_arguments,
-    observe::Site,
+    Action, Answer, ApiError, Endpoints as _, Matrix, Reply, Routes, Whole, body,
+    endpoint::path_arguments, observe::Site,
 };
 
 const LOGIN: &str = include_str!("pages/login.html");
@@ -34,12 +32,12 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 
 /// What a form may say, in bytes.
 const LARGEST_FORM: usize = 1 << 14;
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    let answers = ["v3", "r0"].into_iter().fold(Router::new(), |router, version| {
+pub(crate) fn routes() -> Routes {
+    let answers = ["v3", "r0"].into_iter().fold(Routes::new(), |router, version| {
         let path = format!("/_matrix/client/{version}/auth/{{auth_type}}/fallback/web");
-        router.route(&path, post(answer))
+        router.at(Method::POST, &path, answer)
     });
-    Router::new().endpoint(login).endpoint(ask).merge(answers)
+    Routes::new().endpoint(login).endpoint(ask).merge(answers)
 }
 
 async fn login(_: Homeserver, _: Matrix<login_fallback::Request>) -> Result<Whole, ApiError> {

@@ -27,11 +27,12 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use crate::{
-    Action, Answer, ApiError, Endpoints as _, Matrix, Options, Rate, RateLimits, Terms, assemble,
+    Action, Answer, ApiError, Endpoints as _, Matrix, Options, Rate, RateLimits, Routes, Terms,
+    assemble,
 };
 
 /// `routes` as they are served, and the token of a user.
-async fn serve(routes: Router<Homeserver>, options: Options) -> (Router, String) {
+async fn serve(routes: Routes, options: Options) -> (Router, String) {
     let server = Homeserver::start("example.org", MemoryEngine::default()).await.unwrap();
     let (_, token) = server.register("alice").await.unwrap();
     (assemble(routes, &options).with_state(server), token.reveal().to_owned())
@@ -55,8 +56,8 @@ fn with_token(target: &str, token: &str) -> String {
 }
 
 /// Answers what it was asked, as the bridge understood it.
-fn echo() -> Router<Homeserver> {
-    Router::new()
+fn echo() -> Routes {
+    Routes::new()
         .endpoint(|_, call: Matrix<send_message_event::v3::Request>| async move {
             let r = call.request;
             Ok(Answer(json!([r.room_id, r.event_type, r.txn_id, r.body])))
@@ -255,7 +256,7 @@ async fn an_unknown_path_is_not_recognised() {
 
 #[tokio::test]
 async fn a_panic_is_an_internal_error_of_one_request() {
-    let routes = Router::new().endpoint(|_, call: Matrix<whoami::v3::Request>| async move {
+    let routes = Routes::new().endpoint(|_, call: Matrix<whoami::v3::Request>| async move {
         assert_ne!(call.from.id(), "@alice:example.org", "this user makes handlers panic");
         Ok(whoami::v3::Response::new(call.from.id().to_owned(), false))
     });
@@ -272,7 +273,7 @@ async fn a_panic_is_an_internal_error_of_one_request() {
 async fn one_who_repeats_an_action_too_often_is_told_when_to_come_back() {
     let rate_limits = RateLimits { message: Some(Rate::new(2, 0.4)), ..RateLimits::off() };
     let options = Options { rate_limits, ..Options::default() };
-    let routes = Router::new()
+    let routes = Routes::new()
         .endpoint_on(Action::Message, |_, _: Matrix<report_room::v3::Request>| async {
             Ok(Answer(json!({})))
         });
@@ -383,7 +384,7 @@ impl Drop for Alarm {
 #[tokio::test]
 async fn a_poll_whose_connection_closes_ends_within_a_second() {
     let (tell, mut told) = mpsc::unbounded_channel();
-    let routes = Router::new().endpoint(move |_, _: Matrix<get_room_event::v3::Request>| {
+    let routes = Routes::new().endpoint(move |_, _: Matrix<get_room_event::v3::Request>| {
         let tell = tell.clone();
         async move {
             let _alarm = Alarm(tell.clone());
@@ -438,7 +439,7 @@ async fn a_client_without_a_token_is_told_apart_by_its_address() {
     use ruma::api::client::account::get_username_availability::v3 as available;
     let rate_limits = RateLimits { registration: Some(Rate::new(1, 0.01)), ..RateLimits::off() };
     let options = Options { rate_limits, trust_forwarded_for: true, ..Options::default() };
-    let routes = Router::new()
+    let routes = Routes::new()
         .endpoint_on(Action::Registration, |_, _: Matrix<available::Request>| async {
             Ok(available::Response::new(true))
         });
@@ -472,7 +473,7 @@ async fn an_answer_of_ruma_and_one_of_our_own_are_both_json() {
 #[tokio::test]
 async fn an_address_has_only_so_many_requests_at_once() {
     let (entered, mut entries) = mpsc::unbounded_channel();
-    let hanging = Router::new().endpoint(move |_, _: Matrix<whoami::v3::Request>| {
+    let hanging = Routes::new().endpoint(move |_, _: Matrix<whoami::v3::Request>| {
         let entered = entered.clone();
         async move {
             entered.send(()).unwrap();

@@ -72,6 +72,7 @@ mod redact;
 mod relation;
 mod resolve;
 mod restricted;
+mod role;
 mod signer;
 mod space;
 mod summary;
@@ -106,6 +107,7 @@ pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended
 pub use restricted::{
     Restriction, allowed_rooms, restriction, with_authoriser, without_authoriser,
 };
+pub use role::Role;
 pub use signer::{InvalidKey, Signer};
 pub use space::SpaceChild;
 pub use summary::{SUMMARY, Summary};

@@ -18,14 +18,25 @@ use crate::record;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path(String);
 
-impl<const N: usize> From<[&str; N]> for Path {
-    fn from(segments: [&str; N]) -> Self {
-        let mut path = "/_matrix/client/v3".to_owned();
+impl Path {
+    /// That of Tertulia's own API with these segments.
+    pub fn own<const N: usize>(segments: [&str; N]) -> Self {
+        Self::below("/_tertulia/client/v1", segments)
+    }
+
+    fn below<const N: usize>(root: &str, segments: [&str; N]) -> Self {
+        let mut path = root.to_owned();
         for segment in segments {
             path.push('/');
             path.push_str(&encode(segment));
         }
         Self(path)
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Path {
+    fn from(segments: [&str; N]) -> Self {
+        Self::below("/_matrix/client/v3", segments)
     }
 }
 

@@ -58,6 +58,11 @@ impl Client {
         Call::new(self.router.clone(), method, path).token(&self.token)
     }
 
+    /// A request of this user to Tertulia's own API.
+    pub fn own<const N: usize>(&self, method: Method, segments: [&str; N]) -> Call {
+        self.call(method, Path::own(segments))
+    }
+
     /// A `GET` of this user.
     pub fn get(&self, path: impl Into<Path>) -> Call {
         self.call(Method::GET, path)

@@ -215,5 +215,6 @@ pub(crate) const ROWS: &[Row] = &[
     own("POST /_matrix/client/v3/user/{userId}/openid/request_token").body("{}"),
     open("GET /_matrix/client/v3/voip/turnServer"),
     open("POST /_matrix/media/v1/create"),
+    own("GET /_tertulia/client/v1/groups/{roomId}/members"),
     own("PUT /_matrix/media/v3/upload/{serverName}/{mediaId}").path(&[("mediaId", "{promised}")]).file(),
 ];

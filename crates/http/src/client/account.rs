@@ -1,6 +1,5 @@
 //! A user's own account: who one is, the password, closing it.
 
-use axum::Router;
 use ruma::api::{
     IncomingRequest,
     client::account::{
@@ -12,13 +11,13 @@ use serde::Serialize;
 use tertulia::{Flow, Homeserver, OtherSessions, Remains, Session, Stage, User};
 
 use super::interactive::Interactive;
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
 /// What proves that somebody is still the account's owner.
 pub(super) const OWNER: &[Flow] = &[&[Stage::Password]];
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint(who_am_i)
         .endpoint_on(Action::Login, change_password)
         .endpoint_on(Action::Login, deactivate)

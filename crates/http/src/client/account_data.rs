@@ -1,6 +1,5 @@
 //! Account data, global and per room, and the tags in it.
 
-use axum::Router;
 use ruma::{
     UserId,
     api::client::{
@@ -14,10 +13,10 @@ use ruma::{
 };
 use tertulia::{Error, Homeserver, Session};
 
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .endpoint(get_global)
         .endpoint_on(Action::Other, set_global)
         .endpoint(get_of_room)

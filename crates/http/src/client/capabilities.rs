@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use ruma::{
     RoomVersionId,
     api::client::discovery::get_capabilities::v3::{Request, RoomVersionStability},
@@ -10,10 +9,10 @@ use ruma::{
 use serde::Serialize;
 use tertulia::Homeserver;
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(capabilities)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(capabilities)
 }
 
 /// Ruma's type leaves out what is at its default; there are clients that look for it all the same.

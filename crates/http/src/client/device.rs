@@ -1,6 +1,5 @@
 //! A user's devices.
 
-use axum::Router;
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedDeviceId,
     api::client::device::{
@@ -13,10 +12,10 @@ use serde::Serialize;
 use tertulia::{Device, Homeserver};
 
 use super::{account::OWNER, interactive::Interactive};
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint(list)
         .endpoint(get)
         .endpoint_on(Action::Other, rename)

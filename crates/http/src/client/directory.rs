@@ -1,6 +1,5 @@
 //! Aliases of rooms, joining and knocking by them, and the public room directory.
 
-use axum::Router;
 use ruma::{
     RoomId, ServerName,
     api::client::{
@@ -22,13 +21,13 @@ use super::{
     lenient::{Beside, Lenient},
     membership::Joining,
 };
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes, Terms};
 
 /// Clients that took part in trying knocking out under the old prefix.
 const KNOCK_R0: [&str; 1] = ["/_matrix/client/r0/knock/{room_id_or_alias}"];
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .endpoint_on(Action::Other, create)
         .endpoint(get)
         .endpoint_on(Action::Other, delete)

@@ -1,6 +1,5 @@
 //! Sending, redacting and reading single events ("Sending events to a room", "Getting events").
 
-use axum::Router;
 use ruma::{
     OwnedTransactionId,
     api::client::{
@@ -12,10 +11,10 @@ use ruma::{
 };
 use tertulia::{ClientEvent, Error, Homeserver, Session, Transaction};
 
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint_on(Action::Message, send)
         .endpoint_on(Action::Message, redact)
         .endpoint(event)

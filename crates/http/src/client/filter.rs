@@ -1,6 +1,5 @@
 //! Filters.
 
-use axum::Router;
 use ruma::{
     UserId,
     api::client::filter::{FilterDefinition, create_filter, get_filter},
@@ -9,10 +8,10 @@ use ruma::{
 use tertulia::Homeserver;
 
 use super::{account_data::check_own, lenient::Lenient};
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint_on(Action::Other, create).endpoint(get)
+pub(super) fn routes() -> Routes {
+    Routes::new().endpoint_on(Action::Other, create).endpoint(get)
 }
 
 async fn create(

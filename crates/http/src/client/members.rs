@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use ruma::{
     OwnedUserId,
     api::client::membership::{get_member_events, joined_members},
@@ -12,10 +11,10 @@ use serde::Serialize;
 use tertulia::{ClientEvent, Homeserver, JoinedMember, MembersQuery, MembershipKind};
 
 use super::messages::token;
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(members).endpoint(joined)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(members).endpoint(joined)
 }
 
 /// The member events of a room.

@@ -1,6 +1,5 @@
 //! Joining, inviting, leaving and removing ("Room membership").
 
-use axum::Router;
 use ruma::{
     api::client::membership::{
         ban_user, forget_room,
@@ -13,10 +12,10 @@ use serde::{Deserialize, de::IgnoredAny};
 use tertulia::Homeserver;
 
 use super::lenient::Beside;
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint_on(Action::Join, join)
         .endpoint_on(Action::Join, invite)
         .endpoint(leave)

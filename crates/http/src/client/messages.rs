@@ -1,6 +1,5 @@
 //! Paging through a room's timeline ("Getting events for a room", "Event context").
 
-use axum::Router;
 use ruma::{
     UInt,
     api::client::{context::get_context, message::get_message_events},
@@ -8,10 +7,10 @@ use ruma::{
 use serde::Serialize;
 use tertulia::{ClientEvent, Homeserver, MessagesQuery, TimelineToken};
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(messages).endpoint(context)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(messages).endpoint(context)
 }
 
 /// One page of a timeline.

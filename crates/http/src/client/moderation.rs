@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId,
     api::client::admin::{
@@ -13,10 +12,10 @@ use ruma::{
 use serde::Serialize;
 use tertulia::{Device, Homeserver, Restriction};
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint(lock)
         .endpoint(is_locked)
         .endpoint(suspend)

@@ -1,17 +1,16 @@
 //! What a user was notified of ("Listing Notifications").
 
-use axum::Router;
 use ruma::{OwnedRoomId, api::client::push::get_notifications::v3::Request, push::Action};
 use serde::Serialize;
 use tertulia::{ClientEvent, Homeserver};
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
 /// How many notifications are told to those who do not say.
 const USUALLY: usize = 20;
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(list)
+pub(super) fn routes() -> Routes {
+    Routes::new().endpoint(list)
 }
 
 #[derive(Serialize)]

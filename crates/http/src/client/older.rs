@@ -3,7 +3,7 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use axum::{Router, extract::Query};
+use axum::extract::Query;
 use http::{Request, Uri};
 use ruma::{
     EventId, OwnedRoomId, UInt,
@@ -20,10 +20,10 @@ use tertulia::{
 };
 
 use super::{messages::token, sync::LONGEST};
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(events).endpoint(event).endpoint(initial_sync).endpoint(snapshot)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(events).endpoint(event).endpoint(initial_sync).endpoint(snapshot)
 }
 
 /// A request that ruma does not know, to the endpoint of `E`.

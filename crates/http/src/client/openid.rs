@@ -1,6 +1,5 @@
 //! Telling services who a user is ("OpenID"), and clients how to reach a TURN server.
 
-use axum::Router;
 use ruma::{
     api::{
         client::{
@@ -14,10 +13,10 @@ use ruma::{
 use serde::Serialize;
 use tertulia::{Error, Homeserver, TurnCredentials};
 
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(request_token).endpoint(user_info).endpoint(turn_server)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(request_token).endpoint(user_info).endpoint(turn_server)
 }
 
 async fn request_token(

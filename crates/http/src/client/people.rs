@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use ruma::api::client::{
     membership::get_mutual_rooms::v1 as mutual_rooms, thirdparty::get_protocols,
     user_directory::search_users,
 };
 use tertulia::{FoundUsers, Homeserver, MutualRooms};
 
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes, Terms};
 
 /// Where clients ask for rooms in common that took part in trying that out.
 const MUTUAL_UNSTABLE: [&str; 1] =
     ["/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms"];
 
-pub(super) fn routes() -> Router<Homeserver> {
+pub(super) fn routes() -> Routes {
     let mutual_rooms = Terms::from(Action::Search).also(&MUTUAL_UNSTABLE);
-    Router::new()
+    Routes::new()
         .endpoint_on(Action::Search, search)
         .endpoint_on(mutual_rooms, mutual)
         .endpoint(protocols)

@@ -1,6 +1,5 @@
 //! How present users are ("Presence").
 
-use axum::Router;
 use ruma::{
     UserId,
     api::client::presence::{get_presence, set_presence},
@@ -10,10 +9,10 @@ use serde::Deserialize;
 use tertulia::Homeserver;
 
 use super::{account_data::check_own, lenient::Lenient};
-use crate::{ApiError, Endpoints as _, Matrix};
+use crate::{ApiError, Endpoints as _, Matrix, Routes};
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(get).endpoint(set)
+pub(super) fn routes() -> Routes {
+    Routes::new().endpoint(get).endpoint(set)
 }
 
 async fn get(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use ruma::{
     UserId,
     api::client::profile::{
@@ -14,10 +13,10 @@ use serde_json::{Map, Value};
 use tertulia::{Error, Homeserver, ProfileField, Session};
 
 use super::lenient::Lenient;
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint(whole)
         .endpoint(get)
         .endpoint_on(Action::Profile, set)

@@ -1,6 +1,5 @@
 //! Push rules.
 
-use axum::Router;
 use ruma::{
     api::client::push::{
         PushRule, delete_pushrule, get_pushrule, get_pushrule_actions, get_pushrule_enabled,
@@ -11,10 +10,10 @@ use ruma::{
 };
 use tertulia::{Error, Homeserver, PushRuleChange, Session};
 
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .endpoint(all)
         .endpoint(global)
         .endpoint(get)

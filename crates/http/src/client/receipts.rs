@@ -1,16 +1,15 @@
 //! Receipts and read markers.
 
-use axum::Router;
 use ruma::api::client::{
     read_marker::set_read_marker,
     receipt::create_receipt::{self, v3::ReceiptType},
 };
 use tertulia::{Homeserver, ReadMarks};
 
-use crate::{ApiError, Endpoints as _, Matrix};
+use crate::{ApiError, Endpoints as _, Matrix, Routes};
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(give_receipt).endpoint(set_marks)
+pub(super) fn routes() -> Routes {
+    Routes::new().endpoint(give_receipt).endpoint(set_marks)
 }
 
 async fn give_receipt(

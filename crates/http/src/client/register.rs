@@ -1,6 +1,5 @@
 //! Making accounts.
 
-use axum::Router;
 use ruma::{
     OwnedDeviceId, OwnedUserId,
     api::client::account::{
@@ -13,10 +12,10 @@ use serde::Serialize;
 use tertulia::{AccessToken, Homeserver, NewAccount, NewDevice, Secret, Session};
 
 use super::{interactive::Interactive, session::Tokens};
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint_on(Action::Registration, register)
         .endpoint_on(Action::Registration, is_available)
         .endpoint_on(Action::Registration, is_token_valid)

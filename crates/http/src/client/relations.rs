@@ -1,6 +1,5 @@
 //! What relates to an event ("Relationships API").
 
-use axum::Router;
 use ruma::{
     OwnedEventId, OwnedRoomId, UInt,
     api::{
@@ -15,10 +14,10 @@ use serde::Serialize;
 use tertulia::{ClientEvent, Homeserver, RelationsQuery, Session};
 
 use super::messages::{count, token};
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(all).endpoint(of_rel_type).endpoint(of_type)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(all).endpoint(of_rel_type).endpoint(of_type)
 }
 
 /// Some of the events that relate to another.

@@ -1,6 +1,5 @@
 //! Telling the administrators of what should not be ("Reporting Content").
 
-use axum::Router;
 use ruma::{
     RoomId,
     api::client::{
@@ -12,10 +11,10 @@ use serde::Deserialize;
 use tertulia::Homeserver;
 
 use super::lenient::Lenient;
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .endpoint_on(Action::Report, room)
         .endpoint_on(Action::Report, event)
         .endpoint_on(Action::Report, user)

@@ -1,6 +1,5 @@
 //! Making rooms ("Creation").
 
-use axum::Router;
 use ruma::{
     RoomAliasId, UserId,
     api::client::room::{
@@ -15,15 +14,15 @@ use serde_json::value::RawValue;
 use tertulia::{Homeserver, InitialState, NewRoom, Preset};
 
 use super::directory::wanted;
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix, Routes};
 
 /// How many may be invited into a new room: each costs an event, and comes past the rate of invites.
 const MOST_INVITED: usize = 100;
 /// How many state events of its creator's own a new room may begin with.
 const MOST_STATE: usize = 200;
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint_on(Action::RoomCreation, create)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint_on(Action::RoomCreation, create)
 }
 
 async fn create(

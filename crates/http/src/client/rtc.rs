@@ -3,24 +3,23 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     extract::{Request, State},
     response::{IntoResponse as _, Response},
-    routing::get,
 };
+use http::Method;
 use ruma::api::auth_scheme::AccessToken;
 use serde::Serialize;
 use tertulia::{Homeserver, JsonObject};
 
-use crate::{Action, Answer, ApiError, Identify as _, Reply, observe::Site};
+use crate::{Action, Answer, ApiError, Identify as _, Reply, Routes, observe::Site};
 
 const PATHS: [&str; 2] = [
     "/_matrix/client/unstable/org.matrix.msc4143/rtc/transports",
     "/_matrix/client/v1/rtc/transports",
 ];
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    PATHS.into_iter().fold(Router::new(), |router, path| router.route(path, get(transports)))
+pub(crate) fn routes() -> Routes {
+    PATHS.into_iter().fold(Routes::new(), |router, path| router.at(Method::GET, path, transports))
 }
 
 #[derive(Serialize)]

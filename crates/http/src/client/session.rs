@@ -1,6 +1,5 @@
 //! Logging in and out.
 
-use axum::Router;
 use ruma::{
     OwnedDeviceId, OwnedUserId,
     api::client::session::{
@@ -19,10 +18,10 @@ use super::{
     interactive::Interactive,
     lenient::{Identifier, Lenient},
 };
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint(login_types)
         .endpoint_on(Action::Login, log_in)
         .endpoint_on(Action::Login, login_token)

@@ -1,18 +1,17 @@
 //! Rooms as those see them who need not be in them: spaces and previews.
 
-use axum::Router;
 use ruma::api::client::{room::get_summary, space::get_hierarchy};
 use tertulia::{HierarchyPage, HierarchyQuery, Homeserver, RoomPreview};
 
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes, Terms};
 
 /// Where clients ask for summaries that took part in trying them out.
 const SUMMARY_UNSTABLE: [&str; 1] =
     ["/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}"];
 
-pub(super) fn routes() -> Router<Homeserver> {
+pub(super) fn routes() -> Routes {
     let summaries = Terms::from(Action::Search).also(&SUMMARY_UNSTABLE);
-    Router::new().endpoint_on(Action::Search, hierarchy).endpoint_on(summaries, summary)
+    Routes::new().endpoint_on(Action::Search, hierarchy).endpoint_on(summaries, summary)
 }
 
 async fn hierarchy(

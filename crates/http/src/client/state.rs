@@ -1,6 +1,5 @@
 //! The state of a room and its slots ("Getting events for a room", "Sending events to a room").
 
-use axum::Router;
 use ruma::api::client::state::{
     get_state_event_for_key::{self, v3::StateEventFormat},
     get_state_events, send_state_event,
@@ -10,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tertulia::{ClientEvent, Homeserver};
 
-use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Terms};
+use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes, Terms};
 
 /// A path that ends behind the type means the empty key, with a slash or without.
 const WITHOUT_KEY: [&str; 4] = [
@@ -20,8 +19,8 @@ const WITHOUT_KEY: [&str; 4] = [
     "/_matrix/client/v3/rooms/{room_id}/state/{event_type}/",
 ];
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .endpoint_on(Terms::from(Action::Message).also(&WITHOUT_KEY), set)
         .endpoint_on(Terms::default().also(&WITHOUT_KEY), slot)
         .endpoint(all)

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use ruma::api::client::sync::sync_events::v3;
 use tertulia::{Homeserver, StateFor, SyncFilter, SyncRequest, sync::Update};
 
 use super::presence::is_known;
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
 /// The longest that a poll waits, whatever the client asks for: proxies give up after a while.
 pub(super) const LONGEST: Duration = Duration::from_secs(90);
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(sync)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(sync)
 }
 
 async fn sync(_: Homeserver, call: Matrix<v3::Request>) -> Result<Answer<Update>, ApiError> {

@@ -1,15 +1,14 @@
 //! The threads of a room ("Querying threads in a room").
 
-use axum::Router;
 use ruma::api::client::threads::get_threads::v1 as get_threads;
 use serde::Serialize;
 use tertulia::{ClientEvent, Homeserver, ThreadsQuery};
 
 use super::messages::{count, token};
-use crate::{Answer, ApiError, Endpoints as _, Matrix};
+use crate::{Answer, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(crate) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(threads)
+pub(crate) fn routes() -> Routes {
+    Routes::new().endpoint(threads)
 }
 
 /// How many threads are told where the client does not say.

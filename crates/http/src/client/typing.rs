@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use ruma::{
     RoomId, UInt, UserId,
     api::client::typing::create_typing_event::v3::{Request, Response},
@@ -11,13 +10,13 @@ use serde::Deserialize;
 use tertulia::Homeserver;
 
 use super::{account_data::check_own, lenient::Lenient};
-use crate::{ApiError, Endpoints as _, Matrix};
+use crate::{ApiError, Endpoints as _, Matrix, Routes};
 
 /// How long one types who does not say how long.
 const USUALLY: Duration = Duration::from_secs(30);
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint(set)
+pub(super) fn routes() -> Routes {
+    Routes::new().endpoint(set)
 }
 
 /// What a client says. Ruma's own type insists on the time-out, which may be left out.

@@ -1,13 +1,12 @@
 //! Replacing rooms by newer ones ("Room upgrades").
 
-use axum::Router;
 use ruma::api::client::room::upgrade_room::v3::{Request, Response};
 use tertulia::Homeserver;
 
-use crate::{Action, ApiError, Endpoints as _, Matrix};
+use crate::{Action, ApiError, Endpoints as _, Matrix, Routes};
 
-pub(super) fn routes() -> Router<Homeserver> {
-    Router::new().endpoint_on(Action::RoomCreation, upgrade)
+pub(super) fn routes() -> Routes {
+    Routes::new().endpoint_on(Action::RoomCreation, upgrade)
 }
 
 async fn upgrade(_: Homeserver, call: Matrix<Request>) -> Result<Response, ApiError> {
