@@ -30,6 +30,7 @@ const ORDER: &[&[&str]] = &[
     &["devices"],
     &["account_data"],
     &["receipts", "media"],
+    &["mail"],
     &["accounts", "directory", "unread"],
     &["reports", "upgrades", "groups"],
     &["sync"],

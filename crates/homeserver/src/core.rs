@@ -7,13 +7,15 @@ use std::{
     time::Duration,
 };
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::RwLock;
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, OwnedUserId, ServerName, UInt, UserId};
+use sha2::Sha256;
 use tertulia_protocol::Signer;
 use tertulia_storage::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Blobs, Clock, Random, Settings};
+use crate::{Blobs, Clock, Mailer, Random, Settings};
 
 /// What every module needs and none owns.
 pub(crate) struct Core {
@@ -26,6 +28,10 @@ pub(crate) struct Core {
     pub(crate) began: (MilliSecondsSinceUnixEpoch, Duration),
     pub(crate) random: Arc<dyn Random>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// Who delivers mail; without one, none is sent.
+    pub(crate) mailer: Option<Arc<dyn Mailer>>,
+    /// What keys of the server are made of.
+    pub(crate) seed: Seed,
     /// The tasks of the server; `stop` ends them.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -54,6 +60,27 @@ impl Core {
     pub(crate) fn local<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.locals.get()
     }
+}
+
+/// The secret bytes of which the signing key is made, and of which each purpose has a key of its own.
+pub(crate) struct Seed([u8; 32]);
+
+impl Seed {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// What only this server can make of `message`, different for each `purpose`: HMAC-SHA256 with a
+    /// key that is itself the HMAC of the purpose.
+    pub(crate) fn derive(&self, purpose: &str, message: &str) -> [u8; 32] {
+        hmac(&hmac(&self.0, purpose), message)
+    }
+}
+
+fn hmac(key: &[u8; 32], message: &str) -> [u8; 32] {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    hmac.update(message.as_bytes());
+    hmac.finalize().into_bytes().into()
 }
 
 /// One value of each type.
@@ -110,6 +137,18 @@ impl std::fmt::Debug for User {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_purpose_has_a_key_of_its_own() {
+        // key=$(printf 'code' | openssl dgst -sha256 -mac hmac -macopt hexkey:0707…07)
+        // printf 'session' | openssl dgst -sha256 -mac hmac -macopt hexkey:$key
+        let seed = Seed::new([7; 32]);
+        let made = seed.derive("code", "session");
+        assert_eq!(made[..4], [0x7b, 0xa3, 0xb3, 0xdc]);
+        assert_ne!(made, seed.derive("link", "session"));
+        assert_ne!(made, seed.derive("code", "another"));
+        assert_ne!(made, Seed::new([8; 32]).derive("code", "session"));
+    }
 
     #[test]
     fn each_type_has_one_value() {

@@ -15,6 +15,8 @@ mod followers;
 mod groups;
 mod housekeeping;
 mod log;
+#[allow(dead_code)] // until those who prove addresses post letters
+mod mail;
 mod media;
 mod ports;
 mod presence;
@@ -51,8 +53,8 @@ pub use events::{
 pub use groups::{GroupMember, GroupMembers, Groups};
 pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
 pub use ports::{
-    Blobs, Clock, FileBlobs, FoundBlob, Incoming, MemoryBlobs, Pieces, Random, SystemClock,
-    SystemRandom,
+    Blobs, Clock, FileBlobs, FoundBlob, Incoming, Mail, MailError, Mailer, MemoryBlobs, Pieces,
+    Random, SystemClock, SystemRandom,
 };
 pub use presence::Presence;
 pub use receipts::ReadMarks;
@@ -61,7 +63,7 @@ pub use rooms::{
     Context, JoinedMember, MembersQuery, MessagesQuery, Moment, Page, RelationsPage,
     RelationsQuery, Room, RoomNews, ThreadsPage, ThreadsQuery, Transaction,
 };
-pub use schema::{BlobId, MembershipKind};
+pub use schema::{BlobId, Language, MembershipKind};
 pub use server::Builder;
 pub use settings::{
     Directory, PasswordCost, Publishers, Registration, Secret, Settings, TurnServer, TurnUsers,

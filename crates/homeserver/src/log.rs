@@ -43,6 +43,11 @@ pub(crate) fn guests_topic() -> Topic {
     Topic::of("guests", "")
 }
 
+/// Mail that was posted.
+pub(crate) fn mail_topic() -> Topic {
+    Topic::of("mail", "")
+}
+
 fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
     let (first, second) = match entry {
         Entry::Event { room, member, .. } | Entry::Generation { room, member } => {

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod files;
+mod mailer;
 
 use std::{
     fmt::Debug,
@@ -14,6 +15,9 @@ use ruma::MilliSecondsSinceUnixEpoch;
 
 pub use blobs::{Blobs, FoundBlob, Incoming, MemoryBlobs, Pieces};
 pub use files::FileBlobs;
+pub use mailer::{Mail, MailError, Mailer};
+
+use crate::schema::Language;
 
 /// Time. Tests drive it.
 pub trait Clock: Debug + Send + Sync + 'static {

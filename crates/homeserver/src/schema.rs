@@ -7,6 +7,7 @@ mod accounts;
 mod directory;
 mod entry;
 mod generation;
+mod mail;
 mod media;
 mod report;
 mod rooms;
@@ -24,6 +25,7 @@ pub use accounts::{Account, DeviceRow, ExpiringToken, Profile, RemovedUser, Sigh
 pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
+pub use mail::{Language, LetterKind, LetterRow};
 pub use media::{
     BlobId, Drawing, MediaRow, MediaUse, PendingMedia, ThumbnailKind, ThumbnailOutcome,
     ThumbnailRow,
@@ -256,6 +258,10 @@ pub const HOURS: Table<(u64,), (Position,)> = Table::new(90, "hours");
 
 /// Housekeeping job → the last key that it looked at, where it was interrupted or has more to do.
 pub const JOB_CURSORS: Table<(String,), (Bytes,)> = Table::new(91, "job_cursors");
+
+/// When it is tried next, in milliseconds since 1970, and a number drawn by chance → a mail that is on
+/// its way. It is put in the commit of what it is about.
+pub const MAIL_QUEUE: Table<(u64, u64), LetterRow> = Table::new(100, "mail_queue");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

@@ -9,8 +9,8 @@ use tertulia_storage::{Command, Engine, Partition, Store, StoreOptions, Tx};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Blobs, Clock, Error, MemoryBlobs, Random, Result, Settings, SystemClock, SystemRandom,
-    core::{Core, Homeserver, Locals},
+    Blobs, Clock, Error, Mailer, MemoryBlobs, Random, Result, Settings, SystemClock, SystemRandom,
+    core::{Core, Homeserver, Locals, Seed},
     schema::SERVER,
 };
 
@@ -22,6 +22,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     blobs: Arc<dyn Blobs>,
+    mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl Homeserver {
@@ -39,6 +40,7 @@ impl Homeserver {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             blobs: Arc::new(MemoryBlobs::default()),
+            mailer: None,
         })
     }
 
@@ -118,6 +120,13 @@ impl Builder {
         self
     }
 
+    /// Delivers mail in this way; otherwise the server sends none, and nobody can prove an address.
+    #[must_use]
+    pub fn mailer(mut self, mailer: impl Mailer) -> Self {
+        self.mailer = Some(Arc::new(mailer));
+        self
+    }
+
     /// Starts the server on `engine`, which is empty or was this server's before.
     ///
     /// # Errors
@@ -126,7 +135,7 @@ impl Builder {
     /// cannot be opened.
     pub async fn start(self, engine: impl Engine) -> Result<Homeserver> {
         let store = Store::open(engine, self.storage).await?;
-        let signer = load_signer(&store, &self.name, &*self.random).await?;
+        let (signer, seed) = load_signer(&store, &self.name, &*self.random).await?;
         let core = Core {
             name: self.name,
             settings: self.settings,
@@ -136,6 +145,8 @@ impl Builder {
             clock: self.clock,
             random: self.random,
             blobs: self.blobs,
+            mailer: self.mailer,
+            seed,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             locals: Locals::default(),
@@ -152,7 +163,11 @@ impl Builder {
 const KEY_VERSION: &str = "1";
 
 /// The server's name and signing key; both are written down at the first start.
-async fn load_signer(store: &Store, name: &ServerName, random: &dyn Random) -> Result<Signer> {
+async fn load_signer(
+    store: &Store,
+    name: &ServerName,
+    random: &dyn Random,
+) -> Result<(Signer, Seed)> {
     let mut seed = [0; 32];
     random.fill(&mut seed);
     let fresh = FirstStart { name: name.to_owned(), key: Bytes::copy_from_slice(&seed) };
@@ -161,8 +176,9 @@ async fn load_signer(store: &Store, name: &ServerName, random: &dyn Random) -> R
         return Err(Error::OtherServer(String::from_utf8_lossy(&owner).into_owned()));
     }
     let seed = <[u8; 32]>::try_from(&*key).map_err(|_| Error::Invalid("the stored signing key"))?;
-    Signer::from_seed(name.to_owned(), &seed, KEY_VERSION)
-        .map_err(|_| Error::Invalid("the stored signing key"))
+    let signer = Signer::from_seed(name.to_owned(), &seed, KEY_VERSION)
+        .map_err(|_| Error::Invalid("the stored signing key"))?;
+    Ok((signer, Seed::new(seed)))
 }
 
 /// Makes the store this server's, unless it is somebody's already; tells whose it is.

@@ -20,6 +20,7 @@
 mod call;
 mod client;
 mod clock;
+mod mailbox;
 mod random;
 mod record;
 mod server;
@@ -28,6 +29,7 @@ mod socket;
 pub use call::{Answered, Call, Path};
 pub use client::Client;
 pub use clock::{DrivenClock, Leap};
+pub use mailbox::{MailBox, code_in};
 pub use random::SeededRandom;
 pub use record::Recording;
 pub use server::{TestServer, TestServerBuilder};

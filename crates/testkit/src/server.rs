@@ -6,7 +6,7 @@ use tertulia::{Homeserver, Settings};
 use tertulia_http::{Options, RateLimits};
 use tertulia_storage::{Engine, MemoryEngine};
 
-use crate::{Call, Client, DrivenClock, Listening, Path, SeededRandom, record};
+use crate::{Call, Client, DrivenClock, Listening, MailBox, Path, SeededRandom, record};
 
 /// A whole server named `example.org` in this process. Time stands still unless
 /// [`TestServer::clock`] is moved, chance repeats itself, and no rate is limited.
@@ -15,6 +15,7 @@ pub struct TestServer {
     server: Homeserver,
     router: Router,
     clock: DrivenClock,
+    mailbox: MailBox,
 }
 
 impl TestServer {
@@ -30,7 +31,8 @@ impl TestServer {
         let mut settings = Settings::default();
         // Tests count who sleeps.
         settings.housekeeping = false;
-        TestServerBuilder { options, settings, clock: DrivenClock::default(), seed: 0 }
+        let (clock, mailbox) = (DrivenClock::default(), MailBox::default());
+        TestServerBuilder { options, settings, clock, seed: 0, mailbox, mails: true }
     }
 
     /// The library behind the routes.
@@ -41,6 +43,11 @@ impl TestServer {
     /// The time of this server.
     pub fn clock(&self) -> &DrivenClock {
         &self.clock
+    }
+
+    /// What mail it sent.
+    pub fn mailbox(&self) -> &MailBox {
+        &self.mailbox
     }
 
     /// The routes.
@@ -77,6 +84,8 @@ pub struct TestServerBuilder {
     settings: Settings,
     clock: DrivenClock,
     seed: u64,
+    mailbox: MailBox,
+    mails: bool,
 }
 
 impl TestServerBuilder {
@@ -108,6 +117,20 @@ impl TestServerBuilder {
         self
     }
 
+    /// Puts its mail where another server's is, or was before a restart.
+    #[must_use]
+    pub fn mailbox(mut self, mailbox: MailBox) -> Self {
+        self.mailbox = mailbox;
+        self
+    }
+
+    /// It has no way to send mail.
+    #[must_use]
+    pub fn without_mail(mut self) -> Self {
+        self.mails = false;
+        self
+    }
+
     /// Starts it on an engine in memory.
     pub async fn start(self) -> TestServer {
         self.start_on(MemoryEngine::default()).await
@@ -120,7 +143,10 @@ impl TestServerBuilder {
     /// If it does not start.
     pub async fn start_on(self, engine: impl Engine) -> TestServer {
         record::logs();
-        let builder = Homeserver::builder("example.org").expect("a server name");
+        let mut builder = Homeserver::builder("example.org").expect("a server name");
+        if self.mails {
+            builder = builder.mailer(self.mailbox.clone());
+        }
         let server = builder
             .settings(self.settings)
             .clock(self.clock.clone())
@@ -129,6 +155,6 @@ impl TestServerBuilder {
             .await
             .expect("a server starts");
         let router = tertulia_http::router_with(server.clone(), self.options);
-        TestServer { server, router, clock: self.clock }
+        TestServer { server, router, clock: self.clock, mailbox: self.mailbox }
     }
 }

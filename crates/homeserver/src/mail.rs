@@ -1,0 +1,152 @@
+//! Mail: what proves that somebody owns an address, and what tells them of their account.
+//!
+//! Whoever has something to tell posts a [`Letter`] in the commit of what it is about. The queue holds
+//! what a letter is about, never its text: the code and the link in it are derived from the session
+//! when it is sent ([`code`], [`link_token`]), with keys that only this server has, so that neither
+//! lies on a disk. The follower `mail` sends what is in the queue.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use ruma::OwnedUserId;
+use tertulia_storage::Tx;
+
+pub(crate) use crate::schema::{Language, LetterKind};
+use crate::{
+    Homeserver, Secret,
+    core::Core,
+    log,
+    schema::{LetterRow, MAIL_QUEUE},
+};
+
+/// For how long the code and the link of a session are good, in milliseconds from when its letter was
+/// posted. A letter that holds them is not sent later.
+pub(crate) const CODE_LIFETIME_MS: u64 = 15 * 60_000;
+
+/// How many languages a client's list is read for.
+const MOST_LANGUAGES: usize = 30;
+
+impl LetterKind {
+    /// Whether such a letter holds a code and a link, so that it is for nothing when it comes late.
+    pub(crate) fn proves(self) -> bool {
+        matches!(
+            self,
+            Self::ProveToRegister | Self::ProveToReset | Self::ProveToAdd | Self::ProveToChange
+        )
+    }
+}
+
+impl Language {
+    /// The best for one who wishes so (`Accept-Language`, RFC 9110, section 12.5.4), or English.
+    pub fn of(accept_language: Option<&str>) -> Self {
+        let wishes = accept_language.unwrap_or_default().split(',').take(MOST_LANGUAGES);
+        let known = wishes.filter_map(wish).filter(|(_, weight)| *weight > 0.0);
+        // Of those that are wished for alike, the first.
+        let best = known.reduce(|best, next| if next.1 > best.1 { next } else { best });
+        best.map(|(language, _)| language).unwrap_or_default()
+    }
+}
+
+/// A language of a client's list that the server knows, and how much it is wished for.
+fn wish(entry: &str) -> Option<(Language, f32)> {
+    let mut parts = entry.split(';').map(str::trim);
+    let tag = parts.next()?;
+    let language = match tag.split('-').next()?.to_ascii_lowercase().as_str() {
+        "en" => Language::English,
+        "zh" => Language::Chinese,
+        _ => return None,
+    };
+    let weight = parts.find_map(|part| part.strip_prefix("q="));
+    let weight = weight.map_or(Some(1.0), |weight| weight.parse::<f32>().ok());
+    weight.filter(|weight| (0.0..=1.0).contains(weight)).map(|weight| (language, weight))
+}
+
+/// A mail that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Letter {
+    /// What it is about.
+    pub(crate) kind: LetterKind,
+    /// To whom it goes.
+    pub(crate) address: String,
+    /// The session whose code and link it holds; letters that prove nothing have none.
+    pub(crate) session: Option<String>,
+    /// In which language it is written.
+    pub(crate) language: Language,
+    /// Whose account it is about, if it is about one. It is named in the mail.
+    pub(crate) user: Option<OwnedUserId>,
+    /// When it is posted, in milliseconds since 1970.
+    pub(crate) posted: u64,
+    /// What tells it apart from those of the same time.
+    pub(crate) number: u64,
+}
+
+impl Letter {
+    /// A letter of now, to be posted by a command.
+    pub(crate) fn new(
+        core: &Core,
+        kind: LetterKind,
+        address: impl Into<String>,
+        language: Language,
+    ) -> Self {
+        let mut number = [0; 8];
+        core.random.fill(&mut number);
+        Self {
+            kind,
+            address: address.into(),
+            session: None,
+            language,
+            user: None,
+            posted: core.now().get().into(),
+            number: u64::from_be_bytes(number),
+        }
+    }
+
+    /// With the code and the link of a session.
+    pub(crate) fn proving(mut self, session: impl Into<String>) -> Self {
+        self.session = Some(session.into());
+        self
+    }
+
+    /// About an account.
+    pub(crate) fn about(mut self, user: impl Into<OwnedUserId>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+}
+
+/// Puts a letter into the queue, whatever the partition of the command is: nobody else writes its row
+/// before it is there.
+pub(crate) fn post(tx: &mut Tx, letter: &Letter) {
+    let row = LetterRow {
+        kind: letter.kind,
+        address: letter.address.clone(),
+        session: letter.session.clone(),
+        language: letter.language,
+        posted: letter.posted,
+        user: letter.user.clone(),
+        tries: 0,
+    };
+    tx.put(&MAIL_QUEUE, &(letter.posted, letter.number), &row);
+    tx.wake(log::mail_topic());
+}
+
+/// The six digits that the mail of a session holds, for people to type.
+pub(crate) fn code(core: &Core, session: &str) -> Secret {
+    let bytes = core.seed.derive("mail code", session);
+    let number = u64::from_be_bytes(bytes[..8].try_into().expect("there are 32 bytes"));
+    // Of the numbers there are, 10⁶ divides all but 2⁻⁴⁴, so that no code is likelier than another.
+    Secret::new(format!("{:06}", number % 1_000_000))
+}
+
+/// What the link in the mail of a session proves that it was opened with.
+pub(crate) fn link_token(core: &Core, session: &str) -> Secret {
+    Secret::new(BASE64_URL_SAFE_NO_PAD.encode(core.seed.derive("mail link", session)))
+}
+
+impl Homeserver {
+    /// Whether this server can send mail, and so let people prove that an address is theirs.
+    pub fn sends_mail(&self) -> bool {
+        self.core.mailer.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;
