@@ -15,6 +15,27 @@ const IN_USE: &str = include_str!("data/endpoints-in-use.tsv");
 pub(crate) const LISTS: [(&str, &str); 2] =
     [("endpoints.tsv", SPECIFIED), ("endpoints-in-use.tsv", IN_USE)];
 
+/// What is served though it is in neither list, or only in that of clients: the endpoint, who may ask, and
+/// what the schemas lack of it.
+pub(crate) const BESIDE: [(&str, Auth, &str); 3] = [
+    (
+        "GET /.well-known/matrix/server",
+        Auth::None,
+        r#"{ "responses": { "200": { "type": "object", "required": ["m.server"] } } }"#,
+    ),
+    (
+        "GET /_matrix/federation/v1/openid/userinfo",
+        Auth::None,
+        r#"{ "parameters": [{ "name": "access_token", "in": "query", "required": true, "schema": { "type": "string" } }],
+             "responses": { "200": { "type": "object", "required": ["sub"] } } }"#,
+    ),
+    (
+        "GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports",
+        Auth::Required,
+        r#"{ "responses": { "200": { "type": "object", "required": ["rtc_transports"] } } }"#,
+    ),
+];
+
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Auth {
@@ -86,7 +107,7 @@ impl Endpoint {
     }
 }
 
-/// Every endpoint of the client-server API in v1.19, and of our own.
+/// Every endpoint of the client-server API in v1.19, of our own, and of [`BESIDE`].
 pub(crate) static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
     let lines = SPECIFIED.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let endpoint = |line: Vec<&str>| {
@@ -100,7 +121,9 @@ pub(crate) static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         Endpoint { auth, ..Endpoint::new(line[0], line[1]) }
     };
     let specified = lines.filter(|line| line[2] == "cs").map(endpoint);
-    specified.chain(OWN.endpoints.iter().cloned()).collect()
+    let beside =
+        BESIDE.iter().map(|(name, auth, _)| Endpoint { auth: *auth, ..Endpoint::named(name) });
+    specified.chain(OWN.endpoints.iter().cloned()).chain(beside).collect()
 });
 
 /// Every endpoint that clients were seen to call, where it differs from those of the specification, too.

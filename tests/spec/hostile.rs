@@ -13,7 +13,7 @@ use world::{World, changed, encode};
 use crate::{
     endpoints::{Auth, Endpoint},
     fields::Place,
-    served::served,
+    twins::TEMPLATES,
 };
 
 /// What is answered to a kind of hostility, unless an endpoint has a reason of its own.
@@ -50,8 +50,7 @@ impl Row {
     }
 
     /// A request that would be done.
-    fn good(&self, world: &World) -> Request {
-        let endpoint = self.endpoint();
+    fn good(&self, world: &World, template: &Endpoint) -> Request {
         let body = match self.body {
             rows::Sample::None => Body::None,
             rows::Sample::Json(body) => {
@@ -61,18 +60,18 @@ impl Row {
         };
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), world.filled(value));
         Request {
-            method: endpoint.method.clone(),
-            path: endpoint.filled(|name| encode(&self.parameter(world, name))),
+            method: template.method.clone(),
+            path: template.filled(|name| encode(&self.parameter(world, name))),
             query: self.query.iter().map(pair).collect(),
-            token: if endpoint.auth == Auth::None { Token::Nobody } else { Token::Owner },
+            token: if template.auth == Auth::None { Token::Nobody } else { Token::Owner },
             body,
         }
     }
 
-    fn cases(&self, world: &World) -> Vec<Case> {
-        let (endpoint, good) = (self.endpoint(), self.good(world));
+    fn cases(&self, world: &World, template: &Endpoint) -> Vec<Case> {
+        let (endpoint, good) = (self.endpoint(), self.good(world, template));
         let parameters = |name: &str| self.parameter(world, name);
-        let mut cases = Cases::new(endpoint, &parameters, good.clone()).all();
+        let mut cases = Cases::new(endpoint, template, &parameters, good.clone()).all();
         if let Others::Refused(..) = self.others {
             let request = Request { token: Token::Other, ..good };
             let field = String::new();
@@ -95,35 +94,32 @@ impl Row {
 }
 
 #[tokio::test]
-async fn every_served_endpoint_has_a_row_and_every_row_an_endpoint() {
-    let world = World::new().await;
-    let served: Vec<_> = served(&world.server).await.into_iter().map(ToString::to_string).collect();
+async fn every_route_has_a_row_and_every_row_a_route() {
     let has_row = |name: &&String| ROWS.iter().any(|row| row.name == **name);
-    let without: Vec<_> = served.iter().filter(|name| !has_row(name)).collect();
+    let without: Vec<_> = TEMPLATES.keys().filter(|name| !has_row(name)).collect();
     assert!(without.is_empty(), "without a row: {without:#?}");
-    let is_served = |row: &&Row| served.iter().any(|name| name == row.name);
-    let not_served = ROWS.iter().filter(|row| !is_served(row));
+    let not_served = ROWS.iter().filter(|row| !TEMPLATES.contains_key(row.name));
     let not_served: Vec<_> = not_served.map(|row| row.name).collect();
     assert!(not_served.is_empty(), "not served: {not_served:#?}");
 }
 
-/// The rows of all endpoints that are served.
-async fn rows_of(world: &World) -> Vec<&'static Row> {
-    let served: Vec<_> = served(&world.server).await.into_iter().map(ToString::to_string).collect();
-    ROWS.iter().filter(|row| served.iter().any(|name| name == row.name)).collect()
+/// The rows of all endpoints that are served, at each of their paths.
+fn rows() -> impl Iterator<Item = (&'static Row, &'static Endpoint)> {
+    let paths = |row: &'static Row| TEMPLATES.get(row.name).into_iter().flatten();
+    ROWS.iter().flat_map(move |row| paths(row).map(move |template| (row, template)))
 }
 
 /// What is hostile is so for one reason only.
 #[tokio::test]
 async fn without_its_hostility_each_request_would_be_done() {
     let mut complaints = Vec::new();
-    for row in rows_of(&World::new().await).await {
+    for (row, template) in rows() {
         let world = World::new().await;
-        let answer = world.call(&row.good(&world)).await;
+        let answer = world.call(&row.good(&world, template)).await;
         let asks_for_proof =
             answer.status == StatusCode::UNAUTHORIZED && answer.json()["flows"].is_array();
         if answer.status != StatusCode::OK && !asks_for_proof {
-            complaints.push(format!("{}: {} {:?}", row.name, answer.status, answer.body));
+            complaints.push(format!("{template}: {} {:?}", answer.status, answer.body));
         }
     }
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
@@ -134,15 +130,14 @@ async fn hostile_requests_are_refused_and_change_nothing() {
     let world = World::new().await;
     let mut rows = world.rows();
     let (mut complaints, mut count) = (Vec::new(), 0);
-    for row in rows_of(&world).await {
-        for case in row.cases(&world) {
+    for (row, template) in self::rows() {
+        for case in row.cases(&world, template) {
             count += 1;
             let answer = world.call(&case.request).await;
             let (status, code) = row.expected(&case);
             let outcome = answer.outcome();
             let expected = (status, (!code.is_empty()).then(|| code.to_owned()));
-            let mut complain =
-                |what: String| complaints.push(format!("{} {case}: {what}", row.name));
+            let mut complain = |what: String| complaints.push(format!("{template} {case}: {what}"));
             if outcome != expected {
                 complain(format!("{outcome:?} instead of {status} {code}"));
             }

@@ -10,4 +10,5 @@ mod own;
 mod schemas;
 mod served;
 mod story;
+mod twins;
 mod witness;

@@ -6,7 +6,10 @@ use boon::{Compiler, Draft, SchemaIndex, Schemas};
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::{endpoints::Endpoint, own::OWN};
+use crate::{
+    endpoints::{BESIDE, Endpoint},
+    own::OWN,
+};
 
 /// The schemas of all endpoints, and the definitions that they share.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
@@ -19,6 +22,9 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     for (section, own) in [("endpoints", &OWN.operations), ("$defs", &OWN.definitions)] {
         let known = document[section].as_object_mut().expect("sections are objects");
         known.extend(own.clone());
+    }
+    for (name, _, operation) in BESIDE {
+        document["endpoints"][name] = serde_json::from_str(operation).expect("operations are JSON");
     }
     document
 });

@@ -34,6 +34,7 @@ fn builder() -> TestServerBuilder {
     TestServer::builder()
         .options(|options| {
             options.public_base_url = Some("https://matrix.example.org".to_owned());
+            options.delegated_server = "matrix.example.org:443".try_into().ok();
             options.support.page = Some("https://example.org/help".to_owned());
             let key = "6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s";
             options.policy_server_key = Some(Base64::parse(key).expect("a key"));

@@ -104,6 +104,8 @@ fn has_words(schema: &Value) -> bool {
 /// One who makes the cases of one endpoint from a request that is good.
 pub(crate) struct Cases<'a> {
     endpoint: &'a Endpoint,
+    /// The endpoint at one of its paths.
+    template: &'a Endpoint,
     /// What each part in `{}` of the path stands for.
     parameters: &'a dyn Fn(&str) -> String,
     good: Request,
@@ -113,10 +115,11 @@ pub(crate) struct Cases<'a> {
 impl<'a> Cases<'a> {
     pub(crate) fn new(
         endpoint: &'a Endpoint,
+        template: &'a Endpoint,
         parameters: &'a dyn Fn(&str) -> String,
         good: Request,
     ) -> Self {
-        Self { endpoint, parameters, good, made: Vec::new() }
+        Self { endpoint, template, parameters, good, made: Vec::new() }
     }
 
     /// All cases but those of what others have.
@@ -181,13 +184,13 @@ impl<'a> Cases<'a> {
 
     /// A path whose part `parameter` is this text, which is not encoded any more.
     fn path(&self, parameter: &str, text: &str) -> String {
-        self.endpoint.filled(|name| {
+        self.template.filled(|name| {
             if name == parameter { text.to_owned() } else { encode(&(self.parameters)(name)) }
         })
     }
 
     fn paths(&mut self) {
-        for parameter in self.endpoint.parameters() {
+        for parameter in self.template.parameters() {
             for text in BAD_ESCAPES {
                 let path = self.path(parameter, text);
                 let shown = format!("{parameter} = {text}");

@@ -215,6 +215,9 @@ pub(crate) const ROWS: &[Row] = &[
     own("POST /_matrix/client/v3/user/{userId}/openid/request_token").body("{}"),
     open("GET /_matrix/client/v3/voip/turnServer"),
     open("POST /_matrix/media/v1/create"),
+    open("GET /.well-known/matrix/server"),
+    open("GET /_matrix/federation/v1/openid/userinfo").query(&[("access_token", "{openid}")]),
+    open("GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports"),
     own("GET /_tertulia/client/v1/groups/{roomId}/members"),
     own("PUT /_matrix/media/v3/upload/{serverName}/{mediaId}").path(&[("mediaId", "{promised}")]).file(),
 ];

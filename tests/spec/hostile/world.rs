@@ -39,6 +39,7 @@ impl World {
         let builder = TestServer::builder()
             .options(|options| {
                 options.public_base_url = Some("https://example.org".to_owned());
+                options.delegated_server = "matrix.example.org:443".try_into().ok();
                 options.support.page = Some("https://example.org/help".to_owned());
                 let key = ruma::serde::Base64::parse("6yhHGKhCiXTSEN2ksjV7kX");
                 options.policy_server_key = key.ok();
@@ -83,7 +84,9 @@ impl World {
         alice.invite(&room, &carol).await;
         carol.join(&room).await;
         let event = alice.send_event(&room, "org.test.type", json!({ "n": 1 })).await;
-        alice.set_state(&room, "org.test.type", "key", json!({ "n": 1 })).await;
+        for key in ["", "key"] {
+            alice.set_state(&room, "org.test.type", key, json!({ "n": 1 })).await;
+        }
         let dave = self.server.user("dave").await;
         let ban = json!({ "user_id": dave.id() });
         alice.post(["rooms", &room, "ban"]).json(ban).await.ok();
@@ -110,6 +113,7 @@ impl World {
         let path = format!("/_matrix/client/v1/media/download/example.org/{file}");
         assert_eq!(alice.get(path).await.status, StatusCode::OK);
         let promised = media_id(&alice.post("/_matrix/media/v1/create").await.ok());
+        let openid = alice.post(["user", me, "openid", "request_token"]).json(json!({})).await.ok();
         let erin = json!({ "username": "erin", "refresh_token": true, "auth": { "type": "m.login.dummy" } });
         let erin = self.server.call(Method::POST, ["register"]).json(erin).await.ok();
         self.names.extend([
@@ -127,6 +131,7 @@ impl World {
             ("mediaId", file),
             ("refresh", text(&erin["refresh_token"])),
             ("promised", promised),
+            ("openid", text(&openid["access_token"])),
         ]);
     }
 

@@ -23,7 +23,7 @@ pub(super) async fn chapter(witness: &Witness) {
 
 async fn anybody(story: &Story) {
     story.call(Method::GET, "/_matrix/client/versions").await.ok();
-    for part in ["client", "support", "policy_server"] {
+    for part in ["client", "server", "support", "policy_server"] {
         story.call(Method::GET, format!("/.well-known/matrix/{part}")).await.ok();
     }
     let stage = "/_matrix/client/v3/auth/m.login.dummy/fallback/web";
@@ -76,7 +76,10 @@ async fn passes(story: &Story, alice: &Client) {
     story.call(Method::POST, ["login"]).json(login.clone()).await.ok();
     story.call(Method::POST, ["login"]).json(login).await.refused(403, "M_FORBIDDEN");
     let openid = ["user", alice.id(), "openid", "request_token"];
-    alice.post(openid).json(json!({})).await.ok();
+    let openid = alice.post(openid).json(json!({})).await.ok();
+    let whose = story.call(Method::GET, "/_matrix/federation/v1/openid/userinfo");
+    whose.query("access_token", openid["access_token"].as_str().expect("a token")).await.ok();
+    alice.get("/_matrix/client/unstable/org.matrix.msc4143/rtc/transports").await.ok();
     alice.get(["voip", "turnServer"]).await.ok();
 }
 
