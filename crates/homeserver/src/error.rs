@@ -140,6 +140,9 @@ pub enum Error {
     /// Uploaded files cannot be written or read.
     #[error("uploaded files cannot be written or read")]
     Media(#[from] std::io::Error),
+    /// The templates of mail are not what they must be.
+    #[error("mail templates: {0}")]
+    MailTemplates(String),
     /// The store belongs to another server.
     #[error("the store belongs to the server {0}; use its name, or another data directory")]
     OtherServer(String),

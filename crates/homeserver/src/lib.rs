@@ -51,6 +51,7 @@ pub use events::{
     ThreadSummary, TimelineToken, Unsigned,
 };
 pub use groups::{GroupMember, GroupMembers, Groups};
+pub use mail::MailTemplates;
 pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
 pub use ports::{
     Blobs, Clock, FileBlobs, FoundBlob, Incoming, Mail, MailError, Mailer, MemoryBlobs, Pieces,

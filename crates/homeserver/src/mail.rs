@@ -5,21 +5,30 @@
 //! when it is sent ([`code`], [`link_token`]), with keys that only this server has, so that neither
 //! lies on a disk. The follower `mail` sends what is in the queue.
 
+mod templates;
+
+use std::sync::OnceLock;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ruma::OwnedUserId;
-use tertulia_storage::Tx;
+use tertulia_storage::{Tx, View};
 
+pub use self::templates::MailTemplates;
+use self::templates::Words;
 pub(crate) use crate::schema::{Language, LetterKind};
 use crate::{
-    Homeserver, Secret,
+    Homeserver, Mail, Result, Secret,
     core::Core,
     log,
-    schema::{LetterRow, MAIL_QUEUE},
+    schema::{LetterRow, MAIL_QUEUE, UNDELIVERED_MAIL},
 };
 
 /// For how long the code and the link of a session are good, in milliseconds from when its letter was
 /// posted. A letter that holds them is not sent later.
 pub(crate) const CODE_LIFETIME_MS: u64 = 15 * 60_000;
+
+/// Where the link in a mail leads, below the server's public base URL.
+pub(crate) const LINK_PATH: &str = "/_tertulia/client/v1/register/email/confirm";
 
 /// How many languages a client's list is read for.
 const MOST_LANGUAGES: usize = 30;
@@ -139,6 +148,69 @@ pub(crate) fn code(core: &Core, session: &str) -> Secret {
 /// What the link in the mail of a session proves that it was opened with.
 pub(crate) fn link_token(core: &Core, session: &str) -> Secret {
     Secret::new(BASE64_URL_SAFE_NO_PAD.encode(core.seed.derive("mail link", session)))
+}
+
+/// The link that a mail holds, if people know where the server is: it opens a page of the server with the
+/// session's ID and its [`link_token`].
+fn link(core: &Core, session: &str) -> Option<Secret> {
+    let base = core.settings.public_base_url.as_ref()?.trim_end_matches('/');
+    let token = link_token(core, session);
+    // IDs of sessions are words of letters and digits, which a URL takes as they are.
+    Some(Secret::new(format!("{base}{LINK_PATH}?session={session}&token={}", token.reveal())))
+}
+
+/// Whether the mail of a session came to nothing: it was refused, or could not be sent as long as its
+/// code was good.
+pub(crate) async fn is_undelivered(view: &View, session: &str) -> Result<bool> {
+    Ok(view.get(&UNDELIVERED_MAIL, &(session.to_owned(),)).await?.is_some())
+}
+
+/// The templates that this server writes mail by.
+#[derive(Default)]
+struct Loaded(OnceLock<MailTemplates>);
+
+impl Homeserver {
+    /// Reads the templates of mail, so that what is wrong with them is known at the start.
+    pub(crate) fn load_mail_templates(&self) -> Result<()> {
+        if let Some(folder) = &self.core.settings.mail_templates {
+            let templates = MailTemplates::from_folder(folder)?;
+            self.core.local::<Loaded>().0.get_or_init(|| templates);
+        }
+        Ok(())
+    }
+}
+
+/// A letter as it goes out. `number` tells it apart from those of the same time.
+pub(crate) fn write(core: &Core, row: &LetterRow, number: u64) -> Result<Mail> {
+    let code = row.session.as_ref().map(|session| code(core, session));
+    let link = row.session.as_ref().and_then(|session| link(core, session));
+    let loaded = core.local::<Loaded>();
+    let templates = loaded.0.get_or_init(MailTemplates::default);
+    let written = templates.write(&Words {
+        kind: row.kind,
+        language: row.language,
+        server: core.name.as_str(),
+        address: &row.address,
+        user: row.user.as_ref().map(|user| user.as_str()),
+        code: code.as_ref().map(Secret::reveal),
+        link: link.as_ref().map(Secret::reveal),
+        minutes: CODE_LIFETIME_MS / 60_000,
+    })?;
+    Ok(Mail {
+        to: row.address.clone(),
+        subject: written.subject,
+        text: written.text,
+        html: written.html,
+        language: row.language,
+        message_id: message_id(core, row.posted, number),
+    })
+}
+
+/// The same each time for one letter.
+fn message_id(core: &Core, posted: u64, number: u64) -> String {
+    let bytes = core.seed.derive("mail id", &format!("{posted} {number}"));
+    let unique = BASE64_URL_SAFE_NO_PAD.encode(&bytes[..18]);
+    format!("{unique}@{}", core.name.host())
 }
 
 impl Homeserver {

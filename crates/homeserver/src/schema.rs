@@ -263,6 +263,10 @@ pub const JOB_CURSORS: Table<(String,), (Bytes,)> = Table::new(91, "job_cursors"
 /// its way. It is put in the commit of what it is about.
 pub const MAIL_QUEUE: Table<(u64, u64), LetterRow> = Table::new(100, "mail_queue");
 
+/// Session of proving an address → that its mail came to nothing, until a time in milliseconds since
+/// 1970 after which nobody asks.
+pub const UNDELIVERED_MAIL: Table<(String,), (u64,)> = Table::new(101, "undelivered_mail");
+
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {
     ValueError::Invalid(format!("an unknown {what}, {tag}"))

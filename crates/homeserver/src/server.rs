@@ -132,7 +132,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::OtherServer`] if the store belongs to another name, [`Error::Storage`] if it
-    /// cannot be opened.
+    /// cannot be opened, [`Error::MailTemplates`] if a template of mail is wrong.
     pub async fn start(self, engine: impl Engine) -> Result<Homeserver> {
         let store = Store::open(engine, self.storage).await?;
         let (signer, seed) = load_signer(&store, &self.name, &*self.random).await?;
@@ -152,6 +152,7 @@ impl Builder {
             locals: Locals::default(),
         };
         let server = Homeserver { core: Arc::new(core) };
+        server.load_mail_templates()?;
         server.core.recall_erased().await?;
         server.core.recall_statuses().await?;
         server.follow_log();

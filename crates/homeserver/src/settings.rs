@@ -1,6 +1,6 @@
 //! What an owner of a server decides.
 
-use std::{fmt, num::NonZeroU32, time::Duration};
+use std::{fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use argon2::Params;
 use ruma::RoomVersionId;
@@ -47,6 +47,12 @@ pub struct Settings {
     pub directory: Directory,
     /// Whether users are told how present those are with whom they share a room.
     pub presence: bool,
+    /// Where people reach the server, such as `https://example.org`; without it, mail has codes, but
+    /// no links.
+    pub public_base_url: Option<String>,
+    /// The folder of templates that replace some of what stands in mail; see
+    /// [`MailTemplates::from_folder`](crate::MailTemplates::from_folder).
+    pub mail_templates: Option<PathBuf>,
 }
 
 /// A TURN server for calls.
@@ -199,6 +205,8 @@ impl Default for Settings {
             directory: Directory::default(),
             access_token_lifetime: Duration::from_secs(60 * 60),
             presence: true,
+            public_base_url: None,
+            mail_templates: None,
             turn: None,
             rtc_transports: Vec::new(),
         }

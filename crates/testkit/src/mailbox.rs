@@ -90,7 +90,7 @@ impl Mailer for MailBox {
 ///
 /// If there are none.
 pub fn code_in(mail: &Mail) -> String {
-    let numbers = mail.text.split(|letter: char| !letter.is_ascii_digit());
-    let code = numbers.into_iter().find(|digits| digits.len() == 6);
+    let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+    let code = mail.text.lines().map(str::trim).find(is_code);
     code.expect("a mail that proves an address has a code").to_owned()
 }

@@ -105,3 +105,50 @@ fn only_what_proves_an_address_holds_a_code() {
     assert_eq!(proving, 4);
     assert!(!LetterKind::AlreadyKnown.proves());
 }
+
+#[tokio::test]
+async fn a_mail_is_the_same_each_time_it_is_written() {
+    let settings = crate::Settings {
+        public_base_url: Some("https://example.org/".to_owned()),
+        ..crate::Settings::default()
+    };
+    let server = Homeserver::builder("localhost:8448").unwrap().settings(settings);
+    let server = server.start(tertulia_storage::MemoryEngine::default()).await.unwrap();
+    let core = &server.core;
+    let row = LetterRow {
+        kind: LetterKind::ProveToRegister,
+        address: "a@x".to_owned(),
+        session: Some("s".to_owned()),
+        language: Language::English,
+        posted: 1,
+        user: None,
+        tries: 0,
+    };
+    let mail = write(core, &row, 7).unwrap();
+    assert_eq!(mail, write(core, &LetterRow { tries: 3, ..row.clone() }, 7).unwrap());
+    assert_eq!((mail.to.as_str(), mail.language), ("a@x", Language::English));
+    assert!(mail.message_id.ends_with("@localhost"), "{}", mail.message_id);
+    let (code, link) = (code(core, "s"), link_token(core, "s"));
+    let link = format!("https://example.org{LINK_PATH}?session=s&token={}", link.reveal());
+    assert!(mail.text.contains(code.reveal()) && mail.text.contains(&link), "{}", mail.text);
+    assert_ne!(mail.message_id, write(core, &row, 8).unwrap().message_id);
+    let notice = LetterRow { kind: LetterKind::AddressChanged, session: None, ..row };
+    assert!(!write(core, &notice, 7).unwrap().text.contains(code.reveal()));
+}
+
+#[tokio::test]
+async fn a_server_with_wrong_templates_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("en.txt"), "{{").unwrap();
+    let settings = crate::Settings {
+        mail_templates: Some(folder.path().to_owned()),
+        ..crate::Settings::default()
+    };
+    let start = || {
+        let server = Homeserver::builder("x").unwrap().settings(settings.clone());
+        server.start(tertulia_storage::MemoryEngine::default())
+    };
+    assert!(matches!(start().await, Err(Error::MailTemplates(_))));
+    std::fs::write(folder.path().join("en.txt"), "only {{ code }}").unwrap();
+    assert!(start().await.is_ok());
+}
