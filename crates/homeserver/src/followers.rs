@@ -4,6 +4,7 @@
 
 mod directory;
 mod guests;
+mod mail;
 mod people;
 
 use tertulia_storage::{Position, Watch};
@@ -16,7 +17,8 @@ impl Homeserver {
         let core = self.core.clone();
         self.core.tasks.spawn(people::follow(core.clone()));
         self.core.tasks.spawn(directory::follow(core.clone()));
-        self.core.tasks.spawn(guests::follow(core));
+        self.core.tasks.spawn(guests::follow(core.clone()));
+        self.core.tasks.spawn(mail::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
         self.core.tasks.spawn(finish_upgrades(self.clone()));
         self.core.tasks.spawn(mend_media(self.clone()));

@@ -15,10 +15,13 @@
 //! | `EXPIRING_TOKENS`, `REFRESH_TOKENS` | the end of their session, whose three pairs at most may be renewed at any time |
 //! | `DEVICES`, `TOKENS`, `LAST_SEEN` | nothing but the end of the session |
 //! | `CLOSED_TO_GUESTS`, `REOPENED_ROOMS`, `UPGRADES`, `GENERATIONS` | those who do what is noted there |
+//! | `MAIL_QUEUE` | the follower `mail`, or the job `mail_queue` where there is none any more; removing the user |
+//! | `UNDELIVERED_MAIL` | the job `undelivered_mail`; a later mail of the session |
 //! | `HOURS`, `JOB_CURSORS` | housekeeping itself |
 //!
 //! Proofs of who one is, nonces, wrong passwords, typing and presence expire in memory.
 
+mod mails;
 mod passes;
 mod transactions;
 mod uploads;
@@ -88,7 +91,7 @@ impl Page {
 }
 
 /// All that expires in the store. What lives in memory only is bounded where it lives.
-const JOBS: [Job; 4] = [
+const JOBS: [Job; 6] = [
     Job {
         name: "transactions",
         keep: 24,
@@ -112,6 +115,18 @@ const JOBS: [Job; 4] = [
         keep: 0,
         every: 1,
         page: |core, page| Box::pin(uploads::page(core, page)),
+    },
+    Job {
+        name: "mail_queue",
+        keep: 0,
+        every: 24,
+        page: |core, page| Box::pin(mails::page_of_queue(core, page)),
+    },
+    Job {
+        name: "undelivered_mail",
+        keep: 0,
+        every: 1,
+        page: |core, page| Box::pin(mails::page_of_undelivered(core, page)),
     },
 ];
 

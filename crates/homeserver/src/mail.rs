@@ -5,6 +5,7 @@
 //! when it is sent ([`code`], [`link_token`]), with keys that only this server has, so that neither
 //! lies on a disk. The follower `mail` sends what is in the queue.
 
+mod queue;
 mod templates;
 
 use std::sync::OnceLock;
@@ -13,6 +14,9 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ruma::OwnedUserId;
 use tertulia_storage::{Tx, View};
 
+pub(crate) use self::queue::{
+    Failure, Fate, Forget, ForgetUndelivered, LetterKey, Settle, forget_letters, hasten, is_due,
+};
 pub use self::templates::MailTemplates;
 use self::templates::Words;
 pub(crate) use crate::schema::{Language, LetterKind};
@@ -204,6 +208,34 @@ pub(crate) fn write(core: &Core, row: &LetterRow, number: u64) -> Result<Mail> {
         language: row.language,
         message_id: message_id(core, row.posted, number),
     })
+}
+
+/// The most characters of a reason that are worth a log line.
+const LONGEST_REASON: usize = 300;
+
+/// An address for logs, in which it does not stand in full.
+pub(crate) fn masked(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    // Of a short one, one letter would tell most of it.
+    let first = local.chars().next().filter(|_| local.chars().count() > 2);
+    format!("{}…@{domain}", first.map(String::from).unwrap_or_default())
+}
+
+/// Why a letter was not sent, for logs: without what stands in the mail, and without addresses, either
+/// of which whoever refuses a mail may repeat.
+pub(crate) fn without_secrets(core: &Core, letter: &LetterRow, reason: &str) -> String {
+    let session = letter.session.as_ref();
+    let secrets = session.map(|session| [code(core, session), link_token(core, session)]);
+    let mut reason = reason.to_owned();
+    for secret in secrets.iter().flatten() {
+        reason = reason.replace(secret.reveal(), "…");
+    }
+    let is_around = |letter: char| "<>()[]{}:;,.'\"".contains(letter);
+    let words = reason.split_whitespace().map(|word| match word.contains('@') {
+        true => masked(word.trim_matches(is_around)),
+        false => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ").chars().take(LONGEST_REASON).collect()
 }
 
 /// The same each time for one letter.

@@ -9,7 +9,7 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
-    Error, Homeserver, Result, User, log, media, presence, receipts,
+    Error, Homeserver, Result, User, log, mail, media, presence, receipts,
     schema::{
         ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, EXPIRING_TOKENS, Entry,
         FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS, MEMBERSHIPS, MembershipKind,
@@ -44,6 +44,7 @@ impl Homeserver {
         presence::forget(&user.core, &user.id).await?;
         user.delete_all_devices(None).await?;
         user.vanish_from_rooms().await?;
+        mail::forget_letters(&user.core, &user.id).await?;
         while !store.write(DeleteRows { user: user.id.clone() }).await?.out {}
         Ok(())
     }

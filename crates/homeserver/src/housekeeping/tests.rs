@@ -4,7 +4,11 @@ use tertulia_storage::{Direction, MemoryEngine};
 use super::*;
 use crate::{
     Label, NewAccount, NewDevice, Room, Settings, Transaction, User,
-    schema::{EXPIRING_TOKENS, MEDIA_USE, PENDING_MEDIA, REFRESH_TOKENS, TRANSACTIONS},
+    mail::{self, Letter, LetterKind},
+    schema::{
+        EXPIRING_TOKENS, MAIL_QUEUE, MEDIA_USE, PENDING_MEDIA, REFRESH_TOKENS, TRANSACTIONS,
+        UNDELIVERED_MAIL,
+    },
     testing::{DrivenClock, field, public_room, user},
 };
 
@@ -268,4 +272,44 @@ async fn the_end_of_a_session_leaves_no_token_of_it() {
     let all = Direction::Forward;
     assert!(view.scan(&EXPIRING_TOKENS, &own, all, 9).await.unwrap().is_empty());
     assert!(view.scan(&REFRESH_TOKENS, &own, all, 9).await.unwrap().is_empty());
+}
+
+/// Posts a letter that nobody sends, and notes that the mail of a session came to nothing.
+struct PostInVain(Letter);
+
+impl Command for PostInVain {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("test", "")
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        mail::post(tx, &self.0);
+        let until = self.0.posted + mail::CODE_LIFETIME_MS;
+        tx.put(&UNDELIVERED_MAIL, &("session".to_owned(),), &(until,));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn mail_that_nobody_sends_is_forgotten_after_a_week() {
+    let (server, clock, _) = driven().await;
+    let language = mail::Language::English;
+    let letter = Letter::new(&server.core, LetterKind::AddressChanged, "a@x", language);
+    server.core.store.write(PostInVain(letter)).await.unwrap();
+    let left = async || {
+        let (view, all) = (server.core.store.view().await.unwrap(), Direction::Forward);
+        let letters = view.scan(&MAIL_QUEUE, &(), all, 9).await.unwrap().len();
+        (letters, view.scan(&UNDELIVERED_MAIL, &(), all, 9).await.unwrap().len())
+    };
+    pass(&server, &clock, 24).await;
+    assert_eq!(left().await, (1, 1));
+    pass(&server, &clock, 2).await;
+    assert_eq!(left().await, (1, 0));
+    pass(&server, &clock, 6 * 24).await;
+    assert_eq!(left().await, (1, 0));
+    pass(&server, &clock, 2 * 24).await;
+    assert_eq!(left().await, (0, 0));
 }

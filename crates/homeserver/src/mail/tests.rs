@@ -152,3 +152,42 @@ async fn a_server_with_wrong_templates_does_not_start() {
     std::fs::write(folder.path().join("en.txt"), "only {{ code }}").unwrap();
     assert!(start().await.is_ok());
 }
+
+#[test]
+fn an_address_does_not_stand_in_full_in_a_log() {
+    for (address, shown) in [
+        ("alice@example.org", "a…@example.org"),
+        ("äbc@example.org", "ä…@example.org"),
+        ("al@example.org", "…@example.org"),
+        ("a@b@c", "a…@c"),
+        ("alice", "a…@"),
+        ("", "…@"),
+    ] {
+        assert_eq!(masked(address), shown);
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_a_mail_is_logged_without_what_stood_in_it() {
+    let server = testing::server().await;
+    let core = &server.core;
+    let letter = Letter::new(core, LetterKind::ProveToAdd, "alice@example.org", Language::English);
+    let row = LetterRow {
+        kind: letter.kind,
+        address: letter.address,
+        session: Some("s".to_owned()),
+        language: letter.language,
+        posted: letter.posted,
+        user: None,
+        tries: 0,
+    };
+    let (code, link) = (code(core, "s"), link_token(core, "s"));
+    let said = format!(
+        "550 <alice@example.org>:\nsay {} or {} to 'bob@example.org'",
+        code.reveal(),
+        link.reveal()
+    );
+    let logged = without_secrets(core, &row, &said);
+    assert_eq!(logged, "550 a…@example.org say … or … to b…@example.org");
+    assert_eq!(without_secrets(core, &row, &"a ".repeat(9_000)).len(), LONGEST_REASON);
+}
