@@ -44,14 +44,14 @@ pub(crate) static OWN: LazyLock<Own> = LazyLock::new(|| {
 
 /// What is said of an endpoint, without what OpenAPI puts around it.
 fn simple(document: &Value, operation: &Value) -> Value {
-    let body = |of: &Value| moved(&of["content"]["application/json"]["schema"]);
-    let parameter = |parameter: &Value| match parameter["$ref"].as_str() {
+    let parameter = |part: &Value| match part["$ref"].as_str() {
         Some(reference) => {
             let pointer = reference.trim_start_matches('#');
             document.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}")).clone()
         }
-        None => parameter.clone(),
+        None => part.clone(),
     };
+    let body = |of: &Value| moved(&parameter(of)["content"]["application/json"]["schema"]);
     let parameters: Vec<_> =
         operation["parameters"].as_array().into_iter().flatten().map(parameter).collect();
     let responses = operation["responses"].as_object().expect("responses").iter();

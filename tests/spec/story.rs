@@ -4,6 +4,7 @@
 mod accounts;
 mod data;
 mod finding;
+mod groups;
 mod media;
 mod order;
 mod rooms;
@@ -119,6 +120,7 @@ async fn every_answer_is_as_the_specification_has_it() {
     order::chapter(&witness).await;
     finding::chapter(&witness).await;
     talk::chapter(&witness).await;
+    groups::chapter(&witness).await;
     syncing::chapter(&witness).await;
     let complaints = witness.complaints();
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n\n"));

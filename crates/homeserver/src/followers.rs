@@ -21,6 +21,7 @@ impl Homeserver {
         self.core.tasks.spawn(mail::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
         self.core.tasks.spawn(finish_upgrades(self.clone()));
+        self.core.tasks.spawn(finish_groups(self.clone()));
         self.core.tasks.spawn(mend_media(self.clone()));
         if self.core.settings.housekeeping {
             self.core.tasks.spawn(housekeeping::live(self.clone()));
@@ -72,6 +73,16 @@ async fn finish_upgrades(server: Homeserver) {
     tokio::select! {
         done = server.go_on_upgrading() => if let Err(error) = done {
             tracing::warn!(%error, "an upgrade of a room that was interrupted did not go on; the next start tries again");
+        },
+        () = server.core.stop.cancelled() => {}
+    }
+}
+
+/// Groups that were being ended when the server stopped are ended at its next start.
+async fn finish_groups(server: Homeserver) {
+    tokio::select! {
+        done = server.go_on_dissolving() => if let Err(error) = done {
+            tracing::warn!(%error, "the end of a group that was interrupted did not go on; the next start tries again");
         },
         () = server.core.stop.cancelled() => {}
     }

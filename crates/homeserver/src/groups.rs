@@ -1,10 +1,15 @@
 //! Groups: rooms of several, as a chat application shows them.
 
+mod create;
 mod members;
+mod membership;
+mod roles;
 
 use crate::core::User;
 
+pub use create::NewGroup;
 pub use members::{GroupMember, GroupMembers};
+pub use membership::Joined;
 
 /// The groups of a user, who acts in them. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -50,7 +50,7 @@ pub use events::{
     Admitted, Bundle, ClientEvent, EventFilter, Extent, NextGeneration, Reference, References,
     ThreadSummary, TimelineToken, Unsigned,
 };
-pub use groups::{GroupMember, GroupMembers, Groups};
+pub use groups::{GroupMember, GroupMembers, Groups, Joined, NewGroup};
 pub use mail::MailTemplates;
 pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
 pub use ports::{

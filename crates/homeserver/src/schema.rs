@@ -253,6 +253,10 @@ pub const LISTED_USERS: Table<(OwnedUserId,), ListedUser> = Table::new(80, "list
 /// [`LISTED_USERS`].
 pub const USER_WORDS: Table<(bool, String, OwnedUserId), ()> = Table::new(81, "user_words");
 
+/// Room → the owner who is ending the group that it is. The row goes when everyone has left.
+pub const DISSOLVED_GROUPS: Table<(OwnedRoomId,), (OwnedUserId,)> =
+    Table::new(150, "dissolved_groups");
+
 /// Hour that the server lived → how far the log was settled when it was over.
 pub const HOURS: Table<(u64,), (Position,)> = Table::new(90, "hours");
 

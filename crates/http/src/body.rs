@@ -8,7 +8,6 @@ use futures_util::TryStreamExt as _;
 use http::Method;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use ruma::api::error::FromHttpRequestError;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -42,8 +41,7 @@ pub(crate) async fn read_object(
 /// What a body that was read says. `GET` has none, which says as little as `{}`.
 pub(crate) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
-    let wrong = |error: serde_json::Error| FromHttpRequestError::Deserialization(error.into());
-    Ok(serde_json::from_slice(body).map_err(wrong)?)
+    serde_json::from_slice(body).map_err(ApiError::bad_json)
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {

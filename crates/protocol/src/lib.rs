@@ -107,7 +107,7 @@ pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended
 pub use restricted::{
     Restriction, allowed_rooms, restriction, with_authoriser, without_authoriser,
 };
-pub use role::Role;
+pub use role::{Role, RoleChange, changed_levels, is_for_announcements};
 pub use signer::{InvalidKey, Signer};
 pub use space::SpaceChild;
 pub use summary::{SUMMARY, Summary};

@@ -42,6 +42,20 @@ impl Power {
         self.creators.iter().map(|id| &**id)
     }
 
+    /// Whether a user's power comes from having created the room, and no level can take it away.
+    pub fn is_above_levels(&self, user: &UserId) -> bool {
+        self.rules.explicitly_privilege_room_creators && self.creators.contains(user)
+    }
+
+    /// Those whom the power levels name, and those who created the room.
+    pub fn named(&self) -> impl Iterator<Item = OwnedUserId> {
+        let levels = self.levels.as_ref();
+        let named = levels.and_then(|levels| levels.users(&self.rules).ok().flatten());
+        let named = named.into_iter().flat_map(|users| users.keys().cloned());
+        let all: BTreeSet<_> = named.chain(self.creators.iter().cloned()).collect();
+        all.into_iter()
+    }
+
     /// The power of a user.
     pub fn of(&self, user: &UserId) -> UserPowerLevel {
         let creator = self.creators.contains(user);
@@ -92,13 +106,8 @@ impl Power {
 
     /// Those named by the power levels or as creators who have the power to invite, the most powerful first.
     pub fn inviters(&self) -> Vec<OwnedUserId> {
-        let levels = self.levels.as_ref();
-        let named = levels.and_then(|levels| levels.users(&self.rules).ok().flatten());
-        let named = named.into_iter().flat_map(|users| users.keys().cloned());
         // Where there are power levels, creators of old versions have no power that they do not name.
-        let creators = self.creators.iter().cloned();
-        let all: BTreeSet<_> = named.chain(creators).filter(|user| self.may_invite(user)).collect();
-        let mut inviters: Vec<_> = all.into_iter().collect();
+        let mut inviters: Vec<_> = self.named().filter(|user| self.may_invite(user)).collect();
         inviters.sort_by(|one, other| {
             self.of(other).partial_cmp(&self.of(one)).unwrap_or(Ordering::Equal)
         });

@@ -218,6 +218,12 @@ pub(crate) const ROWS: &[Row] = &[
     open("GET /.well-known/matrix/server"),
     open("GET /_matrix/federation/v1/openid/userinfo").query(&[("access_token", "{openid}")]),
     open("GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports"),
+    open("POST /_tertulia/client/v1/groups").body(r#"{"name":"n","topic":"t","avatar_url":"mxc://example.org/a","members":["{carol}"],"public":false}"#),
+    own("POST /_tertulia/client/v1/groups/join").body(r#"{"group":"{roomId}","reason":"r"}"#),
+    own("PUT /_tertulia/client/v1/groups/{roomId}/members/{userId}/role").path(&[("roomId", "{group}"), ("userId", "{carol}")]).body(r#"{"role":"admin"}"#),
+    own("POST /_tertulia/client/v1/groups/{roomId}/hand_over").path(&[("roomId", "{group}")]).body(r#"{"user_id":"{carol}"}"#),
+    own("PUT /_tertulia/client/v1/groups/{roomId}/announcements").path(&[("roomId", "{group}")]).body(r#"{"only":true}"#),
+    own("POST /_tertulia/client/v1/groups/{roomId}/dissolve").path(&[("roomId", "{group}")]),
     own("GET /_tertulia/client/v1/groups/{roomId}/members"),
     own("PUT /_matrix/media/v3/upload/{serverName}/{mediaId}").path(&[("mediaId", "{promised}")]).file(),
 ];

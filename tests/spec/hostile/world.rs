@@ -87,6 +87,9 @@ impl World {
         for key in ["", "key"] {
             alice.set_state(&room, "org.test.type", key, json!({ "n": 1 })).await;
         }
+        let wish = json!({ "name": "Tea", "members": [carol.id()] });
+        let group = alice.own(Method::POST, ["groups"]).json(wish).await.ok();
+        carol.join(group["room_id"].as_str().expect("a room")).await;
         let dave = self.server.user("dave").await;
         let ban = json!({ "user_id": dave.id() });
         alice.post(["rooms", &room, "ban"]).json(ban).await.ok();
@@ -131,6 +134,7 @@ impl World {
             ("mediaId", file),
             ("refresh", text(&erin["refresh_token"])),
             ("promised", promised),
+            ("group", text(&group["room_id"])),
             ("openid", text(&openid["access_token"])),
         ]);
     }

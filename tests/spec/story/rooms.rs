@@ -42,7 +42,6 @@ async fn made(alice: &Client, bob: &Client) -> String {
 async fn people(alice: &Client, room: &str) {
     alice.get(["joined_rooms"]).await.ok();
     alice.get(["rooms", room, "joined_members"]).await.ok();
-    alice.own(Method::GET, ["groups", room, "members"]).await.ok();
     alice.get(["rooms", room, "members"]).query("not_membership", "leave").await.ok();
 }
 

@@ -66,3 +66,153 @@ async fn the_creator_of_a_new_room_is_an_owner_without_being_named() {
     let page = alice.groups().members(group.id(), None, 50).await.unwrap();
     assert_eq!(page.members[0].role, Role::Owner);
 }
+
+/// What everyone is in a group.
+async fn roles(groups: &Groups, group: &crate::Room) -> String {
+    pages(groups, group, 50).await.concat().join(", ")
+}
+
+/// A group of alice, bob and carol, all of whom have joined.
+async fn group_of_three(
+    server: &crate::Homeserver,
+    public: bool,
+) -> (Vec<crate::User>, crate::Room) {
+    let users: Vec<_> = ["alice", "bob", "carol"].map(|name| user(server, name)).into();
+    let members = users[1..].iter().map(|user| user.id().to_owned()).collect();
+    let wish = NewGroup { name: Some("Tea".to_owned()), members, public, ..NewGroup::default() };
+    let group = users[0].groups().create(wish).await.unwrap();
+    for user in &users[1..] {
+        user.room(group.id()).join(None).await.unwrap();
+    }
+    (users, group)
+}
+
+#[tokio::test]
+async fn owners_give_roles_and_admins_do_not_make_owners() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, false).await;
+    let [alice, bob, carol] = [0, 1, 2].map(|n| users[n].clone());
+    alice.groups().set_role(group.id(), bob.id(), Role::Admin).await.unwrap();
+    assert_eq!(roles(&bob.groups(), &group).await, "alice Owner, bob Admin, carol Member");
+    let refused = |error| matches!(error, Error::Refused(_));
+    let greedy = bob.groups().set_role(group.id(), carol.id(), Role::Owner).await;
+    assert!(refused(greedy.unwrap_err()));
+    let greedy = carol.groups().set_role(group.id(), carol.id(), Role::Admin).await;
+    assert!(refused(greedy.unwrap_err()));
+    let dave = user(&server, "dave");
+    let stranger = alice.groups().set_role(group.id(), dave.id(), Role::Admin).await;
+    assert!(matches!(stranger.unwrap_err(), Error::NotFound("member")));
+    let before = roles(&alice.groups(), &group).await;
+    alice.groups().set_role(group.id(), bob.id(), Role::Admin).await.unwrap();
+    assert_eq!(roles(&alice.groups(), &group).await, before, "what is so stays so");
+}
+
+#[tokio::test]
+async fn a_group_keeps_an_owner_who_may_hand_it_over() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, false).await;
+    let [alice, bob] = [0, 1].map(|n| users[n].clone());
+    let last = alice.groups().set_role(group.id(), alice.id(), Role::Member).await;
+    assert!(matches!(last.unwrap_err(), Error::Forbidden(_)));
+    assert!(roles(&alice.groups(), &group).await.starts_with("alice Owner"), "nothing was written");
+    alice.groups().hand_over(group.id(), bob.id()).await.unwrap();
+    assert_eq!(roles(&bob.groups(), &group).await, "alice Admin, bob Owner, carol Member");
+    bob.groups().set_role(group.id(), alice.id(), Role::Owner).await.unwrap();
+    bob.groups().set_role(group.id(), bob.id(), Role::Member).await.unwrap();
+    assert_eq!(roles(&bob.groups(), &group).await, "alice Owner, bob Member, carol Member");
+}
+
+#[tokio::test]
+async fn creators_of_new_versions_stay_owners() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let group = public_room(&alice, "12").await;
+    bob.room(group.id()).join(None).await.unwrap();
+    let refused = alice.groups().hand_over(group.id(), bob.id()).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden(_)));
+    let refused = alice.groups().set_role(group.id(), alice.id(), Role::Admin).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden(_)));
+    alice.groups().set_role(group.id(), bob.id(), Role::Owner).await.unwrap();
+    assert_eq!(roles(&bob.groups(), &group).await, "alice Owner, bob Owner");
+}
+
+#[tokio::test]
+async fn where_only_some_speak_members_are_refused() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, false).await;
+    users[0].groups().set_announcements_only(group.id(), true).await.unwrap();
+    let said = users[1].room(group.id()).send_text("hello").await;
+    assert!(matches!(said.unwrap_err(), Error::Refused(_)));
+    users[0].room(group.id()).send_text("hello").await.unwrap();
+    let refused = users[1].groups().set_announcements_only(group.id(), false).await;
+    assert!(matches!(refused.unwrap_err(), Error::Refused(_)));
+    users[0].groups().set_announcements_only(group.id(), false).await.unwrap();
+    users[1].room(group.id()).send_text("hello").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_asks() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, false).await;
+    let dave = user(&server, "dave");
+    let reason = || Some("thirst".to_owned());
+    let asked = dave.groups().join(group.id().into(), reason()).await.unwrap();
+    assert_eq!(asked, Joined::Asked(group.id().to_owned()));
+    users[0].room(group.id()).invite(dave.id(), None, false).await.unwrap();
+    let joined = dave.groups().join(group.id().into(), None).await.unwrap();
+    assert_eq!(joined, Joined::In(group.id().to_owned()));
+    group.ban(dave.id(), None).await.unwrap();
+    assert!(matches!(
+        dave.groups().join(group.id().into(), None).await.unwrap_err(),
+        Error::Refused(_)
+    ));
+    let (_, open) = group_of_three(&server, true).await;
+    let erin = user(&server, "erin").groups().join(open.id().into(), None).await.unwrap();
+    assert_eq!(erin, Joined::In(open.id().to_owned()));
+}
+
+/// Everyone who is in the group, is invited to it or has asked to be let in.
+async fn left_in(server: &crate::Homeserver, group: &crate::Room) -> Vec<String> {
+    use crate::schema::MembershipKind::{Ban, Leave};
+    let view = server.core.store.view().await.unwrap();
+    let head = crate::events::load_head(&view, group.id()).await.unwrap();
+    let rows = crate::events::members(&view, &head, None, 1_000).await.unwrap();
+    let left = rows.into_iter().filter(|(_, row)| !matches!(row.kind, Leave | Ban));
+    left.map(|(user, _)| user.to_string()).collect()
+}
+
+#[tokio::test]
+async fn when_a_group_ends_everyone_is_out_and_nobody_comes_in() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, true).await;
+    let dave = user(&server, "dave");
+    users[0].room(group.id()).invite(dave.id(), None, false).await.unwrap();
+    let refused = users[1].groups().dissolve(group.id()).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden(_)));
+    users[0].groups().dissolve(group.id()).await.unwrap();
+    assert_eq!(left_in(&server, &group).await, [""; 0]);
+    assert!(dave.groups().join(group.id().into(), None).await.is_err());
+    let page = server.public_rooms(&crate::PublicRoomsQuery::default()).await.unwrap();
+    assert!(page.chunk.is_empty());
+    let again = users[0].groups().dissolve(group.id()).await.unwrap_err();
+    assert!(matches!(again, Error::Forbidden(_)));
+}
+
+#[tokio::test]
+async fn an_end_that_was_interrupted_goes_on() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, false).await;
+    let begun = create::Note { group: group.id().to_owned(), by: Some(users[0].id().to_owned()) };
+    server.core.store.write(begun).await.unwrap();
+    group.kick(users[1].id(), None).await.unwrap();
+    server.go_on_dissolving().await.unwrap();
+    assert_eq!(left_in(&server, &group).await, [""; 0]);
+    let gone =
+        create::Note { group: ruma::owned_room_id!("!gone:x"), by: Some(users[0].id().to_owned()) };
+    server.core.store.write(gone).await.unwrap();
+    server.go_on_dissolving().await.unwrap();
+    let view = server.core.store.view().await.unwrap();
+    let rows =
+        view.scan(&crate::schema::DISSOLVED_GROUPS, &(), tertulia_storage::Direction::Forward, 9);
+    assert_eq!(rows.await.unwrap(), []);
+}

@@ -120,7 +120,7 @@ impl Room {
     }
 
     /// As [`Room::keep`], of an event that was sent just now.
-    pub(super) fn keep_sent(&self, pdu: &Pdu) -> OwnedEventId {
+    pub(crate) fn keep_sent(&self, pdu: &Pdu) -> OwnedEventId {
         self.core().local::<EventCache>().keep(pdu);
         typing::note_member(self.core(), &self.id, pdu);
         presence::note_member(self.core(), pdu);

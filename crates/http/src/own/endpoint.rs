@@ -29,7 +29,6 @@ pub(crate) struct Call<P = Nothing, Q = Nothing, B = Nothing, S: Identify = Acce
     pub(crate) from: S::Identity,
     pub(crate) path: P,
     pub(crate) query: Q,
-    #[expect(dead_code, reason = "no endpoint has a body yet")]
     pub(crate) body: B,
 }
 
