@@ -33,6 +33,7 @@ const ORDER: &[&[&str]] = &[
     &["mail"],
     &["accounts", "directory", "unread"],
     &["reports", "upgrades", "groups"],
+    &["friends"],
     &["sync"],
     &["housekeeping"],
     &["followers"],

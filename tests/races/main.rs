@@ -3,6 +3,7 @@
 //!
 //! A failure names its seed; `TERTULIA_SEED=7 cargo test -p tertulia-tests --test races NAME` runs that one alone.
 
+mod friends;
 mod membership;
 mod names;
 mod refresh;

@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ops::Range,
     pin::pin,
     sync::{
         Arc,
@@ -44,9 +45,7 @@ impl Course {
 
     /// Runs a round for each seed, or for the one that the environment names.
     pub(crate) async fn for_each_seed(&self, mut round: impl AsyncFnMut(u64)) {
-        let named = env::var("TERTULIA_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seeds = named.map_or(0..SEEDS, |seed: u64| seed..seed + 1);
-        for seed in seeds {
+        for seed in seeds() {
             // The ID of a room is made of who made it and when.
             self.server.clock().advance(Duration::from_secs(1));
             self.chance.begin(seed);
@@ -65,10 +64,26 @@ impl Course {
     where
         F: Future<Output: Send> + Send + 'static,
     {
+        self.chance.race(runners).await
+    }
+}
+
+/// The seeds to try: all, or the one that the environment names.
+pub(crate) fn seeds() -> Range<u64> {
+    let named = env::var("TERTULIA_SEED").ok().and_then(|seed| seed.parse().ok());
+    named.map_or(0..SEEDS, |seed: u64| seed..seed + 1)
+}
+
+impl Chance {
+    /// As [`Course::race_all`].
+    pub(crate) async fn race<F>(&self, runners: impl IntoIterator<Item = F>) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
         let mut runners: Vec<_> = runners.into_iter().enumerate().collect();
-        runners.sort_by_cached_key(|_| self.chance.draw());
+        runners.sort_by_cached_key(|_| self.draw());
         let running = runners.into_iter().map(|(place, runner)| {
-            let chance = self.chance.clone();
+            let chance = self.clone();
             tokio::spawn(async move {
                 chance.pause(8).await;
                 (place, runner.await)
@@ -97,7 +112,7 @@ pub(crate) fn only_winner(answers: &[Answered], status: u16, code: &str) -> usiz
 }
 
 /// Tells the seed of a round that panics.
-struct Told(u64);
+pub(crate) struct Told(pub(crate) u64);
 
 impl Drop for Told {
     fn drop(&mut self) {
@@ -109,14 +124,14 @@ impl Drop for Told {
 
 /// When callers give way. It is drawn hundreds of times for each call, so it has to be cheap: splitmix64.
 #[derive(Clone, Default)]
-struct Chance(Arc<AtomicU64>);
+pub(crate) struct Chance(Arc<AtomicU64>);
 
 impl Chance {
-    fn begin(&self, seed: u64) {
+    pub(crate) fn begin(&self, seed: u64) {
         self.0.store(seed, Ordering::Relaxed);
     }
 
-    fn draw(&self) -> u64 {
+    pub(crate) fn draw(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let drawn = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         let drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -133,12 +148,12 @@ impl Chance {
 }
 
 /// An engine whose answers come as late as chance has it.
-struct Seeded {
-    engine: MemoryEngine,
-    chance: Chance,
+pub(crate) struct Seeded<E> {
+    pub(crate) engine: E,
+    pub(crate) chance: Chance,
 }
 
-impl Engine for Seeded {
+impl<E: Engine + Clone> Engine for Seeded<E> {
     fn begin(&self) -> Answer<'_, Arc<dyn Snapshot>> {
         Either::Right(Box::pin(async {
             self.chance.pause(3).await;

@@ -3,6 +3,7 @@
 //! Tags, push rules and the fully-read marker are account data with rules of their own.
 
 mod carry;
+pub(crate) mod direct;
 pub(crate) mod filters;
 pub(crate) mod push_rules;
 pub(crate) mod tags;
@@ -20,7 +21,9 @@ use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 pub(crate) use carry::carry_settings;
 
 use crate::{
-    Error, Result, User, log,
+    Error, Result, User,
+    devices::Session,
+    log,
     schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, AccountDatum, Entry, Scope},
     users,
 };
@@ -32,7 +35,7 @@ const MAX_KIND: usize = 255;
 /// How many rows are read at once.
 const PAGE: usize = 1_000;
 
-const DIRECT: &str = "m.direct";
+pub(crate) const DIRECT: &str = "m.direct";
 const FULLY_READ: &str = "m.fully_read";
 const PUSH_RULES: &str = "m.push_rules";
 const TAG: &str = "m.tag";
@@ -61,12 +64,24 @@ impl User {
         kind: &str,
         content: Box<RawValue>,
     ) -> Result<()> {
-        check(kind, &content)?;
+        self.set_knowing(room, kind, &content, Position::new(u64::MAX)).await
+    }
+
+    /// Sets account data as one who was told what happened up to `known`.
+    async fn set_knowing(
+        &self,
+        room: Option<&RoomId>,
+        kind: &str,
+        content: &RawValue,
+        known: Position,
+    ) -> Result<()> {
+        check(kind, content)?;
         let command = SetAccountData {
             user: self.id.clone(),
             scope: scope(room),
             kind: kind.to_owned(),
             content: content.get().to_owned(),
+            known,
         };
         self.core.store.write(command).await?;
         Ok(())
@@ -79,9 +94,42 @@ impl User {
             scope: Scope::Room(room.to_owned()),
             kind: FULLY_READ.to_owned(),
             content: json!({ "event_id": event }).to_string(),
+            known: self.core.store.settled(),
         };
         self.core.store.write(command).await?;
         Ok(())
+    }
+}
+
+impl Session {
+    /// As [`User::account_data`], on this session's device.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn account_data(&self, room: Option<&RoomId>, kind: &str) -> Result<Box<RawValue>> {
+        let settled = self.core.store.settled();
+        let content = User::account_data(self, room, kind).await?;
+        if room.is_none() && kind == DIRECT {
+            direct::note_told(&self.core, &self.id, self.device(), Some(settled));
+        }
+        Ok(content)
+    }
+
+    /// As [`User::set_account_data`], on this session's device: rooms that the server has added to
+    /// `m.direct`, and of which the device was not told yet, stay there.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn set_account_data(
+        &self,
+        room: Option<&RoomId>,
+        kind: &str,
+        content: Box<RawValue>,
+    ) -> Result<()> {
+        let known = direct::known_to(&self.core, &self.id, self.device());
+        self.set_knowing(room, kind, &content, known).await
     }
 }
 
@@ -119,6 +167,8 @@ struct SetAccountData {
     scope: Scope,
     kind: String,
     content: String,
+    /// Up to where its writer was told what happened.
+    known: Position,
 }
 
 impl Command for SetAccountData {
@@ -130,7 +180,13 @@ impl Command for SetAccountData {
     }
 
     async fn run(&self, tx: &mut Tx) -> Result<Position> {
-        put(tx, &self.user, &self.scope, &self.kind, self.content.clone()).await
+        let mut content = self.content.clone();
+        if self.kind == DIRECT && self.scope == Scope::Global {
+            let old = load(tx, &self.user, Scope::Global, DIRECT).await?;
+            let old = old.as_ref().map(|old| &*old.content);
+            content = direct::merge(tx, &self.user, old, content, self.known).await?;
+        }
+        put(tx, &self.user, &self.scope, &self.kind, content).await
     }
 }
 
@@ -158,6 +214,9 @@ async fn put(
         kind: kind.to_owned(),
     };
     let at = log::record(tx, &entry);
+    if kind == DIRECT {
+        tx.wake(log::direct_topic());
+    }
     tx.put(&ACCOUNT_DATA, &key, &AccountDatum { at, content });
     tx.put(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), at), &(scope.clone(), kind.to_owned()));
     Ok(at)

@@ -9,8 +9,10 @@ mod append;
 mod bundle;
 mod cache;
 mod client_event;
+mod contacts;
 mod contention;
 mod current;
+mod direct;
 mod eras;
 mod erased;
 mod filter;
@@ -41,7 +43,11 @@ pub use bundle::{Bundle, Reference, References, ThreadSummary};
 pub(crate) use bundle::{Bundles, Bundling, has_bundle};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, Unsigned};
+pub(crate) use contacts::contact_policy;
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head, rules_of};
+pub(crate) use direct::{
+    Counted, direct_rooms, direct_with, end_direct, friendship, friendships, make_direct,
+};
 pub(crate) use eras::{base_at, era_at, eras};
 pub(crate) use erased::{Reader, load_for};
 pub use filter::EventFilter;

@@ -2,6 +2,7 @@
 //! the log at its own pace, with a cursor that outlives the server. Beside them, what an earlier
 //! stop interrupted is brought to its end.
 
+mod direct;
 mod directory;
 mod guests;
 mod mail;
@@ -17,11 +18,13 @@ impl Homeserver {
         let core = self.core.clone();
         self.core.tasks.spawn(people::follow(core.clone()));
         self.core.tasks.spawn(directory::follow(core.clone()));
+        self.core.tasks.spawn(direct::follow(core.clone()));
         self.core.tasks.spawn(guests::follow(core.clone()));
         self.core.tasks.spawn(mail::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
         self.core.tasks.spawn(finish_upgrades(self.clone()));
         self.core.tasks.spawn(finish_groups(self.clone()));
+        self.core.tasks.spawn(finish_requests(self.clone()));
         self.core.tasks.spawn(mend_media(self.clone()));
         if self.core.settings.housekeeping {
             self.core.tasks.spawn(housekeeping::live(self.clone()));
@@ -83,6 +86,16 @@ async fn finish_groups(server: Homeserver) {
     tokio::select! {
         done = server.go_on_dissolving() => if let Err(error) = done {
             tracing::warn!(%error, "the end of a group that was interrupted did not go on; the next start tries again");
+        },
+        () = server.core.stop.cancelled() => {}
+    }
+}
+
+/// Friend requests that were on their way when the server stopped are placed at its next start.
+async fn finish_requests(server: Homeserver) {
+    tokio::select! {
+        done = server.go_on_requesting() => if let Err(error) = done {
+            tracing::warn!(%error, "a friend request that was interrupted did not go on; the next start tries again");
         },
         () = server.core.stop.cancelled() => {}
     }

@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod events;
 mod followers;
+mod friends;
 mod groups;
 mod housekeeping;
 mod log;
@@ -50,6 +51,7 @@ pub use events::{
     Admitted, Bundle, ClientEvent, EventFilter, Extent, NextGeneration, Reference, References,
     ThreadSummary, TimelineToken, Unsigned,
 };
+pub use friends::{Friend, Friends, FriendsPage};
 pub use groups::{GroupMember, GroupMembers, Groups, Joined, NewGroup};
 pub use mail::MailTemplates;
 pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
@@ -71,8 +73,8 @@ pub use settings::{
 };
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
-    AppendError, InitialState, JsonObject, MAX_NESTING, Malformed, NewRoom, Preset, Resizing, Role,
-    RoomIdShown, Summary,
+    AppendError, ContactPolicy, Friendship, InitialState, JsonObject, MAX_NESTING, Malformed,
+    NewRoom, Preset, Resizing, Role, RoomIdShown, Summary,
 };
 pub use tertulia_storage::Error as StorageError;
 pub use unread::{Notification, Notifications, UnreadCounts};

@@ -38,6 +38,11 @@ pub(crate) fn people_topic() -> Topic {
     Topic::of("people", "")
 }
 
+/// What may make rooms direct for users, or end that: memberships and their own lists.
+pub(crate) fn direct_topic() -> Topic {
+    Topic::of("direct", "")
+}
+
 /// Rooms that may have been closed to guests.
 pub(crate) fn guests_topic() -> Topic {
     Topic::of("guests", "")

@@ -196,6 +196,21 @@ pub(crate) fn news(core: &Core, since: Option<u64>) -> News {
     News { users: changed.into_iter().map(|(_, user)| user).collect(), up_to }
 }
 
+/// How present each of `users` is.
+pub(crate) async fn presence_of_many(
+    view: &View,
+    core: &Core,
+    users: &[OwnedUserId],
+) -> Result<Vec<Presence>> {
+    if !core.settings.presence {
+        return Ok(users.iter().map(|_| Presence::unknown()).collect());
+    }
+    statuses::recall_many(view, core, users).await?;
+    let (known, now) = (core.local::<Known>(), now(core));
+    let people = known.0.lock();
+    Ok(users.iter().map(|user| people.presence(user, now)).collect())
+}
+
 /// The `m.presence` event that tells a client of `user`.
 pub(crate) fn event(core: &Core, user: &UserId) -> Box<RawValue> {
     let now = now(core);

@@ -4,6 +4,7 @@ mod access;
 mod create;
 mod face;
 mod forget;
+mod friend;
 mod guests;
 mod joined;
 mod membership;
@@ -30,6 +31,7 @@ use crate::{
 
 pub(crate) use face::Face;
 pub(crate) use guests::turn_out_guests;
+pub(crate) use membership::refuse_foreign_guest;
 pub use moment::Moment;
 pub use page::{Context, MessagesQuery, Page};
 pub use peek::RoomNews;

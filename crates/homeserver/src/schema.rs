@@ -4,6 +4,7 @@
 //! submodules, by section. Rows whose key holds a [`Position`] get it from the commit.
 
 mod accounts;
+mod direct;
 mod directory;
 mod entry;
 mod generation;
@@ -22,6 +23,7 @@ use ruma::{
 use tertulia_storage::{Descending, Json, Position, Table, ValueError};
 
 pub use accounts::{Account, DeviceRow, ExpiringToken, Profile, RemovedUser, Sighting, TokenPair};
+pub use direct::{DirectBy, DirectListed, DirectWith, PairRow};
 pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
 pub use generation::{Generation, Stage};
@@ -256,6 +258,24 @@ pub const USER_WORDS: Table<(bool, String, OwnedUserId), ()> = Table::new(81, "u
 /// Room → the owner who is ending the group that it is. The row goes when everyone has left.
 pub const DISSOLVED_GROUPS: Table<(OwnedRoomId,), (OwnedUserId,)> =
     Table::new(150, "dissolved_groups");
+
+/// User, other, room and what makes it so → nothing: a room that is direct for a user of this server.
+/// A projection of invites, and of the user's `m.direct`, which follows.
+pub const DIRECT: Table<(OwnedUserId, OwnedUserId, OwnedRoomId, DirectBy), ()> =
+    Table::new(120, "direct");
+
+/// User, room and what makes it so → with whom the room is direct: [`DIRECT`] the other way round.
+pub const DIRECT_WITH: Table<(OwnedUserId, OwnedRoomId, DirectBy), DirectWith> =
+    Table::new(121, "direct_with");
+
+/// Two users, the lesser first, → the request of one to be the other's friend, until it is placed.
+/// The row in which both who ask at once meet.
+pub const PAIRS: Table<(OwnedUserId, OwnedUserId), PairRow> = Table::new(122, "pairs");
+
+/// User and room → that the server put the room into the user's `m.direct`. The row goes with the
+/// entry, if the user leaves the room.
+pub const DIRECT_LISTED: Table<(OwnedUserId, OwnedRoomId), DirectListed> =
+    Table::new(123, "direct_listed");
 
 /// Hour that the server lived → how far the log was settled when it was over.
 pub const HOURS: Table<(u64,), (Position,)> = Table::new(90, "hours");

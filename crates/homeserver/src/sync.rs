@@ -47,7 +47,12 @@ use futures_core::Stream;
 use ruma::{api::client::filter::FilterDefinition, presence::PresenceState};
 
 use self::{filter::Filter, reading::Query};
-use crate::{Result, account_data::filters, devices::Session, presence::Poll};
+use crate::{
+    Result,
+    account_data::{direct::note_told, filters},
+    devices::Session,
+    presence::Poll,
+};
 
 pub use self::older::{EventStream, Fleeting, InitialSync, Messages, RoomSnapshot, Streamed};
 pub use self::{
@@ -103,6 +108,7 @@ impl Session {
     /// [`Error::UnknownToken`](crate::Error::UnknownToken) if the session ends meanwhile.
     pub async fn sync(&self, request: SyncRequest) -> Result<Update> {
         let query = self.query(&request).await?;
+        self.note_told(request.since);
         let _there = Poll::begin(&self.core, &self.id, &request.set_presence).await?;
         wait::next_update(self, &query, request.since, request.timeout).await
     }
@@ -121,6 +127,7 @@ impl Session {
             let _there = Poll::begin(&session.core, &session.id, &request.set_presence).await?;
             let mut since = request.since;
             loop {
+                session.note_told(since);
                 let update = wait::next_update(&session, &query, since, FOR_EVER).await?;
                 if session.core.stop.is_cancelled() {
                     break;
@@ -130,6 +137,12 @@ impl Session {
                 yield update;
             }
         }
+    }
+
+    /// Notes what the client knows that goes on from `since`.
+    fn note_told(&self, since: Option<SyncToken>) {
+        let known = since.map(|since| since.at);
+        note_told(&self.core, &self.id, self.device(), known);
     }
 
     async fn query(&self, request: &SyncRequest) -> Result<Query> {

@@ -40,6 +40,16 @@ pub(crate) async fn carried(server: &Homeserver) {
     }
 }
 
+/// Waits until the lists of direct rooms say what happened so far, and what they made happen.
+pub(crate) async fn listed(server: &Homeserver) {
+    let store = &server.core.store;
+    store.wake(crate::log::direct_topic());
+    while store.view().await.unwrap().cursor("direct").await.unwrap() < Some(store.settled()) {
+        assert!(!server.core.tasks.is_empty(), "the follower has given up");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// JSON as it comes from a client.
 pub(crate) fn raw(content: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(content).unwrap()

@@ -20,7 +20,7 @@ use std::{
     sync::{Arc, atomic::AtomicUsize},
 };
 
-use ruma::{OwnedEventId, UserId};
+use ruma::{OwnedEventId, OwnedRoomId, UserId};
 use serde::Serialize;
 use tertulia_storage::{Position, View};
 
@@ -35,7 +35,7 @@ use crate::{
     Result,
     core::Core,
     events::{Head, Ignored},
-    schema::Membership,
+    schema::{HEADS, Membership},
 };
 
 /// How many events are read for one answer because rules read their content.
@@ -182,6 +182,32 @@ impl Asking<'_> {
         let marks = Marks::of(self.view, head, me.since, rows).await?;
         Count::new(self, head).all_unread(marks, marked).await
     }
+}
+
+/// What `user` has not read of each of some rooms that they are in.
+pub(crate) async fn unread_of(
+    view: &View,
+    core: &Core,
+    user: &UserId,
+    rooms: &[(OwnedRoomId, Membership)],
+) -> Result<Vec<UnreadCounts>> {
+    let rules = UserRules::of(view, core, user, None).await?;
+    let ignored = Ignored::by(view, user).await?;
+    let read = AtomicUsize::new(0);
+    let asking = Asking { view, core, user, rules: &rules, ignored: &ignored, read: &read };
+    let keys: Vec<_> = rooms.iter().map(|(room, _)| (room.clone(),)).collect();
+    let heads = view.get_many(&HEADS, &keys).await?;
+    let mut counts = Vec::with_capacity(rooms.len());
+    for ((room, me), head) in rooms.iter().zip(heads) {
+        counts.push(match head {
+            Some(head) => {
+                let head = Head::new(room.clone(), head)?;
+                asking.unread(&head, me, None).await?.total()
+            }
+            None => UnreadCounts::default(),
+        });
+    }
+    Ok(counts)
 }
 
 #[cfg(test)]

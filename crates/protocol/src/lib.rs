@@ -13,7 +13,8 @@
 //! | How does a room begin? | [`NewRoom`] → [`create`] |
 //! | How does a room replace another? | [`Upgrade`] → [`replacement_create`], [`Carried`] → [`Replacement`], [`ending`] |
 //! | Who may join without an invitation? | [`restriction`], [`Power::inviters`], [`with_authoriser`] |
-//! | Whose invites is a user told of? | [`InvitePermission`] → [`Welcome`] |
+//! | Whose invites is a user told of? | [`InvitePermission`] → [`Welcome`], [`ContactPolicy`] |
+//! | Who is whose friend? | [`DirectRoom`] → [`Friendship`] |
 //! | Who may do what? | [`Power`], [`may_redact`] |
 //! | Who may read what? | [`visibility`] |
 //! | What must a sync tell? | [`sync`] |
@@ -57,8 +58,10 @@ mod append;
 mod auth;
 mod canonical;
 mod client;
+mod contact;
 mod create;
 mod format;
+mod friend;
 #[cfg(test)]
 mod fuzz;
 mod hash;
@@ -92,10 +95,12 @@ pub use auth::{
 };
 pub use canonical::MAX_NESTING;
 pub use client::{Rendered, RoomIdShown, STRIPPED, content_for_clients, stripped, with_unsigned};
+pub use contact::ContactPolicy;
 pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
 };
 pub use format::Malformed;
+pub use friend::{DirectRoom, Friendship, Place};
 pub use invites::{InvitePermission, Welcome};
 pub use known::{At, Known, Needs, ServerKey};
 pub use media_uris::media_uris;

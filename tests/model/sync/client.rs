@@ -120,6 +120,12 @@ impl Client {
         Self::new(self.user, Wishes { lazy: false, ..self.wishes.clone() }, None)
     }
 
+    /// Up to where in the log it was told.
+    pub fn moment(&self) -> Option<String> {
+        let token = self.since?.to_string();
+        token.split('_').nth(1).map(str::to_owned)
+    }
+
     /// Asks what is new, and applies it.
     pub async fn sync(&mut self, world: &World) -> Result<(), Stopped> {
         let filter = serde_json::from_value(self.wishes.filter()).expect("a filter");

@@ -85,13 +85,18 @@ impl World {
         Ok(())
     }
 
-    /// Some users ignore another for good, of whom they are told less.
+    /// Some users ignore another for good, of whom they are told less, and some hear from friends alone.
     pub async fn ignore_some(&self, dice: &mut Dice) -> Result<(), Stopped> {
         for session in &self.sessions {
             let other = self.sessions[dice.roll(NAMES.len())].id();
             let users = if dice.once_in(3) { json!({ other.as_str(): {} }) } else { json!({}) };
             let list = raw(&json!({ "ignored_users": users }));
             allow(session.set_account_data(None, "m.ignored_user_list", list).await)?;
+            if dice.once_in(3) {
+                let who = ["friends", "friends_of_friends", "anyone"];
+                let policy = raw(&json!({ "who": dice.pick(&who) }));
+                allow(session.set_account_data(None, "org.tertulia.contact_policy", policy).await)?;
+            }
         }
         Ok(())
     }
@@ -122,7 +127,7 @@ impl World {
         if self.restless && !dice.once_in(4) {
             return self.come_or_go(&room, dice).await;
         }
-        match dice.roll(21) {
+        match dice.roll(23) {
             0..=6 => self.say(&room, dice).await,
             7..=12 => self.come_or_go(&room, dice).await,
             13..=15 => self.change_state(&room, dice).await,
@@ -130,6 +135,8 @@ impl World {
             17 => self.note(user, &id, dice).await,
             18 => self.mark_read(user, dice).await,
             19 => self.renew(user, &id, dice).await,
+            20 => self.list_direct(user, &id, dice).await,
+            21 => self.befriend(user, dice).await,
             _ => self.type_or_stop(user, &id, dice).await,
         }
     }
@@ -143,6 +150,7 @@ impl World {
         room.preset = if dice.once_in(3) { Preset::PrivateChat } else { Preset::PublicChat };
         if dice.once_in(2) {
             room.invite = vec![self.sessions[dice.roll(NAMES.len())].id().to_owned()];
+            room.is_direct = dice.once_in(2);
         }
         let room = allow(session.create_room(room).await)?;
         self.rooms.extend(room.map(|room| room.id().to_owned()));
@@ -203,6 +211,32 @@ impl World {
         let kind = if dice.once_in(2) { "org.example.one" } else { "org.example.two" };
         let content = raw(&json!({ "number": dice.roll(1_000) }));
         allow(self.sessions[user].set_account_data(room, kind, content).await).map(drop)
+    }
+
+    /// Calls a room direct, and no other.
+    async fn list_direct(
+        &self,
+        user: usize,
+        room: &OwnedRoomId,
+        dice: &mut Dice,
+    ) -> Result<(), Stopped> {
+        let other = self.sessions[dice.roll(NAMES.len())].id();
+        let content = raw(&json!({ other.as_str(): [room] }));
+        allow(self.sessions[user].set_account_data(None, "m.direct", content).await).map(drop)
+    }
+
+    /// Asks another to be a friend, answers, or ends it.
+    async fn befriend(&self, user: usize, dice: &mut Dice) -> Result<(), Stopped> {
+        let other = self.sessions[dice.roll(NAMES.len())].id();
+        let friends = self.sessions[user].friends();
+        let done = match dice.roll(6) {
+            0 | 1 => friends.request(other, None).await.map(drop),
+            2 => friends.accept(other).await.map(drop),
+            3 => friends.refuse(other).await,
+            4 => friends.withdraw(other).await,
+            _ => friends.delete(other).await,
+        };
+        allow(done).map(drop)
     }
 
     async fn mark_read(&self, user: usize, dice: &mut Dice) -> Result<(), Stopped> {

@@ -9,9 +9,9 @@ use ruma::{
     },
 };
 use serde_json::{Map, Value};
-use tertulia_storage::{Command, Partition, Tx};
+use tertulia_storage::{Command, Partition, Position, Tx};
 
-use super::{DIRECT, PUSH_RULES, TAG, check_size, partition, push_rules, put};
+use super::{DIRECT, PUSH_RULES, TAG, check_size, direct::note_listed, partition, push_rules, put};
 use crate::{
     Error, Result, User,
     schema::{ACCOUNT_DATA, Scope},
@@ -63,8 +63,9 @@ impl Carry {
     async fn direct(&self, tx: &mut Tx) -> Result<()> {
         let direct = self.datum(tx, Scope::Global, DIRECT).await?;
         if let Some(content) = direct.and_then(|direct| direct_with(&direct, &self.old, &self.new))
+            && let Some(at) = self.put_global(tx, DIRECT, content).await?
         {
-            self.put_global(tx, DIRECT, content).await?;
+            note_listed(tx, &self.user, &self.new, at);
         }
         Ok(())
     }
@@ -85,11 +86,16 @@ impl Carry {
     }
 
     /// Sets what did not become too large.
-    async fn put_global(&self, tx: &mut Tx, kind: &str, content: String) -> Result<()> {
-        if check_size(&content).is_ok() {
-            put(tx, &self.user, &Scope::Global, kind, content).await?;
+    async fn put_global(
+        &self,
+        tx: &mut Tx,
+        kind: &str,
+        content: String,
+    ) -> Result<Option<Position>> {
+        match check_size(&content) {
+            Ok(()) => put(tx, &self.user, &Scope::Global, kind, content).await.map(Some),
+            Err(_) => Ok(None),
         }
-        Ok(())
     }
 }
 

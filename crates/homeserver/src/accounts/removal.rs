@@ -11,10 +11,10 @@ use tertulia_storage::{Command, Direction, Partition, Tx};
 use crate::{
     Error, Homeserver, Result, User, log, mail, media, presence, receipts,
     schema::{
-        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, ERASED, EXPIRING_TOKENS, Entry,
-        FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS, MEMBERSHIPS, MembershipKind,
-        OPENID_TOKENS, PROFILES, REFRESH_TOKENS, REMOVED_USERS, RemovedUser, STATUSES, TOKENS,
-        TRANSACTIONS,
+        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, DIRECT, DIRECT_LISTED, DIRECT_WITH,
+        ERASED, EXPIRING_TOKENS, Entry, FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS,
+        MEMBERSHIPS, MembershipKind, OPENID_TOKENS, PROFILES, REFRESH_TOKENS, REMOVED_USERS,
+        RemovedUser, STATUSES, TOKENS, TRANSACTIONS,
     },
     users,
 };
@@ -187,6 +187,9 @@ impl Command for DeleteRows {
             && tx.delete_all(&LOGIN_TOKENS, &key, STEP).await?
             && tx.delete_all(&OPENID_TOKENS, &key, STEP).await?
             && tx.delete_all(&STATUSES, &key, STEP).await?
+            && tx.delete_all(&DIRECT, &key, STEP).await?
+            && tx.delete_all(&DIRECT_WITH, &key, STEP).await?
+            && tx.delete_all(&DIRECT_LISTED, &key, STEP).await?
             && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {
             media::forget_use(tx, &self.user).await?;

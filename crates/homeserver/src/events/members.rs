@@ -1,12 +1,12 @@
 //! The lists of a room's members and of a user's rooms, which follow from its member events.
 
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, Tx};
 
-use super::{Head, redact, roster};
+use super::{Head, contacts, direct, redact, roster};
 use crate::{
     Result,
     core::Core,
@@ -74,13 +74,44 @@ pub(crate) async fn note(
         None => None,
     };
     let content = member.as_ref().map(MemberContent::of).unwrap_or_default();
-    let direct = content.is_direct;
+    let asking = Asking::of(tx, core, &head.room, &user, &content, member.as_ref()).await?;
     let row = member.and_then(|member| content.row(&member));
     list_member(tx, head, &user, row.as_ref()).await?;
     if core.is_local(user.server_name()) {
-        list_room(tx, head, position, user, row, direct).await?;
+        list_room(tx, head, position, user, row, asking).await?;
     }
     Ok(())
+}
+
+/// What an invite asks of its user; nothing where a member event is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asking {
+    /// Into a direct room.
+    pub(super) direct: bool,
+    /// By one whom the user does not want to hear from.
+    pub(super) unwelcome: bool,
+}
+
+impl Asking {
+    /// What the member event of `user` asks. That a room is direct by it is noted.
+    pub(super) async fn of(
+        tx: &mut Tx,
+        core: &Core,
+        room: &RoomId,
+        user: &OwnedUserId,
+        content: &MemberContent,
+        event: Option<&Pdu>,
+    ) -> Result<Self> {
+        let is_invite = content.membership == Some(MembershipKind::Invite);
+        let Some(invite) = event.filter(|_| is_invite) else { return Ok(Self::default()) };
+        let asker = invite.sender();
+        if content.is_direct {
+            direct::note_invite(tx, core, room, asker, user).await?;
+        }
+        let is_local = core.is_local(user.server_name());
+        let unwelcome = is_local && !contacts::admits(tx, user, asker).await?;
+        Ok(Self { direct: content.is_direct, unwelcome })
+    }
 }
 
 /// What a member event, without what was redacted of it, makes of its user; none if it does not say.
@@ -120,14 +151,15 @@ async fn list_room(
     position: Position,
     user: OwnedUserId,
     member: Option<Member>,
-    direct: bool,
+    asking: Asking,
 ) -> Result<()> {
     tx.wake(log::user_topic(&user));
+    tx.wake(log::direct_topic());
     let key = (user, head.room.clone());
     let old = tx.get(&MEMBERSHIPS, &key).await?;
     match member {
         Some(member) => {
-            let row = next_membership(old, &member, position, head.row.stretch, direct);
+            let row = next_membership(old, &member, position, head.row.stretch, asking);
             tx.put(&MEMBERSHIPS, &key, &row);
         }
         None => tx.delete(&MEMBERSHIPS, &key),
@@ -141,7 +173,7 @@ pub(super) fn next_membership(
     member: &Member,
     position: Position,
     stretch: u32,
-    direct: bool,
+    asking: Asking,
 ) -> Membership {
     let kind = member.kind;
     let same = old.as_ref().filter(|old| old.kind == kind);
@@ -162,6 +194,9 @@ pub(super) fn next_membership(
         && old.as_ref().is_some_and(|old| {
             matches!(old.kind, MembershipKind::Invite | MembershipKind::Join) && old.direct
         });
+    // How an invite ended that was not told is not told either.
+    let stays_untold = matches!(kind, MembershipKind::Leave | MembershipKind::Ban)
+        && old.as_ref().is_some_and(|old| old.unwelcome);
     // What a user sees who is not in the room lies where the last stay was.
     let stretch = match (kind, &old) {
         (MembershipKind::Join, _) | (_, None) => stretch,
@@ -177,7 +212,8 @@ pub(super) fn next_membership(
         stretch,
         // A stay that was forgotten stays so, whatever becomes of the user until the next one.
         forgotten: kind != MembershipKind::Join && old.is_some_and(|old| old.forgotten),
-        direct: direct || keeps_direct,
+        direct: asking.direct || keeps_direct,
+        unwelcome: asking.unwelcome || stays_untold,
     }
 }
 
@@ -226,8 +262,8 @@ mod tests {
                 displayname: None,
                 avatar_url: None,
             };
-            let direct = *kind == Invite;
-            row = Some(next_membership(row, &member, Position::new(position), 0, direct));
+            let asking = Asking { direct: *kind == Invite, unwelcome: false };
+            row = Some(next_membership(row, &member, Position::new(position), 0, asking));
         }
         row.expect("there was an event")
     }
@@ -274,7 +310,8 @@ mod tests {
             [(Leave, true), (Ban, true), (Invite, true), (Knock, true), (Join, false)]
         {
             let old = Membership { forgotten: true, ..after(&[Join, Leave]) };
-            let row = next_membership(Some(old), &member(kind), Position::new(3), 0, false);
+            let row =
+                next_membership(Some(old), &member(kind), Position::new(3), 0, Asking::default());
             assert_eq!(row.forgotten, forgotten, "{kind:?}");
         }
     }
@@ -288,6 +325,25 @@ mod tests {
     }
 
     #[test]
+    fn how_an_unwelcome_invite_ended_is_as_unwelcome() {
+        let check = |kinds: &[MembershipKind], expected: bool| {
+            let mut row = None;
+            for kind in kinds {
+                let event = ruma::event_id!("$e").to_owned();
+                let member = Member { kind: *kind, event, displayname: None, avatar_url: None };
+                let asking = Asking { direct: false, unwelcome: *kind == Invite };
+                row = Some(next_membership(row, &member, Position::new(1), 0, asking));
+            }
+            assert_eq!(row.unwrap().unwelcome, expected, "{kinds:?}");
+        };
+        check(&[Invite], true);
+        check(&[Join, Leave, Invite, Leave, Ban, Leave], true);
+        check(&[Invite, Join], false);
+        check(&[Invite, Join, Leave], false);
+        check(&[Invite, Leave, Knock], false);
+    }
+
+    #[test]
     fn who_is_out_sees_the_stretch_of_the_last_stay() {
         let event = ruma::event_id!("$e").to_owned();
         let member =
@@ -296,7 +352,8 @@ mod tests {
         for (kind, stretch, seen) in
             [(Invite, 1, 1), (Leave, 2, 1), (Join, 3, 3), (Leave, 3, 3), (Ban, 4, 3), (Join, 5, 5)]
         {
-            row = Some(next_membership(row, &member(kind), Position::new(1), stretch, false));
+            let (at, asking) = (Position::new(1), Asking::default());
+            row = Some(next_membership(row, &member(kind), at, stretch, asking));
             assert_eq!(row.as_ref().unwrap().stretch, seen, "{kind:?}");
         }
     }

@@ -4,7 +4,7 @@
 use std::ops::Bound;
 
 use ruma::{OwnedUserId, UserId};
-use tertulia_storage::{Command, Direction, Partition, Tx};
+use tertulia_storage::{Command, Direction, Partition, Tx, View};
 
 use super::Known;
 use crate::{
@@ -49,6 +49,23 @@ pub(super) async fn recall(core: &Core, user: &UserId) -> Result<()> {
     let row = core.store.view().await?.get(&STATUSES, &(user.to_owned(),)).await?;
     if let Some((status,)) = row {
         core.local::<Known>().0.lock().recall(user, status);
+    }
+    Ok(())
+}
+
+/// As [`recall`], of many.
+pub(super) async fn recall_many(view: &View, core: &Core, users: &[OwnedUserId]) -> Result<()> {
+    let known = core.local::<Known>();
+    let unknown: Vec<_> = {
+        let people = known.0.lock();
+        users.iter().filter(|user| !people.knows(user)).map(|user| (user.clone(),)).collect()
+    };
+    let rows = view.get_many(&STATUSES, &unknown).await?;
+    let mut people = known.0.lock();
+    for ((user,), row) in unknown.into_iter().zip(rows) {
+        if let Some((status,)) = row {
+            people.recall(&user, status);
+        }
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many first events go into one commit, which holds at most 500 rows.
-pub(super) const BATCH: usize = 40;
+pub(super) const BATCH: usize = 32;
 
 /// How often a room is dated a millisecond later, because its creator made one like it in this one:
 /// where the create event names the room, the two would be the same.

@@ -5,8 +5,8 @@ use tertulia_storage::{Command, Partition, Tx};
 
 use super::Room;
 use crate::{
-    Error, Result, log,
-    schema::{Entry, MEMBERSHIPS, MembershipKind},
+    Error, Result, events, log,
+    schema::{DirectBy, Entry, MEMBERSHIPS, MembershipKind},
 };
 
 impl Room {
@@ -51,6 +51,8 @@ impl Command for Forget {
         membership.forgotten = true;
         tx.put(&MEMBERSHIPS, &key, &membership);
         let (user, room) = key;
+        events::end_direct(tx, &user, &room, DirectBy::Invite, |_| true).await?;
+        tx.wake(log::direct_topic());
         log::record(tx, &Entry::Forgotten { user, room });
         Ok(())
     }

@@ -167,7 +167,7 @@ impl Room {
     }
 
     /// The face of a user of this server, whom others show.
-    async fn face_of(&self, user: &UserId) -> Result<Face> {
+    pub(super) async fn face_of(&self, user: &UserId) -> Result<Face> {
         User::new(self.core().clone(), user.to_owned()).face().await
     }
 
@@ -191,7 +191,7 @@ impl Room {
 
 impl User {
     /// Refuses to invite one who does not want to be invited by this user.
-    pub(super) async fn refuse_unwelcome(&self, guest: &UserId) -> Result<()> {
+    pub(crate) async fn refuse_unwelcome(&self, guest: &UserId) -> Result<()> {
         let view = self.core.store.view().await?;
         match Invitations::to(&view, guest).await?.by(&self.id) {
             Welcome::Blocked => Err(Error::InviteBlocked(guest.to_string())),
@@ -201,7 +201,7 @@ impl User {
 }
 
 /// Refuses to invite a user whom the invite would never reach. This server does not federate yet.
-pub(super) fn refuse_foreign_guest(core: &Core, user: &UserId) -> Result<()> {
+pub(crate) fn refuse_foreign_guest(core: &Core, user: &UserId) -> Result<()> {
     if core.is_local(user.server_name()) {
         return Ok(());
     }
@@ -228,7 +228,7 @@ pub(super) fn guest_of(
 }
 
 /// The content of a member event.
-fn member_content(
+pub(super) fn member_content(
     membership: MembershipState,
     reason: Option<String>,
     face: Option<Face>,

@@ -1,7 +1,7 @@
 //! Removing a room altogether: nobody is in it any more, and no row of it is left but the note
 //! that it was removed.
 
-use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tertulia_storage::{Command, Direction, Partition, Tx};
@@ -9,12 +9,12 @@ use tertulia_storage::{Command, Direction, Partition, Tx};
 use crate::{
     Error, Result,
     core::{Homeserver, User},
-    events::{forget_media, load_head, members},
+    events::{self, forget_media, load_head, members},
     schema::{
-        AUTH, CLOSED_TO_GUESTS, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS, GENERATION_MEMBERS,
-        GENERATIONS, HEADS, MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS, PUBLISHED_ROOMS,
-        PUSH_BLOCKS, RELATED_BY, RELATIONS, REMOVED_ROOMS, RemovedRoom, STATE, STATE_CHANGES,
-        STATE_LOG, THREADS, TIMELINE, TRANSACTIONS, UPGRADES,
+        AUTH, CLOSED_TO_GUESTS, DirectBy, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS,
+        GENERATION_MEMBERS, GENERATIONS, HEADS, MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS,
+        PUBLISHED_ROOMS, PUSH_BLOCKS, RELATED_BY, RELATIONS, REMOVED_ROOMS, RemovedRoom, STATE,
+        STATE_CHANGES, STATE_LOG, THREADS, TIMELINE, TRANSACTIONS, UPGRADES,
     },
 };
 
@@ -74,9 +74,13 @@ impl Homeserver {
             after = Some(last.clone());
             for (user, row) in rows {
                 let gone = matches!(row.kind, MembershipKind::Leave | MembershipKind::Ban);
-                if !gone && self.core.is_local(user.server_name()) {
-                    User::new(self.core.clone(), user).room(room).leave(None).await?;
+                if !self.core.is_local(user.server_name()) {
+                    continue;
                 }
+                if !gone {
+                    User::new(self.core.clone(), user.clone()).room(room).leave(None).await?;
+                }
+                self.core.store.write(EndDirect { user, room: room.to_owned() }).await?;
             }
         }
     }
@@ -91,6 +95,25 @@ fn forget_shown(tx: &mut Tx, id: &OwnedEventId, event: &[u8]) -> usize {
     // What cannot be read was never noted.
     let event: Option<Event> = serde_json::from_slice(event).ok();
     event.map_or(0, |event| forget_media(tx, id, &event.content))
+}
+
+/// Notes that a room that is removed is direct for a user no more.
+struct EndDirect {
+    user: OwnedUserId,
+    room: OwnedRoomId,
+}
+
+impl Command for EndDirect {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("room", self.room.as_str())
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        events::end_direct(tx, &self.user, &self.room, DirectBy::Invite, |_| true).await
+    }
 }
 
 /// Deletes one step of a room's rows; tells whether it was the last.

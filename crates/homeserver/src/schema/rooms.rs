@@ -499,8 +499,12 @@ pub struct Membership {
     pub forgotten: bool,
     /// Whether the invite in force (or that was accepted) called the room direct.
     pub direct: bool,
+    /// Whether the user is not told of the invite in force, or of how it ended, as they did not want
+    /// to hear from who sent it.
+    pub unwelcome: bool,
 }
-record!(Membership = 1 { kind, event, at, since, before, joined, stretch, forgotten, direct });
+record!(Membership = 2 { kind, event, at, since, before, joined, stretch, forgotten, direct }
+    since 2 { unwelcome = false });
 
 /// A user in a room, as the room's lists show them.
 #[derive(Clone, Debug, PartialEq)]
@@ -625,6 +629,25 @@ mod tests {
             "010102246501010440613a7801022474000001",
         ];
         check(&block, &golden.concat(), &[]);
+    }
+
+    #[test]
+    fn memberships_keep_their_form() {
+        let row = Membership {
+            kind: MembershipKind::Invite,
+            event: owned_event_id!("$e"),
+            at: Position::new(9),
+            since: Position::new(8),
+            before: None,
+            joined: None,
+            stretch: 0,
+            forgotten: false,
+            direct: true,
+            unwelcome: false,
+        };
+        let fields = "00022465000000000000000900000000000000080000000001";
+        check(&row, &format!("02{fields}00"), &[&format!("01{fields}")]);
+        check(&Membership { unwelcome: true, ..row }, &format!("02{fields}01"), &[]);
     }
 
     #[test]

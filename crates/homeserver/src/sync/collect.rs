@@ -105,16 +105,18 @@ fn to_tell(
     rooms.into_iter().filter_map(touched).collect()
 }
 
-/// A room as its user may be told of it: without an invite that the user does not
-/// want to hear of.
+/// A room as its user may be told of it: without an invite that the user does not want to hear of,
+/// as they said when it came or say now.
 async fn heard(reading: &Reading<'_>, head: &Head, touched: Touched) -> Result<Option<Touched>> {
-    if touched.section != Section::Invited {
-        return Ok(Some(touched));
-    }
-    let cache = reading.core().local::<EventCache>();
-    let invite = cache.load(&reading.view, &head.rules, &touched.me.event).await?;
-    if reading.invitations().await?.by(invite.sender()) == Welcome::Told {
-        return Ok(Some(touched));
+    if !touched.me.unwelcome {
+        if touched.section != Section::Invited {
+            return Ok(Some(touched));
+        }
+        let cache = reading.core().local::<EventCache>();
+        let invite = cache.load(&reading.view, &head.rules, &touched.me.event).await?;
+        if reading.invitations().await?.by(invite.sender()) == Welcome::Told {
+            return Ok(Some(touched));
+        }
     }
     let section = unheard(&touched.me, reading.asked());
     Ok(section.map(|section| Touched { section, ..touched }))

@@ -281,10 +281,11 @@ fn with_user_id(event: &RawValue) -> Box<RawValue> {
 /// Whether a room is among those that a client is told of at first.
 fn is_told(row: &Membership, archived: bool) -> bool {
     match row.kind {
-        MembershipKind::Join | MembershipKind::Invite => true,
+        MembershipKind::Join => true,
+        MembershipKind::Invite => !row.unwelcome,
         // The answer has no word for it.
         MembershipKind::Knock => false,
-        MembershipKind::Leave | MembershipKind::Ban => archived && !row.forgotten,
+        MembershipKind::Leave | MembershipKind::Ban => archived && !row.forgotten && !row.unwelcome,
     }
 }
 

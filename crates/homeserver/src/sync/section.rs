@@ -147,6 +147,7 @@ mod tests {
             stretch: 0,
             forgotten: false,
             direct: false,
+            unwelcome: false,
         }
     }
 

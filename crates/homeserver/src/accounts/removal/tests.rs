@@ -12,7 +12,7 @@ use crate::{
     NewAccount, NewDevice, PasswordCost, ProfileField, ReadMarks, Room, Secret, Session, Settings,
     Transaction,
     schema::{MEDIA_USE, RECEIPT_CHANGES, RECEIPTS},
-    testing::{field, public_room, raw},
+    testing::{field, listed, public_room, raw},
 };
 
 async fn start(memory: &Memory) -> Homeserver {
@@ -47,6 +47,10 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
         let filter = json!({ "event_fields": [n.to_string()] });
         user.create_filter(&serde_json::from_value(filter).unwrap()).await.unwrap();
     }
+    let friend =
+        server.create_user(&*format!("friend.of.{}", user.id().localpart())).await.unwrap();
+    user.friends().request(friend.id(), None).await.unwrap();
+    listed(server).await;
     for room in rooms {
         let room = user.room(room.id());
         room.join(None).await.unwrap();
@@ -95,6 +99,9 @@ async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize
         ("login tokens", count(&view, &LOGIN_TOKENS, |key| key.0 == user).await),
         ("OpenID tokens", count(&view, &OPENID_TOKENS, |key| key.0 == user).await),
         ("statuses", count(&view, &STATUSES, |key| key.0 == user).await),
+        ("direct rooms", count(&view, &DIRECT, |key| key.0 == user).await),
+        ("with whom", count(&view, &DIRECT_WITH, |key| key.0 == user).await),
+        ("those listed by the server", count(&view, &DIRECT_LISTED, |key| key.0 == user).await),
         ("last seen", count(&view, &LAST_SEEN, |key| key.0 == user).await),
         ("media", count(&view, &MEDIA_USE, |key| key.0 == user).await),
         ("memberships", count(&view, &MEMBERSHIPS, |key| key.0 == user).await),

@@ -13,7 +13,7 @@ use crate::{
         Base, EventCache, Head, MemberContent,
         eras::eras,
         guard_head,
-        members::next_membership,
+        members::{Asking, next_membership},
         roster::{delete_members, member_in, members_in},
     },
     log,
@@ -110,14 +110,16 @@ async fn settle(
         return Ok(false);
     }
     let event = core.local::<EventCache>().load(tx, &head.rules, &member.event).await?;
-    let direct = MemberContent::of(&event).is_direct;
+    let content = MemberContent::of(&event);
+    let asking = Asking::of(tx, core, &head.room, user, &content, Some(&event)).await?;
     let position = record(tx, head, user);
-    let row = next_membership(old, member, position, head.row.stretch, direct);
+    let row = next_membership(old, member, position, head.row.stretch, asking);
     tx.put(&MEMBERSHIPS, &key, &row);
     Ok(true)
 }
 
 fn record(tx: &mut Tx, head: &Head, user: &OwnedUserId) -> Position {
+    tx.wake(log::direct_topic());
     log::record(tx, &Entry::Generation { room: head.room.clone(), member: Some(user.clone()) })
 }
 
@@ -174,6 +176,7 @@ fn left(old: Membership, position: Position) -> Membership {
         before: Some(old.kind),
         joined,
         direct: false,
+        unwelcome: false,
         ..old
     }
 }
