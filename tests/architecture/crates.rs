@@ -1,6 +1,6 @@
 //! Arrows between crates point one way, and each crate stays away from what it must not touch.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 
@@ -144,6 +144,29 @@ fn crates_depend_on_what_they_may() {
     let packages = packages(&metadata());
     assert!(packages.len() > RULES.len(), "cargo told of {} packages", packages.len());
     crate::none(&complaints(&packages));
+}
+
+/// What one who embeds a package compiles with it, as it comes.
+fn compiled_with(package: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", package, "--edges", "normal,build", "--prefix", "none"])
+        .args(["--offline", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn who_embeds_the_library_compiles_neither_a_web_server_nor_smtp() {
+    let compiled = compiled_with("tertulia");
+    assert!(compiled.contains("tertulia-storage"), "{compiled:?}");
+    for never in ["axum", "hyper", "lettre", "rustls", "reqwest", "librocksdb-sys"] {
+        assert!(!compiled.contains(never), "{never} is compiled with the library");
+    }
+    assert!(compiled_with("tertulia-server").contains("lettre"));
 }
 
 #[test]

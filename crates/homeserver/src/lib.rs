@@ -54,6 +54,8 @@ pub use events::{
 pub use friends::{Friend, Friends, FriendsPage};
 pub use groups::{GroupMember, GroupMembers, Groups, Joined, NewGroup};
 pub use mail::MailTemplates;
+#[cfg(feature = "smtp")]
+pub use mail::{Encryption, Smtp, SmtpError, SmtpServer};
 pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
 pub use ports::{
     Blobs, Clock, FileBlobs, FoundBlob, Incoming, Mail, MailError, Mailer, MemoryBlobs, Pieces,

@@ -6,6 +6,8 @@
 //! lies on a disk. The follower `mail` sends what is in the queue.
 
 mod queue;
+#[cfg(feature = "smtp")]
+mod smtp;
 mod templates;
 
 use std::sync::OnceLock;
@@ -17,6 +19,8 @@ use tertulia_storage::{Tx, View};
 pub(crate) use self::queue::{
     Failure, Fate, Forget, ForgetUndelivered, LetterKey, Settle, forget_letters, hasten, is_due,
 };
+#[cfg(feature = "smtp")]
+pub use self::smtp::{Encryption, Smtp, SmtpError, SmtpServer};
 pub use self::templates::MailTemplates;
 use self::templates::Words;
 pub(crate) use crate::schema::{Language, LetterKind};

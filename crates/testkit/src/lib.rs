@@ -24,6 +24,7 @@ mod mailbox;
 mod random;
 mod record;
 mod server;
+mod smtp;
 mod socket;
 
 pub use call::{Answered, Call, Path};
@@ -33,4 +34,5 @@ pub use mailbox::{MailBox, code_in};
 pub use random::SeededRandom;
 pub use record::Recording;
 pub use server::{TestServer, TestServerBuilder};
+pub use smtp::{ReceivedMail, SmtpSink, SmtpSinkBuilder};
 pub use socket::Listening;

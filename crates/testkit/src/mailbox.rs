@@ -90,7 +90,12 @@ impl Mailer for MailBox {
 ///
 /// If there are none.
 pub fn code_in(mail: &Mail) -> String {
+    code_of(&mail.text)
+}
+
+/// The six digits that have a line of their own in a text.
+pub(crate) fn code_of(text: &str) -> String {
     let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
-    let code = mail.text.lines().map(str::trim).find(is_code);
+    let code = text.lines().map(str::trim).find(is_code);
     code.expect("a mail that proves an address has a code").to_owned()
 }

@@ -8,7 +8,6 @@ use super::Language;
 
 /// A mail as it goes out.
 #[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Mail {
     /// To whom.
     pub to: String,
