@@ -2,6 +2,7 @@
 //!
 //! Tags, push rules and the fully-read marker are account data with rules of their own.
 
+pub(crate) mod bookmarks;
 mod carry;
 pub(crate) mod direct;
 pub(crate) mod filters;
@@ -16,6 +17,7 @@ use serde_json::{
     json,
     value::{RawValue, to_raw_value},
 };
+use tertulia_protocol::BookmarkType;
 use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
 
 pub(crate) use carry::carry_settings;
@@ -57,7 +59,8 @@ impl User {
     /// # Errors
     ///
     /// [`Error::NotAnObject`] if `content` is no JSON object, [`Error::SetByServer`] for what only
-    /// the server sets, [`Error::BodyTooLarge`] beyond 512 KiB.
+    /// the server sets, [`Error::BodyTooLarge`] beyond 512 KiB, [`Error::TooMany`] for a bookmark
+    /// beyond the 20,000 that a user may have.
     pub async fn set_account_data(
         &self,
         room: Option<&RoomId>,
@@ -76,6 +79,9 @@ impl User {
         known: Position,
     ) -> Result<()> {
         check(kind, content)?;
+        if let (None, Some(kind)) = (room, BookmarkType::of(kind)) {
+            return bookmarks::set(self, kind, content).await;
+        }
         let command = SetAccountData {
             user: self.id.clone(),
             scope: scope(room),
@@ -252,12 +258,29 @@ pub(crate) async fn load(
     kind: &str,
 ) -> Result<Option<Datum>> {
     let key = (user.to_owned(), scope.clone(), kind.to_owned());
-    let content = view.get(&ACCOUNT_DATA, &key).await?.map(|datum| datum.content);
-    let content = match content {
-        stored if scope == Scope::Global && kind == PUSH_RULES => {
+    let stored = view.get(&ACCOUNT_DATA, &key).await?.map(|datum| datum.content);
+    shown(view, user, scope, kind, stored).await
+}
+
+/// What is `stored` of one type, as clients see it.
+async fn shown(
+    view: &View,
+    user: &UserId,
+    scope: Scope,
+    kind: &str,
+    stored: Option<String>,
+) -> Result<Option<Datum>> {
+    let content = match (&scope, kind, stored) {
+        (Scope::Global, PUSH_RULES, stored) => {
             Some(push_rules::content(&push_rules::current(user, stored.as_deref())))
         }
-        stored => stored,
+        (Scope::Global, kind, Some(stored)) => match BookmarkType::of(kind) {
+            Some(BookmarkType::Index(names)) => {
+                Some(bookmarks::index_content(view, user, names, &stored).await?)
+            }
+            _ => Some(stored),
+        },
+        (_, _, stored) => stored,
     };
     Ok(content.map(|content| Datum { scope, kind: kind.to_owned(), content }))
 }
@@ -275,7 +298,9 @@ pub(crate) async fn all(view: &View, user: &UserId) -> Result<Vec<Datum>> {
         from = Bound::Excluded(last.clone());
         let rows = page.into_iter().map(|((_, scope, kind), row)| (scope, kind, row.content));
         let rows = rows.filter(|(scope, kind, _)| *scope != Scope::Global || kind != PUSH_RULES);
-        data.extend(rows.map(|(scope, kind, content)| Datum { scope, kind, content }));
+        for (scope, kind, content) in rows {
+            data.extend(shown(view, user, scope, &kind, Some(content)).await?);
+        }
     }
 }
 
@@ -290,8 +315,12 @@ pub(crate) async fn changed(view: &View, user: &UserId, after: Position) -> Resu
             view.scan_from(&ACCOUNT_DATA_CHANGES, &prefix, start, Direction::Forward, PAGE).await?;
         let Some((last, _)) = page.last() else { return Ok(data) };
         from = last.clone();
-        for (_, (scope, kind)) in page {
-            data.extend(load(view, user, scope, &kind).await?);
+        let keys = page.into_iter().map(|(_, (scope, kind))| (user.to_owned(), scope, kind));
+        let keys: Vec<_> = keys.collect();
+        let rows = view.get_many(&ACCOUNT_DATA, &keys).await?;
+        for ((_, scope, kind), row) in keys.into_iter().zip(rows) {
+            let stored = row.map(|row| row.content);
+            data.extend(shown(view, user, scope, &kind, stored).await?);
         }
     }
 }

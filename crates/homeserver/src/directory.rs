@@ -15,7 +15,6 @@ mod progress;
 mod public_rooms;
 mod publish;
 mod summary;
-mod words;
 
 use std::{collections::BTreeSet, ops::Bound};
 

@@ -61,7 +61,7 @@ pub(crate) use members::MemberContent;
 pub(crate) use newest::{NewestPlaces, Placed, PlacedRow};
 pub(crate) use place::place;
 pub(crate) use push::BLOCK;
-pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted};
+pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted, note_unseen};
 pub(crate) use relations::{Place, check_sent, children_from, part_in_thread};
 pub(crate) use replaced::{Replacements, load_pairs, load_replaced};
 pub(crate) use roster::{member, members};

@@ -4,6 +4,7 @@
 
 mod direct;
 mod directory;
+mod favourites;
 mod guests;
 mod mail;
 mod people;
@@ -20,7 +21,8 @@ impl Homeserver {
         self.core.tasks.spawn(directory::follow(core.clone()));
         self.core.tasks.spawn(direct::follow(core.clone()));
         self.core.tasks.spawn(guests::follow(core.clone()));
-        self.core.tasks.spawn(mail::follow(core));
+        self.core.tasks.spawn(mail::follow(core.clone()));
+        self.core.tasks.spawn(favourites::follow(core));
         self.core.tasks.spawn(finish_removals(self.clone()));
         self.core.tasks.spawn(finish_upgrades(self.clone()));
         self.core.tasks.spawn(finish_groups(self.clone()));

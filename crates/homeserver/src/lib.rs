@@ -11,6 +11,7 @@ mod devices;
 mod directory;
 mod error;
 mod events;
+mod favourites;
 mod followers;
 mod friends;
 mod groups;
@@ -34,6 +35,7 @@ mod typing;
 mod unread;
 mod upgrades;
 mod users;
+mod words;
 
 pub use account_data::push_rules::PushRuleChange;
 pub use accounts::{
@@ -51,6 +53,7 @@ pub use events::{
     Admitted, Bundle, ClientEvent, EventFilter, Extent, NextGeneration, Reference, References,
     ThreadSummary, TimelineToken, Unsigned,
 };
+pub use favourites::{Favourite, Favourites, FavouritesPage, FavouritesQuery, KeptMessage, Told};
 pub use friends::{Friend, Friends, FriendsPage};
 pub use groups::{GroupMember, GroupMembers, Groups, Joined, NewGroup};
 pub use mail::MailTemplates;
@@ -76,7 +79,7 @@ pub use settings::{
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
     AppendError, ContactPolicy, Friendship, InitialState, JsonObject, MAX_NESTING, Malformed,
-    NewRoom, Preset, Resizing, Role, RoomIdShown, Summary,
+    MessageKind, NewRoom, Preset, Resizing, Role, RoomIdShown, Summary,
 };
 pub use tertulia_storage::Error as StorageError;
 pub use unread::{Notification, Notifications, UnreadCounts};

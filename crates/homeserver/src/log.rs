@@ -48,6 +48,11 @@ pub(crate) fn guests_topic() -> Topic {
     Topic::of("guests", "")
 }
 
+/// Messages that nobody is to see any more.
+pub(crate) fn unseen_topic() -> Topic {
+    Topic::of("unseen", "")
+}
+
 /// Mail that was posted.
 pub(crate) fn mail_topic() -> Topic {
     Topic::of("mail", "")

@@ -7,6 +7,7 @@ mod accounts;
 mod direct;
 mod directory;
 mod entry;
+mod favourites;
 mod generation;
 mod mail;
 mod media;
@@ -26,6 +27,7 @@ pub use accounts::{Account, DeviceRow, ExpiringToken, Profile, RemovedUser, Sigh
 pub use direct::{DirectBy, DirectListed, DirectWith, PairRow};
 pub use directory::{ListedUser, PublicRoom, PublishedRoom};
 pub use entry::Entry;
+pub use favourites::{BookmarkKey, FavouriteList, FavouriteRow, Kept, SnapshotRow};
 pub use generation::{Generation, Stage};
 pub use mail::{Language, LetterKind, LetterRow};
 pub use media::{
@@ -290,6 +292,41 @@ pub const MAIL_QUEUE: Table<(u64, u64), LetterRow> = Table::new(100, "mail_queue
 /// Session of proving an address → that its mail came to nothing, until a time in milliseconds since
 /// 1970 after which nobody asks.
 pub const UNDELIVERED_MAIL: Table<(String,), (u64,)> = Table::new(101, "undelivered_mail");
+
+/// User and bookmark → what it is about, if it counts. A projection of the items in [`ACCOUNT_DATA`]
+/// and of [`SNAPSHOTS`], as the next four.
+pub const FAVOURITES: Table<(OwnedUserId, BookmarkKey), FavouriteRow> =
+    Table::new(130, "favourites");
+
+/// User, list, time of keeping, newest first, and bookmark → nothing.
+pub const FAVOURITE_LISTS: Table<(OwnedUserId, FavouriteList, Descending<u64>, BookmarkKey), ()> =
+    Table::new(131, "favourite_lists");
+
+/// User → how many bookmarks count.
+pub const FAVOURITE_COUNTS: Table<(OwnedUserId,), (u32,)> = Table::new(132, "favourite_counts");
+
+/// Room, event, user and bookmark → how the bookmark knows the event.
+pub const KEPT_EVENTS: Table<(OwnedRoomId, OwnedEventId, OwnedUserId, BookmarkKey), (Kept,)> =
+    Table::new(133, "kept_events");
+
+/// Server, media ID, user and bookmark → nothing: the snapshot shows the file, which is kept for its
+/// sake as it is for an event's in [`MEDIA_EVENTS`].
+pub const FAVOURITE_MEDIA: Table<(OwnedServerName, String, OwnedUserId, BookmarkKey), ()> =
+    Table::new(134, "favourite_media");
+
+/// User and bookmark → the message as the user saw it when keeping it. No event need be there for it.
+pub const SNAPSHOTS: Table<(OwnedUserId, BookmarkKey), SnapshotRow> = Table::new(135, "snapshots");
+
+/// User and type of an index of bookmarks → their IDs in the order in which a client shows them.
+pub const BOOKMARK_ORDERS: Table<(OwnedUserId, String), (Vec<String>,)> =
+    Table::new(136, "bookmark_orders");
+
+/// Room and event, which is empty for all of the room → how often it was noted that snapshots of it may
+/// have to be blanked: it was redacted, or the room was removed. The row goes when that is done.
+pub const UNSEEN_EVENTS: Table<(OwnedRoomId, String), (u64,)> = Table::new(137, "unseen_events");
+
+/// Nothing → that favourites were made of the bookmarks that were there before there were any.
+pub const BOOKMARKS_ADOPTED: Table<(), ()> = Table::new(138, "bookmarks_adopted");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

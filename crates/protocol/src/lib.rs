@@ -21,6 +21,8 @@
 //! | What does an event relate to, and does it count? | [`Relation`] |
 //! | What does a room tell those outside? | [`Summary`], [`SpaceChild`] |
 //! | Which files does an event show? | [`media_uris`] |
+//! | What kind of message is it? | [`MessageKind`] |
+//! | Which messages has a user kept? | [`BookmarkType`] → [`Bookmark`], [`BookmarkIndex`] |
 //! | Which thumbnail answers a request? | [`ThumbnailSize`], [`Reduction`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
@@ -56,6 +58,7 @@
 mod admit;
 mod append;
 mod auth;
+mod bookmark;
 mod canonical;
 mod client;
 mod contact;
@@ -68,6 +71,7 @@ mod hash;
 mod invites;
 mod known;
 mod media_uris;
+mod message_kind;
 mod pdu;
 mod power;
 pub mod push;
@@ -93,6 +97,10 @@ pub use auth::{
     AuthState, Rejection, auth_slots, auth_slots_of, authorize, authorize_by_state,
     authorize_citations,
 };
+pub use bookmark::{
+    Bookmark, BookmarkIndex, BookmarkNames, BookmarkType, INDEXED, body_preview, bookmark_id,
+    item_without_preview, removed_item,
+};
 pub use canonical::MAX_NESTING;
 pub use client::{Rendered, RoomIdShown, STRIPPED, content_for_clients, stripped, with_unsigned};
 pub use contact::ContactPolicy;
@@ -104,6 +112,7 @@ pub use friend::{DirectRoom, Friendship, Place};
 pub use invites::{InvitePermission, Welcome};
 pub use known::{At, Known, Needs, ServerKey};
 pub use media_uris::media_uris;
+pub use message_kind::MessageKind;
 pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;
 pub use redact::{may_redact, redact};

@@ -9,7 +9,9 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
-    Error, Homeserver, Result, User, log, mail, media, presence, receipts,
+    Error, Homeserver, Result, User,
+    account_data::bookmarks,
+    log, mail, media, presence, receipts,
     schema::{
         ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, DIRECT, DIRECT_LISTED, DIRECT_WITH,
         ERASED, EXPIRING_TOKENS, Entry, FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS,
@@ -175,6 +177,9 @@ impl Command for DeleteRows {
         let key = (self.user.clone(),);
         let note = tx.get_guarded(&REMOVED_USERS, &key).await?.ok_or(Error::NotFound("user"))?;
         users::delist(tx, &self.user).await?;
+        if !bookmarks::delete_page(tx, &self.user).await? {
+            return Ok(false);
+        }
         let finished = tx.delete_all(&PROFILES, &key, STEP).await?
             && tx.delete_all(&ACCOUNT_DATA, &key, STEP).await?
             && tx.delete_all(&ACCOUNT_DATA_CHANGES, &key, STEP).await?

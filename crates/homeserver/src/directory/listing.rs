@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use ruma::{OwnedUserId, UserId};
 use tertulia_storage::{Command, Json, Partition, Tx, View};
 
-use super::words::words;
 use crate::{
     Error, Result,
     company::Stays,
@@ -14,6 +13,7 @@ use crate::{
         ACCOUNTS, Account, LISTED_USERS, ListedUser, OPEN_ROOMS, PROFILES, Profile, USER_WORDS,
     },
     users,
+    words::words,
 };
 
 /// Brings what the user directory knows of `users` up to date.

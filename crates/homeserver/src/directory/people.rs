@@ -12,15 +12,13 @@ use ruma::OwnedUserId;
 use serde::Serialize;
 use tertulia_storage::{Direction, Key, KeyError, Reader, View, Writer};
 
-use super::{
-    progress::caught_up,
-    words::{fold, words},
-};
+use super::progress::caught_up;
 use crate::{
     Result, User,
     company::Company,
     events::{Head, Ignored, members},
     schema::{HEADS, LISTED_USERS, ListedUser, MembershipKind, USER_WORDS},
+    words::{fold, words},
 };
 
 /// How many users an answer tells, if the client does not say.

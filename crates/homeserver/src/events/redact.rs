@@ -1,6 +1,8 @@
 //! Redactions: what they remove, and how a redacted event is told.
 
-use ruma::{OwnedEventId, UserId, events::StateEventType, room_version_rules::RoomVersionRules};
+use ruma::{
+    OwnedEventId, RoomId, UserId, events::StateEventType, room_version_rules::RoomVersionRules,
+};
 use tertulia_protocol::{Pdu, Power, RoomIdShown, may_redact, redact};
 use tertulia_storage::{Tx, View};
 
@@ -11,7 +13,8 @@ use super::{
 use crate::{
     Error, Result,
     core::Core,
-    schema::{EARLY_REDACTIONS, EVENT_META, EventMeta, STATE, TIMELINE, Verdict},
+    log,
+    schema::{EARLY_REDACTIONS, EVENT_META, EventMeta, STATE, TIMELINE, UNSEEN_EVENTS, Verdict},
 };
 
 /// An event to tell, with what its redaction left.
@@ -144,7 +147,23 @@ pub(crate) async fn mark_redacted(
         }
     }
     shown_media::forget_taken(tx, event, &redact(&head.rules, event));
+    note_unseen(tx, &head.room, Some(event.event_id())).await?;
     mark_slot(tx, head, event).await
+}
+
+/// Notes that nobody is to see an event any more, or any of a room's. Whether anyone has kept it is
+/// looked at later: so many may have that one commit would not bear it, and who keeps it meanwhile is
+/// not overlooked.
+pub(crate) async fn note_unseen(
+    tx: &mut Tx,
+    room: &RoomId,
+    event: Option<&OwnedEventId>,
+) -> Result<()> {
+    let key = (room.to_owned(), event.map(ToString::to_string).unwrap_or_default());
+    let (before,) = tx.get(&UNSEEN_EVENTS, &key).await?.unwrap_or_default();
+    tx.put(&UNSEEN_EVENTS, &key, &(before + 1,));
+    tx.wake(log::unseen_topic());
+    Ok(())
 }
 
 /// Marks the slot that `event` holds, in the state in force and in a base that is being written.

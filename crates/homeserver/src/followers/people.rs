@@ -16,7 +16,7 @@ use crate::{
     Error, Result, User,
     core::Core,
     events::{self, EventCache},
-    log,
+    favourites, log,
     rooms::Face,
     schema::{Entry, LOG, MEMBERSHIPS, MembershipKind},
     users,
@@ -82,6 +82,7 @@ impl Follower for People {
             users::note_carried(&self.core, end);
         }
         for user in closed {
+            favourites::clear(&self.core, &user).await?;
             self.leave(&User::new(self.core.clone(), user)).await?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use tertulia_storage::{Command, Direction, Partition, Tx};
 use crate::{
     Error, Result,
     core::{Homeserver, User},
-    events::{self, forget_media, load_head, members},
+    events::{self, forget_media, load_head, members, note_unseen},
     schema::{
         AUTH, CLOSED_TO_GUESTS, DirectBy, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS,
         GENERATION_MEMBERS, GENERATIONS, HEADS, MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS,
@@ -139,6 +139,7 @@ impl Command for Remove {
         tx.delete(&OPEN_ROOMS, &key);
         tx.delete(&UPGRADES, &key);
         tx.delete(&CLOSED_TO_GUESTS, &key);
+        note_unseen(tx, &self.room, None).await?;
         let finished = self.delete_events(tx).await? && self.delete_lists(tx).await?;
         tx.put(&REMOVED_ROOMS, &key, &RemovedRoom { at, finished });
         Ok(finished)

@@ -10,9 +10,12 @@ use tertulia_storage::{
 use super::*;
 use crate::{
     NewAccount, NewDevice, PasswordCost, ProfileField, ReadMarks, Room, Secret, Session, Settings,
-    Transaction,
-    schema::{MEDIA_USE, RECEIPT_CHANGES, RECEIPTS},
-    testing::{field, listed, public_room, raw},
+    Told, Transaction,
+    schema::{
+        BOOKMARK_ORDERS, FAVOURITE_COUNTS, FAVOURITE_LISTS, FAVOURITE_MEDIA, FAVOURITES,
+        KEPT_EVENTS, MEDIA_USE, RECEIPT_CHANGES, RECEIPTS, SNAPSHOTS,
+    },
+    testing::{listed, public_room, raw},
 };
 
 async fn start(memory: &Memory) -> Homeserver {
@@ -59,10 +62,14 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
         for n in 0..much {
             let transaction =
                 Transaction { device: user.device().to_owned(), id: n.to_string().into() };
-            let content = field("body", "said");
+            let content = raw(&json!({ "body": "said", "url": "mxc://x/said" }));
             let sent = room.send("m.room.message".into(), content, Some(transaction)).await;
             last = Some(sent.unwrap());
         }
+        let favourite = last.as_ref().unwrap();
+        user.favourites().keep(room.id(), favourite, Told::default()).await.unwrap();
+        let order = raw(&json!({ "bookmark_ids": ["a"] }));
+        user.set_account_data(None, "m.bookmarks.index", order).await.unwrap();
         let marks = ReadMarks {
             read: last.clone(),
             read_private: last.clone(),
@@ -74,19 +81,22 @@ async fn live(server: &Homeserver, user: &Session, rooms: &[Room], much: usize) 
     }
 }
 
+/// How many rows of a table are the user's.
+async fn count<K: tertulia_storage::Key, V: tertulia_storage::Value>(
+    view: &View,
+    table: &tertulia_storage::Table<K, V>,
+    is_mine: impl Fn(&K) -> bool,
+) -> usize {
+    let rows = view.scan(table, &(), Direction::Forward, usize::MAX).await.unwrap();
+    rows.iter().filter(|(key, _)| is_mine(key)).count()
+}
+
 /// How many rows there are of a user's own.
 async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize)> {
-    async fn count<K: tertulia_storage::Key, V: tertulia_storage::Value>(
-        view: &View,
-        table: &tertulia_storage::Table<K, V>,
-        is_mine: impl Fn(&K) -> bool,
-    ) -> usize {
-        let rows = view.scan(table, &(), Direction::Forward, usize::MAX).await.unwrap();
-        rows.iter().filter(|(key, _)| is_mine(key)).count()
-    }
     let view = server.core.store.view().await.unwrap();
+    let mut rows = rows_of_favourites(&view, user).await;
     let changes = view.scan(&RECEIPT_CHANGES, &(), Direction::Forward, usize::MAX).await.unwrap();
-    vec![
+    rows.extend([
         ("profiles", count(&view, &PROFILES, |key| key.0 == user).await),
         ("account data", count(&view, &ACCOUNT_DATA, |key| key.0 == user).await),
         ("its changes", count(&view, &ACCOUNT_DATA_CHANGES, |key| key.0 == user).await),
@@ -108,6 +118,19 @@ async fn rows_of(server: &Homeserver, user: &UserId) -> Vec<(&'static str, usize
         ("receipts", count(&view, &RECEIPTS, |key| key.1 == user).await),
         ("their changes", changes.iter().filter(|(_, value)| value.0 == user).count()),
         ("transactions", count(&view, &TRANSACTIONS, |key| key.1 == user).await),
+    ]);
+    rows
+}
+
+async fn rows_of_favourites(view: &View, user: &UserId) -> Vec<(&'static str, usize)> {
+    vec![
+        ("favourites", count(view, &FAVOURITES, |key| key.0 == user).await),
+        ("their lists", count(view, &FAVOURITE_LISTS, |key| key.0 == user).await),
+        ("their number", count(view, &FAVOURITE_COUNTS, |key| key.0 == user).await),
+        ("kept events", count(view, &KEPT_EVENTS, |key| key.2 == user).await),
+        ("kept media", count(view, &FAVOURITE_MEDIA, |key| key.2 == user).await),
+        ("snapshots", count(view, &SNAPSHOTS, |key| key.0 == user).await),
+        ("orders", count(view, &BOOKMARK_ORDERS, |key| key.0 == user).await),
     ]
 }
 

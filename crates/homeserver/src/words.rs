@@ -1,14 +1,16 @@
-//! Names as people search for them: words, whatever their case and accents.
+//! Names and texts as people search for them: words, whatever their case and accents.
+
+use std::collections::BTreeSet;
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
-/// How many words of one text count.
+/// How many words of a name count.
 const MOST: usize = 16;
 /// How many characters of a word count.
 const LONGEST: usize = 32;
 
 /// `text` in small letters and without accents.
-pub(super) fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     let apart = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(text.chars());
     let small = apart.flat_map(char::to_lowercase).filter(|letter| !is_accent(*letter));
     small.fold(String::new(), |mut folded, letter| {
@@ -21,10 +23,44 @@ pub(super) fn fold(text: &str) -> String {
 }
 
 /// The words of `text`, folded, in their order.
-pub(super) fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let folded = fold(text);
     let words = folded.split(is_between).filter(|word| !word.is_empty()).take(MOST);
     words.map(|word| word.chars().take(LONGEST).collect()).collect()
+}
+
+/// Up to `most` different words of a message, folded. Where writing does not part words, each sign is
+/// one.
+pub(crate) fn words_of_message(text: &str, most: usize) -> BTreeSet<String> {
+    // What is far behind the beginning is not looked at.
+    let beginning: String = text.chars().take(most.saturating_mul(2 * LONGEST)).collect();
+    let folded = fold(&beginning);
+    let mut words = BTreeSet::new();
+    let apart = folded.split(is_between).flat_map(without_spaces);
+    for word in apart.filter(|word| !word.is_empty()) {
+        words.insert(word.chars().take(LONGEST).collect());
+        if words.len() >= most {
+            break;
+        }
+    }
+    words
+}
+
+/// The words of a run that nothing parts.
+fn without_spaces(run: &str) -> impl Iterator<Item = &str> {
+    run.split_inclusive(is_sign).flat_map(|part| match part.chars().next_back() {
+        Some(last) if is_sign(last) => {
+            let (before, sign) = part.split_at(part.len() - last.len_utf8());
+            [before, sign]
+        }
+        _ => [part, ""],
+    })
+}
+
+/// The signs of languages that are written without spaces: Chinese, Japanese.
+fn is_sign(letter: char) -> bool {
+    matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// The combining marks of Latin, Greek and Cyrillic letters.
@@ -91,5 +127,20 @@ mod tests {
     fn words_are_few_and_short() {
         assert_eq!(words(&"a ".repeat(100)).len(), MOST);
         assert_eq!(words(&"é".repeat(100)), ["e".repeat(LONGEST)]);
+    }
+
+    #[test]
+    fn a_message_has_each_of_its_words_once_and_not_too_many() {
+        let check = |text: &str, most, expected: &[&str]| {
+            let expected: BTreeSet<_> = expected.iter().map(|word| fold(word)).collect();
+            assert_eq!(words_of_message(text, most), expected, "{text:?}");
+        };
+        check("The cat, the CAT!", 8, &["cat", "the"]);
+        check("one two three", 2, &["one", "two"]);
+        check("明天见 ok再见", 8, &["ok", "再", "天", "明", "见"]);
+        check("カナ한국어 어", 8, &["カ", "ナ", "한국어", "어"]);
+        check("", 8, &[]);
+        assert_eq!(words_of_message(&"a".repeat(10_000), 8).len(), 1);
+        assert!(words_of_message(&(" ".repeat(10_000) + "late"), 8).is_empty());
     }
 }
