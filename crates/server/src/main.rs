@@ -3,6 +3,7 @@
 mod admin;
 mod cli;
 mod listeners;
+mod mail;
 mod open;
 mod password;
 mod serve;

@@ -9,8 +9,11 @@ use tertulia_http::{Places, RateLimits};
 use tertulia_rocksdb::RocksEngine;
 use tertulia_storage::{Durability, StoreOptions};
 
-use crate::settings::{
-    Commits, Directory, Mode, Publishers, Secret, Settings, SupportContact, SupportRole, Turn,
+use crate::{
+    mail,
+    settings::{
+        Commits, Directory, Mode, Publishers, Secret, Settings, SupportContact, SupportRole, Turn,
+    },
 };
 
 /// The homeserver that the settings describe, on the data in its directory, which is made if need be.
@@ -31,10 +34,13 @@ pub(crate) async fn homeserver(settings: &Settings) -> anyhow::Result<Homeserver
             "media files cannot be kept in {}, which has to be a directory that this user can write in",
             media.display()
         ))?;
-    let homeserver = Homeserver::builder(settings.server_name.as_str())?
+    let mut homeserver = Homeserver::builder(settings.server_name.as_str())?
         .settings(library(settings)?)
         .storage(storage)
         .blobs(blobs);
+    if let Some(smtp) = mail::smtp(&settings.mail)? {
+        homeserver = homeserver.mailer(smtp);
+    }
     Ok(homeserver.start(engine).await?)
 }
 
@@ -55,6 +61,8 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     library.access_token_lifetime = Duration::from_secs(60 * minutes);
     library.directory = directory(&settings.directory);
     library.presence = settings.presence;
+    library.public_base_url.clone_from(&settings.public_base_url);
+    library.mail_templates.clone_from(&settings.mail.templates);
     library.registration_shared_secret =
         settings.registration.shared_secret.as_ref().map(reveal).transpose()?;
     if !settings.rate_limits {
@@ -198,7 +206,11 @@ mod tests {
         settings.passwords.minimum_length = 12;
         settings.directory =
             Directory { publishers: Publishers::Admins, open: false, all_users: true };
+        settings.public_base_url = Some("https://example.org".to_owned());
+        settings.mail.templates = Some("mail".into());
         let library = library(&settings).unwrap();
+        assert_eq!(library.public_base_url, settings.public_base_url);
+        assert_eq!(library.mail_templates, settings.mail.templates);
         assert_eq!(library.default_room_version, ruma::RoomVersionId::V10);
         assert_eq!(library.registration_shared_secret, Some(tertulia::Secret::new("b")));
         assert_eq!(library.max_upload_size, 2 * 1024 * 1024);

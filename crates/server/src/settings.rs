@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) sessions: Sessions,
     /// What helps calls through firewalls.
     pub(crate) turn: Turn,
+    /// How mail is sent.
+    pub(crate) mail: Mail,
     /// What carries calls of many, best first: each has a `type`, and what else that asks for.
     pub(crate) rtc_transports: Vec<JsonObject>,
     /// What new rooms are like.
@@ -147,6 +149,41 @@ pub(crate) struct Turn {
     pub(crate) username: Option<String>,
     /// The password that goes with the name.
     pub(crate) password: Option<Secret>,
+}
+
+/// A server that takes mail, and what goes to it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mail {
+    /// Where it is; no mail is sent without.
+    pub(crate) host: Option<String>,
+    /// Its port, if that is not the usual one.
+    pub(crate) port: Option<u16>,
+    /// How the connection is encrypted.
+    pub(crate) encryption: Encryption,
+    /// The name that it knows this server by.
+    pub(crate) username: Option<String>,
+    /// The password that goes with the name.
+    pub(crate) password: Option<Secret>,
+    /// Whom mail comes from.
+    pub(crate) from: Option<String>,
+    /// A PEM file of authorities that are trusted beside those of this machine.
+    pub(crate) authorities: Option<PathBuf>,
+    /// A folder of templates that replace what stands in mail.
+    pub(crate) templates: Option<PathBuf>,
+}
+
+/// How a connection to a mail server is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Encryption {
+    /// It begins in clear, and goes on encrypted or not at all.
+    #[default]
+    Starttls,
+    /// From the first byte.
+    Tls,
+    /// Not at all, on this machine.
+    None,
 }
 
 /// How clients may register.
@@ -273,6 +310,7 @@ impl Default for Settings {
             registration: Registration::default(),
             sessions: Sessions { access_token_minutes: 60 },
             turn: Turn::default(),
+            mail: Mail::default(),
             rtc_transports: Vec::new(),
             rooms: Rooms { default_version: RoomVersionId::V12 },
             directory: Directory {
@@ -316,6 +354,16 @@ impl Settings {
         settings.turn.secret = file();
         settings.turn.username = Some("tertulia".to_owned());
         settings.turn.password = file();
+        settings.mail = Mail {
+            host: Some("mail.example.org".to_owned()),
+            port: Some(587),
+            encryption: Encryption::Starttls,
+            username: Some("tertulia".to_owned()),
+            password: file(),
+            from: Some("Example <noreply@example.org>".to_owned()),
+            authorities: Some("authorities.pem".into()),
+            templates: Some("mail".into()),
+        };
         settings.support_contacts = vec![SupportContact {
             role: SupportRole::Admin,
             email_address: Some("admin@example.org".to_owned()),

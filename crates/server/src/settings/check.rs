@@ -7,7 +7,7 @@ use ruma::RoomVersionId;
 use tertulia::JsonObject;
 
 use super::{Listener, Mode, Settings, SupportContact, Turn};
-use crate::{telemetry, tls::Tls};
+use crate::{mail, telemetry, tls::Tls};
 
 /// Refuses settings with which a server could not run, or would surprise its operator.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
@@ -19,6 +19,7 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     check_addresses(&settings.listeners)?;
     check_registration(settings)?;
     check_turn(&settings.turn)?;
+    mail::check(settings)?;
     settings.rtc_transports.iter().try_for_each(check_transport)?;
     settings.support_contacts.iter().try_for_each(check_contact)?;
     check_room_version(&settings.rooms.default_version)?;
