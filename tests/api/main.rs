@@ -12,6 +12,7 @@ mod directory;
 mod discovery;
 mod events;
 mod filters;
+mod friends;
 mod guests;
 mod invites;
 mod limits;

@@ -4,6 +4,7 @@
 mod accounts;
 mod data;
 mod finding;
+mod friends;
 mod groups;
 mod media;
 mod order;
@@ -120,6 +121,7 @@ async fn every_answer_is_as_the_specification_has_it() {
     order::chapter(&witness).await;
     finding::chapter(&witness).await;
     talk::chapter(&witness).await;
+    friends::chapter(&witness).await;
     groups::chapter(&witness).await;
     syncing::chapter(&witness).await;
     let complaints = witness.complaints();

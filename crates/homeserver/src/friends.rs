@@ -52,6 +52,17 @@ impl Friends {
         Ok(if unheard { Friendship::Stranger } else { known })
     }
 
+    /// The user whom somebody means by `name`: a whole ID, or its part before the colon.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if nobody can be called so.
+    pub fn called(&self, name: &str) -> Result<OwnedUserId> {
+        let here = users::existing_id(name, &self.user.core.name);
+        let user = here.or_else(|| UserId::parse(name).ok().map(|id| id.to_owned()));
+        user.ok_or(Error::NotFound("user"))
+    }
+
     /// With whom each of some rooms is direct for the user; with nobody, if it is for more than two.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ const NOT_WHILE_SUSPENDED: &[&str] = &[
     "POST /_matrix/media/v3/upload",
     "POST /_matrix/media/v1/create",
     "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}",
+    "POST /_tertulia/client/v1/friends",
+    "POST /_tertulia/client/v1/friends/{userId}/accept",
 ];
 
 /// What guests may do, as the specification has it; what one needs to come and go; and what says
@@ -199,6 +201,7 @@ mod tests {
             "PUT /_matrix/client/v3/rooms/{room_id}/redact/{event_id}/{txn_id}",
             "DELETE /_matrix/client/v3/devices/{device_id}",
             "POST /_matrix/client/v3/account/deactivate",
+            "POST /_tertulia/client/v1/friends/{userId}/refuse",
         ] {
             check(endpoint, false, true);
         }
@@ -210,6 +213,8 @@ mod tests {
             "PUT /_matrix/client/v3/rooms/{room_id}/send/{event_type}/{txn_id}",
             "PUT /_matrix/client/v3/profile/{user_id}/{field}",
             "POST /_matrix/client/v3/join/{room_id_or_alias}",
+            "POST /_tertulia/client/v1/friends",
+            "POST /_tertulia/client/v1/friends/{userId}/accept",
         ] {
             check(endpoint, false, false);
         }

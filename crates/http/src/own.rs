@@ -5,6 +5,7 @@
 //! describes them; a test holds the one against the other.
 
 mod endpoint;
+mod friends;
 mod groups;
 
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use crate::Routes;
 
 pub(crate) fn routes() -> Routes {
-    Routes::new().merge(groups::routes())
+    Routes::new().merge(friends::routes()).merge(groups::routes())
 }
 
 /// How many rows a page is to have; lists have bounds of their own beside.

@@ -93,6 +93,12 @@ impl World {
         let dave = self.server.user("dave").await;
         let ban = json!({ "user_id": dave.id() });
         alice.post(["rooms", &room, "ban"]).json(ban).await.ok();
+        let direct = json!({ "is_direct": true, "invite": [carol.id()] });
+        carol.join(&alice.create_room(direct).await).await;
+        let (frank, gina) = (self.server.user("frank").await, self.server.user("gina").await);
+        for (asker, asked) in [(&frank, me), (&alice, gina.id())] {
+            asker.own(Method::POST, ["friends"]).json(json!({ "user": asked })).await.ok();
+        }
         let left = alice.create_room(json!({})).await;
         alice.leave(&left).await;
         let knock = json!({ "type": "m.room.join_rules", "content": { "join_rule": "knock" } });
@@ -124,6 +130,8 @@ impl World {
             ("deviceId", alice.device().to_owned()),
             ("carol", carol.id().to_owned()),
             ("mallory", mallory.id().to_owned()),
+            ("frank", frank.id().to_owned()),
+            ("gina", gina.id().to_owned()),
             ("roomId", room.clone()),
             ("roomIdOrAlias", room),
             ("banned", dave.id().to_owned()),

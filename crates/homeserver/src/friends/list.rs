@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use serde::Serialize;
 use tertulia_protocol::Friendship;
 use tertulia_storage::{Direction, Json, View};
 
@@ -21,28 +22,32 @@ const MOST: usize = 500;
 const LOOK: usize = 2_000;
 
 /// A friend.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Friend {
     /// Who.
-    pub user: OwnedUserId,
+    pub user_id: OwnedUserId,
     /// The name of their profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub displayname: Option<String>,
     /// The picture of their profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
     /// The room for the two.
-    pub room: OwnedRoomId,
+    pub room_id: OwnedRoomId,
     /// How present they are.
+    #[serde(flatten)]
     pub presence: Presence,
     /// What the user has not read in the room.
     pub unread: UnreadCounts,
 }
 
 /// Some of a user's friends.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FriendsPage {
     /// In the order of their IDs.
     pub friends: Vec<Friend>,
-    /// What to ask for to go on; none where there are no more.
+    /// After whom to go on; none where there are no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<OwnedUserId>,
 }
 
@@ -96,11 +101,11 @@ impl Friends {
         let keys: Vec<_> = users.iter().map(|user| (user.clone(),)).collect();
         let profiles = view.get_many(&PROFILES, &keys).await?;
         let all = users.into_iter().zip(profiles).zip(rooms).zip(presence).zip(unread);
-        let friends = all.map(|((((user, profile), (room, _)), presence), unread)| {
+        let friends = all.map(|((((user_id, profile), (room_id, _)), presence), unread)| {
             let Json(profile) = profile.unwrap_or_default();
             let text = |field: &str| Some(profile.get(field)?.as_str()?.to_owned());
             let (displayname, avatar_url) = (text("displayname"), text("avatar_url"));
-            Friend { user, displayname, avatar_url, room, presence, unread }
+            Friend { user_id, displayname, avatar_url, room_id, presence, unread }
         });
         Ok(FriendsPage { friends: friends.collect(), next })
     }

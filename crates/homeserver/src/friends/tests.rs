@@ -1,5 +1,6 @@
 //! What friends promise, through the library.
 
+mod costs;
 mod hidden;
 mod listing;
 mod stops;
@@ -233,6 +234,15 @@ async fn a_room_with_others_in_it_is_not_used_to_ask_again() {
 async fn whoever_cannot_be_a_friend_is_told_why() {
     let server = server().await;
     let [alice, bob] = people(&server, ["alice", "bob"]).await;
+    for (name, expected) in [
+        ("bob", "@bob:x"),
+        ("BOB", "@bob:x"),
+        ("@bob:x", "@bob:x"),
+        ("@bob:elsewhere", "@bob:elsewhere"),
+    ] {
+        assert_eq!(alice.friends().called(name).unwrap(), expected);
+    }
+    assert!(matches!(alice.friends().called("b b"), Err(Error::NotFound("user"))));
     let ask = async |other: &UserId| alice.friends().request(other, None).await.unwrap_err();
     assert!(matches!(ask(alice.id()).await, Error::Forbidden(_)));
     assert!(matches!(ask(user_id!("@b:elsewhere")).await, Error::Forbidden(_)));

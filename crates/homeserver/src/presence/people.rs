@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ruma::{OwnedUserId, UserId, presence::PresenceState};
+use serde::Serialize;
 use serde_json::{
     json,
     value::{RawValue, to_raw_value},
@@ -18,16 +19,19 @@ const ACTIVE_FOR: u64 = 60_000;
 /// How many people are remembered. When there are more, those are forgotten who are not there.
 const MOST: usize = 50_000;
 
-/// How present somebody is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How present somebody is. It serialises with the names that the specification has for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Presence {
     /// In one word.
+    #[serde(rename = "presence")]
     pub state: PresenceState,
     /// What they say about it.
+    #[serde(rename = "status_msg", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// Whether they are doing something just now.
     pub currently_active: bool,
     /// How long ago they did something, in milliseconds, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_active_ago: Option<u64>,
 }
 

@@ -10,7 +10,7 @@ async fn names(user: &User, limit: usize) -> Vec<String> {
     loop {
         let page = user.friends().list(after.as_deref(), limit).await.unwrap();
         assert!(page.friends.len() <= limit);
-        names.extend(page.friends.iter().map(|friend| friend.user.localpart().to_owned()));
+        names.extend(page.friends.iter().map(|friend| friend.user_id.localpart().to_owned()));
         match page.next {
             Some(next) => after = Some(next),
             None => return names,
@@ -31,7 +31,7 @@ async fn friends_are_listed_with_all_that_a_list_shows() {
     }
     let page = alice.friends().list(None, 50).await.unwrap();
     let [friend] = &page.friends[..] else { panic!("{page:?}") };
-    assert_eq!((&*friend.user, &friend.room), (bob.id(), &room));
+    assert_eq!((&*friend.user_id, &friend.room_id), (bob.id(), &room));
     assert_eq!((friend.displayname.as_deref(), &friend.avatar_url), (Some("Bob"), &None));
     assert_eq!(friend.presence.state, PresenceState::Online);
     assert_eq!(friend.presence.status.as_deref(), Some("here"));
