@@ -17,14 +17,14 @@ mod turn;
 
 use parking_lot::Mutex;
 use ruma::OwnedUserId;
-use tertulia_storage::{Command, Partition, Tx};
+use tertulia_storage::{Command, Json, Partition, Tx};
 
 use self::{nonces::Nonces, password::Hashing};
 use crate::{
     AccessToken, Error, Homeserver, NewDevice, Registration, Result, Secret, Session, User,
     devices::Opening,
     log,
-    schema::{ACCOUNTS, Account, Entry},
+    schema::{ACCOUNTS, Account, Entry, PROFILES, Profile},
     users::{self, Standing},
 };
 
@@ -44,6 +44,8 @@ pub struct NewAccount {
     pub name: Option<String>,
     /// The password; without one, nobody can log in with a password.
     pub password: Option<Secret>,
+    /// What the user is called; nothing but the user name, without it.
+    pub display_name: Option<String>,
     /// Whether the user may administer the server.
     pub admin: bool,
     /// Whether it is for a guest, who may do little.
@@ -80,8 +82,9 @@ impl Homeserver {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidUserName`], [`Error::UserNameTaken`], [`Error::WeakPassword`], or
-    /// [`Error::Busy`] if too many passwords wait to be hashed.
+    /// [`Error::InvalidUserName`], [`Error::UserNameTaken`], [`Error::WeakPassword`], what is wrong with
+    /// the display name (see [`User::set_profile_field`]), or [`Error::Busy`] if too many passwords
+    /// wait to be hashed.
     pub async fn create_user(&self, account: impl Into<NewAccount>) -> Result<User> {
         let account = account.into();
         let id = self.choose_id(account.name.as_deref()).await?;
@@ -104,6 +107,7 @@ impl Homeserver {
         account: &NewAccount,
         opening: Option<Opening>,
     ) -> Result<Register> {
+        let profile = first_profile(account.display_name.as_deref())?;
         let password = match &account.password {
             Some(password) => Some(self.hash(password.reveal()).await?),
             None => None,
@@ -118,7 +122,7 @@ impl Homeserver {
             suspended: false,
             guest: account.guest,
         };
-        Ok(Register { id, account, opening })
+        Ok(Register { id, account, profile, opening })
     }
 
     /// Whether a user may choose this password. It is asked where users choose, and not where
@@ -150,6 +154,14 @@ impl Homeserver {
     }
 }
 
+/// What a new user tells everyone.
+fn first_profile(display_name: Option<&str>) -> Result<Profile> {
+    let Some(name) = display_name else { return Ok(Profile::new()) };
+    let field = ProfileField::DISPLAY_NAME;
+    let kept = field.check(name.into())?;
+    Ok(kept.map(|name| (field.as_str().to_owned(), name)).into_iter().collect())
+}
+
 /// The nonces of this server.
 #[derive(Default)]
 struct GivenNonces(Mutex<Nonces>);
@@ -173,6 +185,7 @@ impl Homeserver {
 struct Register {
     id: OwnedUserId,
     account: Account,
+    profile: Profile,
     opening: Option<Opening>,
 }
 
@@ -190,7 +203,10 @@ impl Command for Register {
             return Err(Error::UserNameTaken);
         }
         tx.put(&ACCOUNTS, &key, &self.account);
-        // The user directory hears of new users by their profile, which is empty yet.
+        if !self.profile.is_empty() {
+            tx.put(&PROFILES, &key, &Json(self.profile.clone()));
+        }
+        // The user directory hears of new users by their profile.
         log::record(tx, &Entry::Profile { user: self.id.clone() });
         match &self.opening {
             Some(opening) => opening.write(tx).await,

@@ -1,6 +1,6 @@
 //! What can go wrong, in words that a reader can act on.
 
-use tertulia_protocol::AppendError;
+use tertulia_protocol::{AppendError, BadEmail, UnfitName};
 
 /// What can go wrong when using a homeserver.
 ///
@@ -80,6 +80,12 @@ pub enum Error {
     /// The name of a profile field is too long.
     #[error("the name of a profile field may have 255 bytes")]
     ProfileFieldTooLong,
+    /// Nobody may call themselves so.
+    #[error(transparent)]
+    UnfitName(#[from] UnfitName),
+    /// What was given is no e-mail address.
+    #[error(transparent)]
+    BadEmail(#[from] BadEmail),
     /// The profile would be too large.
     #[error("a profile may have 64 KiB")]
     ProfileTooLarge,

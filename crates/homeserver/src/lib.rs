@@ -78,8 +78,8 @@ pub use settings::{
 };
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
-    AppendError, ContactPolicy, Friendship, InitialState, JsonObject, MAX_NESTING, Malformed,
-    MessageKind, NewRoom, Preset, Resizing, Role, RoomIdShown, Summary,
+    AppendError, BadEmail, ContactPolicy, Email, Friendship, InitialState, JsonObject, MAX_NESTING,
+    Malformed, MessageKind, NewRoom, Preset, Resizing, Role, RoomIdShown, Summary, UnfitName,
 };
 pub use tertulia_storage::Error as StorageError;
 pub use unread::{Notification, Notifications, UnreadCounts};

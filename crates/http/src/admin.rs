@@ -6,7 +6,7 @@ use http::Method;
 use ruma::{OwnedDeviceId, OwnedServerName, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
-use tertulia::{Error, Homeserver, NewAccount, NewDevice, ProfileField, Secret};
+use tertulia::{Error, Homeserver, NewAccount, Secret};
 
 use crate::{Answer, ApiError, Reply, Routes, body};
 
@@ -74,14 +74,11 @@ async fn make_account(server: &Homeserver, request: Request) -> Result<Registere
     let account = NewAccount {
         name: Some(request.username),
         password: Some(request.password),
+        display_name: request.displayname,
         admin: request.admin,
-        guest: false,
-        device: NewDevice::default(),
+        ..NewAccount::default()
     };
     let (session, token) = server.register(account).await?;
-    if let Some(name) = request.displayname {
-        session.set_profile_field(ProfileField::DISPLAY_NAME, name.into()).await?;
-    }
     Ok(Registered {
         access_token: token.reveal().to_owned(),
         user_id: session.id().to_owned(),

@@ -255,7 +255,9 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
     Some(match error {
         Error::NotFound(_) => (Status::NOT_FOUND, Kind::NotFound),
         Error::Forbidden(_) | Error::TooMany(_) => (Status::FORBIDDEN, Kind::Forbidden),
-        Error::Invalid(_) => (Status::BAD_REQUEST, Kind::InvalidParam),
+        Error::Invalid(_) | Error::UnfitName(_) | Error::BadEmail(_) => {
+            (Status::BAD_REQUEST, Kind::InvalidParam)
+        }
         Error::NotAnObject(_) | Error::NoFilter(_) => (Status::BAD_REQUEST, Kind::BadJson),
         Error::TooLarge | Error::BodyTooLarge(_) => (Status::PAYLOAD_TOO_LARGE, Kind::TooLarge),
         Error::Busy => (Status::TOO_MANY_REQUESTS, limit_exceeded(Duration::from_secs(1))),

@@ -24,6 +24,8 @@
 //! | What kind of message is it? | [`MessageKind`] |
 //! | Which messages has a user kept? | [`BookmarkType`] → [`Bookmark`], [`BookmarkIndex`] |
 //! | Which thumbnail answers a request? | [`ThumbnailSize`], [`Reduction`] |
+//! | What may people call themselves? | [`check_display_name`] |
+//! | Which mailbox is meant by an address? | [`Email`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
 //! ```
@@ -63,6 +65,8 @@ mod canonical;
 mod client;
 mod contact;
 mod create;
+mod display_name;
+mod email;
 mod format;
 mod friend;
 #[cfg(test)]
@@ -107,6 +111,8 @@ pub use contact::ContactPolicy;
 pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
 };
+pub use display_name::{UnfitName, check_display_name};
+pub use email::{BadEmail, Email};
 pub use format::Malformed;
 pub use friend::{DirectRoom, Friendship, Place};
 pub use invites::{InvitePermission, Welcome};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ruma::{OwnedUserId, UserId};
 use serde_json::Value;
+use tertulia_protocol::check_display_name;
 use tertulia_storage::{Command, Direction, Json, Partition, Position, Tx};
 
 use crate::{
@@ -62,7 +63,7 @@ impl ProfileField {
     }
 
     /// What is kept when a client sets the field to `value`; `None` empties the field.
-    fn check(&self, value: Value) -> Result<Option<Value>> {
+    pub(super) fn check(&self, value: Value) -> Result<Option<Value>> {
         let text = match (self.as_str(), &value) {
             ("displayname" | "avatar_url", Value::Null) => return Ok(None),
             ("displayname" | "avatar_url" | "m.tz", Value::String(text)) => text,
@@ -80,6 +81,10 @@ impl ProfileField {
             }
             // Clients empty these two so; the proper way came with version 1.16.
             "displayname" | "avatar_url" if text.is_empty() => Ok(None),
+            "displayname" => {
+                check_display_name(text)?;
+                Ok(Some(value))
+            }
             _ => Ok(Some(value)),
         }
     }
@@ -121,7 +126,8 @@ impl User {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the field does not take such a value, [`Error::ProfileTooLarge`].
+    /// [`Error::Invalid`] or [`Error::UnfitName`] if the field does not take such a value,
+    /// [`Error::ProfileTooLarge`].
     pub async fn set_profile_field(&self, field: ProfileField, value: Value) -> Result<()> {
         let value = field.check(value)?;
         self.write_profile_field(field, value).await

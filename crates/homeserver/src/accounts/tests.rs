@@ -29,6 +29,25 @@ async fn a_user_may_be_made_without_a_session() {
 }
 
 #[tokio::test]
+async fn the_display_name_is_there_with_the_account() {
+    let server = server_where(Registration::Open).await;
+    let named = |name: &str, shown: &str| {
+        let display_name = Some(shown.to_owned());
+        NewAccount { display_name, ..name.into() }
+    };
+    let before = server.core.store.settled();
+    let (alice, _) = server.register(named("alice", "Alice 爱丽丝")).await.unwrap();
+    assert_eq!(alice.profile().await.unwrap()["displayname"], "Alice 爱丽丝");
+    assert_eq!(server.core.store.settled(), before.next(), "it is one commit with one entry");
+    let nameless = server.create_user(named("bob", "")).await.unwrap();
+    assert!(nameless.profile().await.unwrap().is_empty());
+    for bad in ["a\r\nb", "\u{202e}x", "\u{200b}", &"x".repeat(257)] {
+        assert!(server.register(named("carol", bad)).await.is_err(), "{bad:?}");
+    }
+    assert!(server.available("carol").await.is_ok());
+}
+
+#[tokio::test]
 async fn who_gives_no_name_gets_one() {
     let server = server_where(Registration::Open).await;
     let (first, _) = server.register(NewAccount::default()).await.unwrap();

@@ -5,6 +5,8 @@ use http_body_util::BodyExt as _;
 use ruma::api::client::uiaa::{AuthFlow, AuthType};
 use serde_json::{Value, json};
 
+use tertulia::{BadEmail, UnfitName};
+
 use super::*;
 
 /// Status and body of an error.
@@ -28,6 +30,18 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
         (Error::Forbidden("x".into()), 403, "M_FORBIDDEN", "not allowed: x"),
         (Error::TooMany("tags"), 403, "M_FORBIDDEN", "there are too many tags"),
         (Error::Invalid("the name"), 400, "M_INVALID_PARAM", "the name is not valid"),
+        (
+            Error::UnfitName(UnfitName::Invisible),
+            400,
+            "M_INVALID_PARAM",
+            "a display name has something that is seen",
+        ),
+        (
+            Error::BadEmail(BadEmail::Form),
+            400,
+            "M_INVALID_PARAM",
+            "an e-mail address has the form user@example.org",
+        ),
         (Error::NotAnObject("tag"), 400, "M_BAD_JSON", "the tag must be a JSON object"),
         (Error::NoFilter("x".into()), 400, "M_BAD_JSON", "this is no filter: x"),
         (Error::TooLarge, 413, "M_TOO_LARGE", "the event is too large"),

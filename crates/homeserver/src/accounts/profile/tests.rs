@@ -46,6 +46,16 @@ async fn check(name: &str, value: Value, expected: Result<Option<Value>, ()>) {
 }
 
 #[tokio::test]
+async fn nobody_has_a_name_that_is_unseen_or_moves_others() {
+    let alice = alice().await;
+    for name in ["\u{200b}", "Al\nice", "\u{202e}ecilA"] {
+        let set = alice.set_profile_field(ProfileField::DISPLAY_NAME, json!(name)).await;
+        assert!(matches!(set, Err(Error::UnfitName(_))), "{name:?}");
+    }
+    assert!(alice.profile().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn fields_take_the_values_the_specification_gives_them() {
     for name in ["displayname", "avatar_url", "m.tz"] {
         check(name, json!("some text"), Ok(Some(json!("some text")))).await;
