@@ -10,6 +10,7 @@ mod connections;
 mod device;
 mod directory;
 mod discovery;
+mod emails;
 mod events;
 mod filters;
 mod friends;

@@ -36,7 +36,8 @@ async fn who_does_not_know_the_flows_is_told_them() {
     let challenge = post(&server, "register", body.clone()).await;
     assert_eq!(challenge.status, 401);
     let told = challenge.json();
-    assert_eq!(told["flows"], json!([{ "stages": ["m.login.dummy"] }]));
+    let with_address = json!({ "stages": ["m.login.email.identity"] });
+    assert_eq!(told["flows"], json!([{ "stages": ["m.login.dummy"] }, with_address]));
     assert_eq!((&told["params"], told.get("errcode")), (&json!({}), None));
     body["auth"] = json!({ "type": "m.login.dummy", "session": told["session"] });
     let alice = client(&server, &post(&server, "register", body).await);
@@ -197,7 +198,10 @@ async fn a_word_may_be_asked_for() {
     let server = token_server().await;
     let mut body = json!({ "username": "alice", "password": PASSWORD });
     let told = post(&server, "register", body.clone()).await.json();
-    assert_eq!(told["flows"], json!([{ "stages": ["m.login.registration_token"] }]));
+    let with_address =
+        json!({ "stages": ["m.login.email.identity", "m.login.registration_token"] });
+    let alone = json!({ "stages": ["m.login.registration_token"] });
+    assert_eq!(told["flows"], json!([alone, with_address]));
     for auth in [
         json!({ "type": "m.login.dummy" }),
         json!({ "type": "m.login.registration_token", "token": "guess" }),

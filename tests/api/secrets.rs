@@ -35,10 +35,13 @@ const TEXTS: &[&str] = &[
 
 /// What belongs to people alone, whatever it looks like.
 const PRIVATE_KEYS: &[&str] = &[
+    "address",
     "avatar_url",
     "body",
+    "client_secret",
     "display_name",
     "displayname",
+    "email",
     "formatted_body",
     "new_password",
     "password",
@@ -84,11 +87,26 @@ fn is_private(key: &str, text: &str) -> bool {
 /// Where `text` is in `logs`: by itself, in a Rust or JSON string, or in JSON within a string. What is
 /// short, or no more than a word, as "thread", can be in a route or in the server's own sentences.
 fn find_text(logs: &str, text: &str) -> Option<usize> {
+    if text.len() >= LONG && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return find_code(logs, text);
+    }
     let is_word = text.chars().all(|char| char.is_ascii_lowercase());
     if text.len() >= LONG && !is_word {
         return logs.find(text);
     }
     logs.find(&format!("\"{text}\"")).or_else(|| logs.find(&format!("\"{text}\\\"")))
+}
+
+/// Where a code of six digits is in `logs`, as a number of its own: times and IDs have all digits there are.
+fn find_code(logs: &str, code: &str) -> Option<usize> {
+    let goes_on = |letter: Option<char>| {
+        letter.is_some_and(|letter| letter.is_ascii_alphanumeric() || letter == '.')
+    };
+    let is_alone = |at: usize| {
+        let behind = logs[at + code.len()..].chars().next().filter(|letter| *letter != '.');
+        !goes_on(logs[..at].chars().next_back()) && !goes_on(behind)
+    };
+    logs.match_indices(code).map(|(at, _)| at).find(|at| is_alone(*at))
 }
 
 /// Where an access token is in `logs`, which is `tertulia.USER.SECRET`.
@@ -142,6 +160,17 @@ fn access_tokens_are_known_by_their_form() {
     assert_eq!(find_token(&logs), Some(27));
     let logs = format!("DEBUG tertulia.rs tertulia::rooms tertulia.YWxpY2U {secret}");
     assert_eq!(find_token(&logs), None);
+}
+
+#[test]
+fn codes_are_told_from_times_and_ids() {
+    let found = |logs: &str| find_text(logs, "123456").is_some();
+    for time in ["05:15:25.123456Z", "id=123456789abcdef0", "a123456"] {
+        assert!(!found(time), "{time}");
+    }
+    for code in ["the code 123456", "code=123456.", "\"123456\"", "?token=123456&x"] {
+        assert!(found(code), "{code}");
+    }
 }
 
 #[test]

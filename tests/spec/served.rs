@@ -9,7 +9,6 @@ use crate::endpoints::{ALL, Endpoint, LISTS, find, in_use};
 
 const ENCRYPTION: &str = "end-to-end encryption is not served yet";
 const SEARCH: &str = "search is not served yet";
-const THIRD_PARTY_IDS: &str = "nobody has an e-mail address or a telephone number here";
 const NETWORKS: &str = "there are no third-party networks";
 const SINGLE_SIGN_ON: &str = "nobody logs in with OAuth or by single sign-on";
 const PREVIEW: &str = "URLs are not previewed";
@@ -30,11 +29,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("GET /_matrix/client/unstable/org.matrix.msc2697.v2/dehydrated_device", ENCRYPTION),
     ("POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync", SLIDING),
     ("POST /_matrix/client/v3/search", SEARCH),
-    ("POST /_matrix/client/v3/account/3pid*", THIRD_PARTY_IDS),
-    ("POST /_matrix/client/v3/account/password/email/requestToken", THIRD_PARTY_IDS),
-    ("POST /_matrix/client/v3/account/password/msisdn/requestToken", THIRD_PARTY_IDS),
-    ("POST /_matrix/client/v3/register/email/requestToken", THIRD_PARTY_IDS),
-    ("POST /_matrix/client/v3/register/msisdn/requestToken", THIRD_PARTY_IDS),
     ("GET /_matrix/client/v3/thirdparty/location*", NETWORKS),
     ("GET /_matrix/client/v3/thirdparty/protocol/*", NETWORKS),
     ("GET /_matrix/client/v3/thirdparty/user*", NETWORKS),
@@ -52,6 +46,24 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 
 /// What is served because of a proposal, and has no schema in the specification.
 const PROPOSED: [&str; 1] = ["GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports"];
+
+/// What is understood and never done, and how it is refused: nobody has a telephone number here, and no identity
+/// server is asked.
+pub(crate) const NEVER: [(&str, u16, &str); 5] = [
+    ("POST /_matrix/client/v3/register/msisdn/requestToken", 400, MEDIUM),
+    ("POST /_matrix/client/v3/account/password/msisdn/requestToken", 400, MEDIUM),
+    ("POST /_matrix/client/v3/account/3pid/msisdn/requestToken", 400, MEDIUM),
+    ("POST /_matrix/client/v3/account/3pid", 403, "M_THREEPID_AUTH_FAILED"),
+    ("POST /_matrix/client/v3/account/3pid/bind", 400, "M_SERVER_NOT_TRUSTED"),
+];
+
+const MEDIUM: &str = "M_THREEPID_MEDIUM_NOT_SUPPORTED";
+
+/// How the endpoint refuses everybody, if it does.
+pub(crate) fn refusal(endpoint: &str) -> Option<(u16, &'static str)> {
+    let refused = NEVER.iter().find(|(name, ..)| *name == endpoint);
+    refused.map(|(_, status, code)| (*status, *code))
+}
 
 fn is_named(name: &str, endpoint: &str) -> bool {
     match name.strip_suffix('*') {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod data;
+mod emails;
 mod finding;
 mod friends;
 mod groups;
@@ -19,14 +20,18 @@ use http::{Method, StatusCode};
 use ruma::serde::Base64;
 use serde_json::{Value, json};
 use tertulia::{Homeserver, NewAccount, PasswordCost, Registration, Secret, TurnServer, TurnUsers};
-use tertulia_testkit::{Answered, Call, Client, Path, TestServer, TestServerBuilder};
+use tertulia_testkit::{Answered, Call, Client, MailBox, Path, TestServer, TestServerBuilder};
 
-use crate::{served::served, witness::Witness};
+use crate::{
+    served::{refusal, served},
+    witness::Witness,
+};
 
 /// A server whose answers are watched.
 struct Story {
     router: Router,
     server: Homeserver,
+    mailbox: MailBox,
 }
 
 const PASSWORD: &str = "correct horse battery";
@@ -43,6 +48,7 @@ fn builder() -> TestServerBuilder {
         })
         .settings(|settings| {
             settings.registration = Registration::Open;
+            settings.public_base_url = Some("https://matrix.example.org".to_owned());
             settings.password_cost = PasswordCost::LEAST;
             let users = TurnUsers::Shared(Secret::new("calls"));
             let uris = vec!["turn:turn.example.org".to_owned()];
@@ -56,7 +62,8 @@ impl Story {
     async fn begin(witness: &Witness) -> Self {
         let server = builder().start().await;
         let router = witness.before(server.router());
-        Self { router, server: server.homeserver().clone() }
+        let mailbox = server.mailbox().clone();
+        Self { router, server: server.homeserver().clone(), mailbox }
     }
 
     /// A request of nobody.
@@ -116,6 +123,7 @@ async fn every_answer_is_as_the_specification_has_it() {
     let witness = Witness::default();
     accounts::chapter(&witness).await;
     data::chapter(&witness).await;
+    emails::chapter(&witness).await;
     media::chapter(&witness).await;
     rooms::chapter(&witness).await;
     order::chapter(&witness).await;
@@ -128,6 +136,10 @@ async fn every_answer_is_as_the_specification_has_it() {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n\n"));
     let server = TestServer::start().await;
     let unseen = served(&server).await.into_iter().map(ToString::to_string);
-    let unseen: Vec<_> = unseen.filter(|name| !witness.saw(name, StatusCode::OK)).collect();
+    let done = |name: &String| match refusal(name) {
+        Some((status, _)) => StatusCode::from_u16(status).expect("a status"),
+        None => StatusCode::OK,
+    };
+    let unseen: Vec<_> = unseen.filter(|name| !witness.saw(name, done(name))).collect();
     assert!(unseen.is_empty(), "never called with success:\n{}\n", unseen.join("\n"));
 }

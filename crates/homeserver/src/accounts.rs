@@ -9,9 +9,11 @@ mod moderation;
 mod nonces;
 mod passes;
 mod password;
+mod policy;
 mod profile;
 mod proof;
 mod removal;
+mod threepids;
 mod tries;
 mod turn;
 
@@ -21,7 +23,7 @@ use tertulia_storage::{Command, Json, Partition, Tx};
 
 use self::{nonces::Nonces, password::Hashing};
 use crate::{
-    AccessToken, Error, Homeserver, NewDevice, Registration, Result, Secret, Session, User,
+    AccessToken, Error, Homeserver, NewDevice, Result, Secret, Session, User,
     devices::Opening,
     log,
     schema::{ACCOUNTS, Account, Entry, PROFILES, Profile},
@@ -29,12 +31,13 @@ use crate::{
 };
 
 pub use closing::Remains;
-pub use interaction::{Flow, Operation, Stage};
+pub use interaction::{Flow, Operation, Proven, Stage};
 pub use login::OtherSessions;
 pub use moderation::Restriction;
 pub use passes::Pass;
 pub use profile::ProfileField;
 pub use proof::{Attempt, Challenge, Credential, Proof};
+pub use threepids::{CodeRequest, EmailAddress, EmailProof};
 pub use turn::TurnCredentials;
 
 /// An account to be made.
@@ -48,6 +51,8 @@ pub struct NewAccount {
     pub display_name: Option<String>,
     /// Whether the user may administer the server.
     pub admin: bool,
+    /// The session in which an e-mail address was proven that the user is to have. It is over then.
+    pub email: Option<EmailProof>,
     /// Whether it is for a guest, who may do little.
     pub guest: bool,
     /// The device of the first session, where one is opened.
@@ -84,7 +89,8 @@ impl Homeserver {
     ///
     /// [`Error::InvalidUserName`], [`Error::UserNameTaken`], [`Error::WeakPassword`], what is wrong with
     /// the display name (see [`User::set_profile_field`]), or [`Error::Busy`] if too many passwords
-    /// wait to be hashed.
+    /// wait to be hashed. Where an e-mail address is to be the user's, [`Error::AddressNotProven`] or
+    /// [`Error::EmailInUse`].
     pub async fn create_user(&self, account: impl Into<NewAccount>) -> Result<User> {
         let account = account.into();
         let id = self.choose_id(account.name.as_deref()).await?;
@@ -104,25 +110,27 @@ impl Homeserver {
     async fn prepare(
         &self,
         id: OwnedUserId,
-        account: &NewAccount,
+        given: &NewAccount,
         opening: Option<Opening>,
     ) -> Result<Register> {
-        let profile = first_profile(account.display_name.as_deref())?;
-        let password = match &account.password {
+        let profile = first_profile(given.display_name.as_deref())?;
+        let password = match &given.password {
             Some(password) => Some(self.hash(password.reveal()).await?),
             None => None,
         };
         let account = Account {
             created: self.core.now().get().into(),
             password,
-            admin: account.admin,
+            admin: given.admin,
             deactivated: None,
             erased: false,
             locked: false,
             suspended: false,
-            guest: account.guest,
+            guest: given.guest,
         };
-        Ok(Register { id, account, profile, opening })
+        let email = given.email.clone();
+        let now = self.core.steady().get().into();
+        Ok(Register { id, account, profile, email, now, opening })
     }
 
     /// Whether a user may choose this password. It is asked where users choose, and not where
@@ -138,19 +146,6 @@ impl Homeserver {
     async fn hash(&self, password: &str) -> Result<String> {
         let hashing = self.core.local::<Hashing>();
         hashing.hash(password, self.core.settings.password_cost, &*self.core.random).await
-    }
-
-    /// The ways to be allowed to register.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::RegistrationClosed`] if nobody may.
-    pub fn registration_flows(&self) -> Result<&'static [Flow]> {
-        match self.core.settings.registration {
-            Registration::Open => Ok(&[&[Stage::Dummy]]),
-            Registration::Tokens(_) => Ok(&[&[Stage::RegistrationToken]]),
-            Registration::Closed => Err(Error::RegistrationClosed),
-        }
     }
 }
 
@@ -186,6 +181,8 @@ struct Register {
     id: OwnedUserId,
     account: Account,
     profile: Profile,
+    email: Option<EmailProof>,
+    now: u64,
     opening: Option<Opening>,
 }
 
@@ -206,6 +203,7 @@ impl Command for Register {
         if !self.profile.is_empty() {
             tx.put(&PROFILES, &key, &Json(self.profile.clone()));
         }
+        threepids::claim_first(tx, &self.id, self.email.as_ref(), self.now).await?;
         // The user directory hears of new users by their profile.
         log::record(tx, &Entry::Profile { user: self.id.clone() });
         match &self.opening {

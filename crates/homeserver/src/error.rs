@@ -86,6 +86,27 @@ pub enum Error {
     /// What was given is no e-mail address.
     #[error(transparent)]
     BadEmail(#[from] BadEmail),
+    /// The server cannot send mail, and so knows nobody by an e-mail address.
+    #[error("this server sends no mail, and knows nobody by an e-mail address")]
+    NoMail,
+    /// The e-mail address is somebody's.
+    #[error("the e-mail address is in use")]
+    EmailInUse,
+    /// No account has the e-mail address, or not that of the user.
+    #[error("there is no account with this e-mail address")]
+    EmailUnknown,
+    /// Everyone has an e-mail address here, and this is the user's last one.
+    #[error("an account needs an e-mail address here; add another before you remove this")]
+    LastEmail,
+    /// What was shown does not stand in the mail.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// The code is worth nothing any more.
+    #[error("the code is too old, or was wrong too often; ask for another")]
+    CodeExpired,
+    /// The session does not prove that an e-mail address is somebody's, or not for this.
+    #[error("the e-mail address is not proven; show the code of the mail, or open its link")]
+    AddressNotProven,
     /// The profile would be too large.
     #[error("a profile may have 64 KiB")]
     ProfileTooLarge,

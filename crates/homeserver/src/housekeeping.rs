@@ -11,6 +11,7 @@
 //! | `TRANSACTIONS` | the job `transactions`; removing the room or the user |
 //! | `LOGIN_TOKENS` | the job `login_tokens`; whoever logs in with one |
 //! | `OPENID_TOKENS` | the job `openid_tokens` |
+//! | `THREEPID_SESSIONS` | the job `threepid_sessions`; whoever uses what was proven |
 //! | `PENDING_MEDIA`, and its part of `MEDIA_USE` | the job `pending_media`; the upload |
 //! | `EXPIRING_TOKENS`, `REFRESH_TOKENS` | the end of their session, whose three pairs at most may be renewed at any time |
 //! | `DEVICES`, `TOKENS`, `LAST_SEEN` | nothing but the end of the session |
@@ -23,6 +24,7 @@
 
 mod mails;
 mod passes;
+mod threepids;
 mod transactions;
 mod uploads;
 
@@ -91,7 +93,7 @@ impl Page {
 }
 
 /// All that expires in the store. What lives in memory only is bounded where it lives.
-const JOBS: [Job; 6] = [
+const JOBS: [Job; 7] = [
     Job {
         name: "transactions",
         keep: 24,
@@ -109,6 +111,12 @@ const JOBS: [Job; 6] = [
         keep: 0,
         every: 1,
         page: |core, page| Box::pin(passes::page(core, page, &OPENID_TOKENS)),
+    },
+    Job {
+        name: "threepid_sessions",
+        keep: 0,
+        every: 1,
+        page: |core, page| Box::pin(threepids::page(core, page)),
     },
     Job {
         name: "pending_media",

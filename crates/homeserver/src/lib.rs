@@ -39,8 +39,9 @@ mod words;
 
 pub use account_data::push_rules::PushRuleChange;
 pub use accounts::{
-    Attempt, Challenge, Credential, Flow, NewAccount, Operation, OtherSessions, Pass, ProfileField,
-    Proof, Remains, Restriction, Stage, TurnCredentials,
+    Attempt, Challenge, CodeRequest, Credential, EmailAddress, EmailProof, Flow, NewAccount,
+    Operation, OtherSessions, Pass, ProfileField, Proof, Proven, Remains, Restriction, Stage,
+    TurnCredentials,
 };
 pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Renewal, Session};
@@ -71,10 +72,11 @@ pub use rooms::{
     Context, JoinedMember, MembersQuery, MessagesQuery, Moment, Page, RelationsPage,
     RelationsQuery, Room, RoomNews, ThreadsPage, ThreadsQuery, Transaction,
 };
-pub use schema::{BlobId, Language, MembershipKind};
+pub use schema::{BlobId, Language, MembershipKind, Proving};
 pub use server::Builder;
 pub use settings::{
-    Directory, PasswordCost, Publishers, Registration, Secret, Settings, TurnServer, TurnUsers,
+    Directory, PasswordCost, Publishers, Registration, Secret, Settings, Terms, TermsText,
+    TurnServer, TurnUsers,
 };
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{

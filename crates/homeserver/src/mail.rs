@@ -36,7 +36,7 @@ use crate::{
 pub(crate) const CODE_LIFETIME_MS: u64 = 15 * 60_000;
 
 /// Where the link in a mail leads, below the server's public base URL.
-pub(crate) const LINK_PATH: &str = "/_tertulia/client/v1/register/email/confirm";
+pub(crate) const LINK_PATH: &str = "/_tertulia/client/v1/email/confirm";
 
 /// How many languages a client's list is read for.
 const MOST_LANGUAGES: usize = 30;

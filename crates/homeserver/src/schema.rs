@@ -13,6 +13,7 @@ mod mail;
 mod media;
 mod report;
 mod rooms;
+mod threepids;
 mod upgrade;
 mod userdata;
 
@@ -40,6 +41,7 @@ pub use rooms::{
     PushBlock, PushMention, PushRow, PushTally, Related, RelationRow, RemovedRoom, RoomHead,
     StateChange, StateLogRow, StateRef, StateRow, Thread, TimelineRow, Verdict,
 };
+pub use threepids::{AddressRow, Proving, ThreepidSession};
 pub use upgrade::UpgradeRow;
 pub use userdata::{AccountDatum, AliasRow, ReceiptKind, ReceiptRow, Scope};
 
@@ -327,6 +329,18 @@ pub const UNSEEN_EVENTS: Table<(OwnedRoomId, String), (u64,)> = Table::new(137, 
 
 /// Nothing → that favourites were made of the bookmarks that were there before there were any.
 pub const BOOKMARKS_ADOPTED: Table<(), ()> = Table::new(138, "bookmarks_adopted");
+
+/// A hash of an e-mail address, and one of what it is proven for and of a client secret → the session in
+/// which that is done. Both are in the session's ID.
+pub const THREEPID_SESSIONS: Table<([u8; 16], [u8; 16]), ThreepidSession> =
+    Table::new(105, "threepid_sessions");
+
+/// E-mail address → the user whose it is. The row in which an address is claimed.
+pub const ADDRESSES: Table<(String,), (OwnedUserId,)> = Table::new(106, "addresses");
+
+/// User and e-mail address → since when it is the user's. Written with [`ADDRESSES`].
+pub const USER_ADDRESSES: Table<(OwnedUserId, String), AddressRow> =
+    Table::new(107, "user_addresses");
 
 /// The error for a tag that this version of the program does not know.
 fn unknown(what: &str, tag: u8) -> ValueError {

@@ -1,6 +1,6 @@
 //! What an owner of a server decides.
 
-use std::{fmt, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use argon2::Params;
 use ruma::RoomVersionId;
@@ -23,6 +23,11 @@ pub struct Settings {
     pub max_media_per_user: Option<u64>,
     /// Who may make an account by themself.
     pub registration: Registration,
+    /// What those who register have to accept.
+    pub terms: Vec<Terms>,
+    /// Whether nobody learns which e-mail addresses the server knows. Whoever asks for a code is then told that
+    /// one was sent, and the owner of the address, by mail, why it was none.
+    pub hide_known_addresses: bool,
     /// What signs requests that make accounts past [`Settings::registration`]; none turns them off.
     pub registration_shared_secret: Option<Secret>,
     /// Whether people may come in as guests, without a name and a password.
@@ -53,6 +58,26 @@ pub struct Settings {
     /// The folder of templates that replace some of what stands in mail; see
     /// [`MailTemplates::from_folder`](crate::MailTemplates::from_folder).
     pub mail_templates: Option<PathBuf>,
+}
+
+/// A document that those who register have to accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What it is called by programs, such as `privacy_policy`.
+    pub id: String,
+    /// Which of its versions it is.
+    pub version: String,
+    /// Where it stands, by the codes of languages.
+    pub translations: BTreeMap<String, TermsText>,
+}
+
+/// A document in one language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TermsText {
+    /// What people call it.
+    pub name: String,
+    /// Where it stands.
+    pub url: String,
 }
 
 /// A TURN server for calls.
@@ -112,6 +137,8 @@ impl Default for Directory {
 pub enum Registration {
     /// Everyone.
     Open,
+    /// Those who prove that an e-mail address is theirs.
+    Email,
     /// Those who know one of these words.
     Tokens(Vec<Secret>),
     /// Nobody.
@@ -196,6 +223,8 @@ impl Default for Settings {
             max_upload_size: 50 * 1024 * 1024,
             max_media_per_user: None,
             registration: Registration::default(),
+            terms: Vec::new(),
+            hide_known_addresses: true,
             registration_shared_secret: None,
             allow_guests: false,
             min_password_length: 8,

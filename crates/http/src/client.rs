@@ -32,6 +32,7 @@ mod spaces;
 mod state;
 mod sync;
 mod threads;
+mod threepid;
 mod typing;
 mod upgrades;
 
@@ -68,6 +69,7 @@ pub(crate) fn routes() -> Routes {
         .merge(state::routes())
         .merge(sync::routes())
         .merge(threads::routes())
+        .merge(threepid::routes())
         .merge(typing::routes())
         .merge(upgrades::routes())
 }

@@ -96,6 +96,31 @@ impl ApiError {
         Self { status: StatusCode::UNAUTHORIZED, body: Box::new(ErrorBody::Json(body)) }
     }
 
+    /// The session of proving an address has ended. Ruma does not know the code, which is of version 1.18.
+    fn session_expired(error: &Error) -> Self {
+        let body =
+            serde_json::json!({ "errcode": "M_SESSION_EXPIRED", "error": error.to_string() });
+        Self { status: StatusCode::BAD_REQUEST, body: Box::new(ErrorBody::Json(body)) }
+    }
+
+    /// This server works with no identity server.
+    pub(crate) fn identity_server_not_trusted() -> Self {
+        let message = "this server trusts no identity server; it proves addresses itself";
+        Self::bad_request(ErrorKind::ServerNotTrusted, message)
+    }
+
+    /// As [`ApiError::identity_server_not_trusted`], where the answer has to be that nothing was proven.
+    pub(crate) fn identity_server_not_asked() -> Self {
+        let message = "this server asks no identity server whether an address is proven";
+        Self::new(StatusCode::FORBIDDEN, ErrorKind::ThreepidAuthFailed, message)
+    }
+
+    /// Telephone numbers are nobody's here.
+    pub(crate) fn telephone_unsupported() -> Self {
+        let message = "this server knows nobody by a telephone number";
+        Self::bad_request(ErrorKind::ThreepidMediumNotSupported, message)
+    }
+
     /// A part that the endpoint needs is not there.
     pub(crate) fn missing_param(name: &str) -> Self {
         Self::bad_request(ErrorKind::MissingParam, format!("missing `{name}`"))
@@ -234,6 +259,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match (code(&error), error) {
             (_, error @ Error::Locked) => Self::locked(&error),
+            (_, error @ Error::CodeExpired) => Self::session_expired(&error),
             (Some((status, kind)), error) => Self::new(status, kind, error),
             (None, Error::Storage(error)) => Self::of_storage(error),
             (None, Error::Media(error)) if is_full(&error) => Self::no_room(&error),
@@ -274,6 +300,12 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         Error::Deactivated => (Status::FORBIDDEN, Kind::UserDeactivated),
         Error::NoGuests | Error::GuestsForbidden => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
         Error::UserNameTaken => (Status::BAD_REQUEST, Kind::UserInUse),
+        Error::NoMail => (Status::BAD_REQUEST, Kind::ThreepidMediumNotSupported),
+        Error::EmailInUse => (Status::BAD_REQUEST, Kind::ThreepidInUse),
+        Error::EmailUnknown => (Status::BAD_REQUEST, Kind::ThreepidNotFound),
+        Error::LastEmail => (Status::FORBIDDEN, Kind::ThreepidDenied),
+        Error::AddressNotProven => (Status::FORBIDDEN, Kind::ThreepidAuthFailed),
+        Error::WrongCode => (Status::BAD_REQUEST, Kind::TokenIncorrect),
         Error::InvalidUserName(_) => (Status::BAD_REQUEST, Kind::InvalidUsername),
         Error::WeakPassword(_) | Error::ShortPassword(_) => {
             (Status::BAD_REQUEST, Kind::WeakPassword)

@@ -13,6 +13,7 @@ mod client;
 mod discovery;
 mod endpoint;
 mod error;
+mod language;
 mod limits;
 mod media;
 mod observe;

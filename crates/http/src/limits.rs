@@ -23,6 +23,8 @@ use crate::places::network;
 pub enum Action {
     /// Making an account, or asking whether its name is free.
     Registration,
+    /// Having a mail sent that proves an e-mail address.
+    Mail,
     /// Logging in, or proving a password once more.
     Login,
     /// Sending an event into a room.
@@ -82,6 +84,8 @@ impl Rate {
 pub struct RateLimits {
     /// For [`Action::Registration`].
     pub registration: Option<Rate>,
+    /// For [`Action::Mail`].
+    pub mail: Option<Rate>,
     /// For [`Action::Login`].
     pub login: Option<Rate>,
     /// For [`Action::Message`].
@@ -109,6 +113,7 @@ impl RateLimits {
     pub const fn off() -> Self {
         Self {
             registration: None,
+            mail: None,
             login: None,
             message: None,
             join: None,
@@ -128,6 +133,7 @@ impl Default for RateLimits {
     fn default() -> Self {
         Self {
             registration: Some(Rate::new(10, 0.2)),
+            mail: Some(Rate::new(10, 0.02)),
             login: Some(Rate::new(20, 0.3)),
             message: Some(Rate::new(100, 20.0)),
             join: Some(Rate::new(50, 2.0)),
@@ -155,6 +161,7 @@ pub(crate) enum Subject<'a> {
 #[derive(Debug)]
 pub(crate) struct Limits<C: Clock = DefaultClock> {
     registration: Option<Limit<C>>,
+    mail: Option<Limit<C>>,
     login: Option<Limit<C>>,
     message: Option<Limit<C>>,
     join: Option<Limit<C>>,
@@ -174,6 +181,7 @@ impl<C: Clock + Clone> Limits<C> {
         let limit = |rate: Option<Rate>| rate.map(|rate| Limit::new(rate, clock.clone()));
         Self {
             registration: limit(rates.registration),
+            mail: limit(rates.mail),
             login: limit(rates.login),
             message: limit(rates.message),
             join: limit(rates.join),
@@ -192,6 +200,7 @@ impl<C: Clock + Clone> Limits<C> {
     pub(crate) fn check(&self, action: Action, subject: Subject<'_>) -> Result<(), Duration> {
         let limit = match action {
             Action::Registration => &self.registration,
+            Action::Mail => &self.mail,
             Action::Login => &self.login,
             Action::Message => &self.message,
             Action::Join => &self.join,

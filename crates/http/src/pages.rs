@@ -143,7 +143,7 @@ fn escaped(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-fn page(text: String) -> Response {
+pub(crate) fn page(text: String) -> Response {
     let mut response = Response::new(Body::from(Bytes::from(text)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

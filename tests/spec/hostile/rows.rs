@@ -93,6 +93,15 @@ const fn at(kind: Kind, field: &'static str, status: u16, code: &'static str) ->
     Answered { kind, field: Some(field), status, code }
 }
 
+/// A telephone number to be proven, which nobody can do here.
+const TELEPHONE: &str = r#"{"client_secret":"s","country":"ES","phone_number":"600000000","send_attempt":1,"next_link":"https://example.org"}"#;
+
+/// What is asked of an identity server is not looked at.
+const NO_TELEPHONE: &[Answered] = &[
+    at(Kind::WrongType, "id_server", 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED"),
+    at(Kind::WrongType, "id_access_token", 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED"),
+];
+
 /// All endpoints that are served.
 pub(crate) const ROWS: &[Row] = &[
     open("GET /.well-known/matrix/client"),
@@ -106,6 +115,21 @@ pub(crate) const ROWS: &[Row] = &[
     open("GET /_matrix/client/v1/register/m.login.registration_token/validity").query(&[("token", "t")]),
     open("GET /_matrix/client/v3/account/whoami"),
     open("GET /_matrix/client/v3/account/3pid"),
+    // Which identity server a client would have asked is not looked at.
+    open("POST /_matrix/client/v3/register/email/requestToken").body(r#"{"client_secret":"new","email":"new@example.org","send_attempt":1,"next_link":"https://example.org"}"#).answers(&[at(Kind::WrongType, "id_server", 200, ""), at(Kind::WrongType, "id_access_token", 200, "")]),
+    open("POST /_matrix/client/v3/account/password/email/requestToken").body(r#"{"client_secret":"new","email":"new@example.org","send_attempt":1,"next_link":"https://example.org"}"#).answers(&[at(Kind::WrongType, "id_server", 200, ""), at(Kind::WrongType, "id_access_token", 200, "")]),
+    open("POST /_matrix/client/v3/account/3pid/email/requestToken").body(r#"{"client_secret":"new","email":"new@example.org","send_attempt":1,"next_link":"https://example.org"}"#).answers(&[at(Kind::WrongType, "id_server", 200, ""), at(Kind::WrongType, "id_access_token", 200, "")]),
+    open("POST /_matrix/client/v3/register/msisdn/requestToken").body(TELEPHONE).answers(NO_TELEPHONE),
+    open("POST /_matrix/client/v3/account/password/msisdn/requestToken").body(TELEPHONE).answers(NO_TELEPHONE),
+    open("POST /_matrix/client/v3/account/3pid/msisdn/requestToken").body(TELEPHONE).answers(NO_TELEPHONE),
+    open("POST /_matrix/client/v3/account/3pid").body(r#"{"three_pid_creds":{"client_secret":"s","id_server":"x.org","id_access_token":"t","sid":"s"}}"#),
+    open("POST /_matrix/client/v3/account/3pid/add").body(r#"{"client_secret":"s","sid":"s"}"#),
+    open("POST /_matrix/client/v3/account/3pid/bind").body(r#"{"client_secret":"s","id_server":"x.org","id_access_token":"t","sid":"s"}"#),
+    row("POST /_matrix/client/v3/account/3pid/delete", Others::Refused(400, "M_THREEPID_NOT_FOUND")).body(r#"{"id_server":"x.org","medium":"email","address":"alice@example.org"}"#).answers(&[at(Kind::WrongWord, "medium", 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED")]),
+    open("POST /_matrix/client/v3/account/3pid/unbind").body(r#"{"id_server":"x.org","medium":"email","address":"alice@example.org"}"#).answers(&[at(Kind::WrongWord, "medium", 200, "")]),
+    open("POST /_tertulia/client/v1/email/submit").body(r#"{"sid":"{session}","client_secret":"secret","token":"{code}"}"#),
+    open("GET /_tertulia/client/v1/email/confirm").query(&[("session", "s"), ("token", "t")]),
+    open("POST /_tertulia/client/v1/email/confirm").body(r#"{"session":"{session}","token":"{link}"}"#),
     open("POST /_matrix/client/v3/account/password").body(r#"{"new_password":"new password","logout_devices":false}"#),
     open("POST /_matrix/client/v3/account/deactivate").body(r#"{"erase":false}"#),
     open("GET /_matrix/client/v3/capabilities"),

@@ -8,7 +8,7 @@ use tertulia::{NewAccount, PasswordCost, Registration, Secret};
 use tertulia_storage::{
     Direction, Local as _, Memory, MemoryEngine, Reach, Row, RowRange, TableId,
 };
-use tertulia_testkit::{Call, Client, TestServer};
+use tertulia_testkit::{Call, Client, Path, TestServer, code_in};
 
 use super::cases::{Body, Request, Token};
 
@@ -48,6 +48,7 @@ impl World {
                 settings.registration = Registration::Open;
                 settings.registration_shared_secret = Some(Secret::new("known to scripts"));
                 settings.password_cost = PasswordCost::LEAST;
+                settings.public_base_url = Some("https://example.org".to_owned());
                 settings.max_upload_size = LARGEST_FILE as u64;
             });
         let server = builder.start_on(engine.clone()).await;
@@ -61,7 +62,7 @@ impl World {
 
     /// Lets the followers of the log catch up. One is woken by who searches, and all commit through one thread, so that
     /// whoever commits after them has waited for them.
-    async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         let mallory = &self.mallory;
         for number in 0..5 {
             self.server.clock().advance(Duration::from_secs(10));
@@ -125,7 +126,11 @@ impl World {
         let openid = alice.post(["user", me, "openid", "request_token"]).json(json!({})).await.ok();
         let erin = json!({ "username": "erin", "refresh_token": true, "auth": { "type": "m.login.dummy" } });
         let erin = self.server.call(Method::POST, ["register"]).json(erin).await.ok();
+        let session = prove_address(&self.server, &alice).await;
         self.names.extend([
+            ("session", session.0),
+            ("code", session.1),
+            ("link", session.2),
             ("userId", me.to_owned()),
             ("deviceId", alice.device().to_owned()),
             ("carol", carol.id().to_owned()),
@@ -210,6 +215,28 @@ pub(crate) fn changed(before: &[Row], after: &[Row]) -> Vec<u16> {
     tables.sort_unstable();
     tables.dedup();
     tables
+}
+
+/// Gives `alice` an e-mail address, and begins to prove another: tells the session, the code and what the link
+/// says.
+async fn prove_address(server: &TestServer, alice: &Client) -> (String, String, String) {
+    let begin = async |email: &str| {
+        let wish = json!({ "client_secret": "secret", "email": email, "send_attempt": 1 });
+        let path = ["account", "3pid", "email", "requestToken"];
+        let begun = server.call(Method::POST, path).json(wish).await.ok();
+        (text(&begun["sid"]), server.mailbox().take(email).await)
+    };
+    let (sid, mail) = begin("alice@example.org").await;
+    let shown = json!({ "sid": sid, "client_secret": "secret", "token": code_in(&mail) });
+    let submit = server.call(Method::POST, Path::own(["email", "submit"])).json(shown);
+    submit.await.ok();
+    let own =
+        json!({ "type": "m.login.password", "user": "alice", "password": "password of alice" });
+    let add = json!({ "sid": sid, "client_secret": "secret", "auth": own });
+    alice.post(["account", "3pid", "add"]).json(add).await.ok();
+    let (sid, mail) = begin("new@example.net").await;
+    let link = mail.text.split("token=").nth(1).expect("a link").split_whitespace().next();
+    (sid, code_in(&mail), link.expect("a token").to_owned())
 }
 
 async fn administrator(server: &TestServer) -> Client {

@@ -3,6 +3,7 @@
 use ruma::OwnedUserId;
 use tertulia_storage::{Command, Partition, Tx};
 
+use super::threepids;
 use crate::{
     Error, Result, User, devices, log, presence,
     schema::{ACCOUNTS, ERASED, Entry, PROFILES, STATUSES},
@@ -68,6 +69,7 @@ impl Command for Deactivate {
             tx.delete(&PROFILES, &key);
         }
         tx.put(&ACCOUNTS, &key, &account);
+        threepids::release_all(tx, &self.user).await?;
         tx.delete(&STATUSES, &key);
         devices::delete_page(tx, &self.user, None).await
     }

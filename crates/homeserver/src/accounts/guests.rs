@@ -4,6 +4,7 @@
 use ruma::OwnedUserId;
 use tertulia_storage::{Command, Partition, Tx};
 
+use super::{EmailProof, threepids};
 use crate::{
     AccessToken, Error, Homeserver, NewAccount, NewDevice, Result, Secret, Session,
     devices::Opening,
@@ -45,15 +46,17 @@ impl Homeserver {
 }
 
 impl Session {
-    /// Makes the guest whose session this is a member, who logs in at once.
+    /// Makes the guest whose session this is a member, who logs in at once and has the e-mail address that was
+    /// proven, if one was.
     ///
     /// # Errors
     ///
-    /// [`Error::WeakPassword`], [`Error::Busy`], or [`Error::Forbidden`] if the user is no guest
-    /// any more.
+    /// [`Error::WeakPassword`], [`Error::Busy`], [`Error::Forbidden`] if the user is no guest any more, or what
+    /// is wrong with the address as for [`Homeserver::register`].
     pub async fn become_member(
         &self,
         password: Option<&Secret>,
+        email: Option<EmailProof>,
         device: NewDevice,
     ) -> Result<(Self, AccessToken)> {
         let server = Homeserver { core: self.core.clone() };
@@ -63,7 +66,8 @@ impl Session {
         };
         let opening = Opening::new(&self.core, &self.id, device)?;
         let user = self.id.clone();
-        let upgrade = Upgrade { user, password, opening: opening.clone() };
+        let now = self.core.steady().get().into();
+        let upgrade = Upgrade { user, password, email, now, opening: opening.clone() };
         let standing = self.core.store.write(upgrade).await?.out;
         Ok(opening.done(&server, standing))
     }
@@ -73,6 +77,8 @@ impl Session {
 struct Upgrade {
     user: OwnedUserId,
     password: Option<String>,
+    email: Option<EmailProof>,
+    now: u64,
     opening: Opening,
 }
 
@@ -92,6 +98,7 @@ impl Command for Upgrade {
         account.guest = false;
         account.password = self.password.clone();
         tx.put(&ACCOUNTS, &(self.user.clone(),), &account);
+        threepids::claim_first(tx, &self.user, self.email.as_ref(), self.now).await?;
         self.opening.write(tx).await?;
         Ok(Standing::of(&account))
     }

@@ -9,6 +9,9 @@ use std::collections::{HashMap, VecDeque};
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
 
+use super::threepids::EmailProof;
+use crate::schema::Proving;
+
 /// How long a client has to pass all stages.
 pub(crate) const LIFETIME_MS: u64 = 15 * 60_000;
 
@@ -24,6 +27,10 @@ pub enum Stage {
     Dummy,
     /// A word that allows to register.
     RegistrationToken,
+    /// That the documents that are to be accepted are.
+    Terms,
+    /// An e-mail address that was proven for this.
+    Email(Proving),
 }
 
 /// Stages that together are a proof, in their order.
@@ -58,11 +65,26 @@ pub(crate) enum Refusal {
 /// Where a session stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// All stages of a flow are passed, and the session has ended. The user is whose password
-    /// was given, if a password was.
-    Proved(Option<OwnedUserId>),
+    /// All stages of a flow are passed, and the session has ended.
+    Proved(Proven),
     /// These stages are passed, others are missing.
     Missing,
+}
+
+/// What the stages of a proof tell beside that they were passed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proven {
+    /// Whose password was given, or whose address was proven, if either was.
+    pub user: Option<OwnedUserId>,
+    /// The session in which an e-mail address was proven, if one was. Whatever is done with the proof ends it.
+    pub email: Option<EmailProof>,
+}
+
+impl Proven {
+    /// That it is `user` who asks.
+    pub(crate) fn of(user: Option<OwnedUserId>) -> Self {
+        Self { user, email: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -73,7 +95,7 @@ struct Session {
     flows: &'static [Flow],
     opened: u64,
     passed: Vec<Stage>,
-    user: Option<OwnedUserId>,
+    proven: Proven,
     /// Whether a proof was given together with a content, which is the session's since then.
     bound: bool,
 }
@@ -82,7 +104,8 @@ impl Session {
     fn new(operation: Operation<'_>, opened: u64) -> Self {
         let Operation { name, subject, content, flows } = operation;
         let owner = subject.map(ToOwned::to_owned);
-        Self { name, owner, content, flows, opened, passed: Vec::new(), user: None, bound: false }
+        let (passed, proven) = (Vec::new(), Proven::default());
+        Self { name, owner, content, flows, opened, passed, proven, bound: false }
     }
 
     fn belongs_to(&self, subject: Option<&UserId>) -> bool {
@@ -93,9 +116,10 @@ impl Session {
         self.name == operation.name && (!self.bound || self.content == operation.content)
     }
 
-    fn note(&mut self, stage: Stage, user: Option<OwnedUserId>) {
+    fn note(&mut self, stage: Stage, told: Proven) {
         self.passed.push(stage);
-        self.user = user.or(self.user.take());
+        self.proven.user = told.user.or(self.proven.user.take());
+        self.proven.email = told.email.or(self.proven.email.take());
     }
 
     fn may_come_next(&self, stage: Stage) -> bool {
@@ -149,7 +173,7 @@ impl Interactions {
         if session.may_come_next(stage) { Ok(()) } else { Err(Refusal::OutOfOrder) }
     }
 
-    /// Notes that `stage` was passed by `user` (if the stage tells who).
+    /// Notes that `stage` was passed, and what it told.
     ///
     /// # Errors
     ///
@@ -159,14 +183,14 @@ impl Interactions {
         id: &str,
         operation: &Operation<'_>,
         stage: Stage,
-        user: Option<OwnedUserId>,
+        told: Proven,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<Progress, Refusal> {
         self.may_try(id, operation, stage, now)?;
         let session = self.sessions.get_mut(id).ok_or(Refusal::UnknownSession)?;
         session.content = operation.content;
         session.bound = true;
-        session.note(stage, user);
+        session.note(stage, told);
         Ok(self.end_if_complete(id))
     }
 
@@ -203,18 +227,18 @@ impl Interactions {
         Ok(session.owner.clone())
     }
 
-    /// Notes that `stage` was passed by `user` somewhere else than in a request for the operation:
+    /// Notes that `stage` was passed, and what it told, somewhere else than in a request for the operation:
     /// on a page of this server.
     pub(crate) fn pass_aside(
         &mut self,
         id: &str,
         stage: Stage,
-        user: Option<OwnedUserId>,
+        told: Proven,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<(), Refusal> {
         self.may_try_aside(id, stage, now)?;
         let session = self.sessions.get_mut(id).ok_or(Refusal::UnknownSession)?;
-        session.note(stage, user);
+        session.note(stage, told);
         Ok(())
     }
 
@@ -222,7 +246,8 @@ impl Interactions {
         if !self.sessions.get(id).is_some_and(Session::is_complete) {
             return Progress::Missing;
         }
-        Progress::Proved(self.sessions.remove(id).and_then(|session| session.user))
+        let ended = self.sessions.remove(id);
+        Progress::Proved(ended.map(|session| session.proven).unwrap_or_default())
     }
 
     /// The stages that the session `id` has passed for `operation`, in their order.

@@ -1,12 +1,14 @@
 //! Passwords as proof: logging in with one, and changing it.
 
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use tertulia_protocol::Email;
 use tertulia_storage::{Command, Partition, Tx};
 
-use super::{passes::MOST as PASSES, password::Hashing, tries::Tries};
+use super::{EmailProof, passes::MOST as PASSES, password::Hashing, threepids, tries::Tries};
 use crate::{
-    AccessToken, Error, Homeserver, NewDevice, Result, Session, User,
+    AccessToken, Error, Homeserver, Language, NewDevice, Result, Session, User,
     devices::{self, Opening},
+    mail::{self, Letter, LetterKind},
     schema::{ACCOUNTS, LOGIN_TOKENS},
     users::{self, Standing},
 };
@@ -22,8 +24,12 @@ pub enum OtherSessions {
     EndExcept(OwnedDeviceId),
 }
 
+/// The passwords that were wrong lately, of each user, and of each e-mail address that is nobody's: else one
+/// could tell by them which address is somebody's.
+type WrongPasswords = Tries<String, 30_000>;
+
 impl Homeserver {
-    /// Logs in with a password. `user` is a whole user ID or its first part.
+    /// Logs in with a password. `user` is a whole user ID, its first part, or an e-mail address of the user.
     ///
     /// # Errors
     ///
@@ -50,18 +56,27 @@ impl Homeserver {
     }
 
     async fn check_account(&self, user: &str, password: &str) -> Result<Checked> {
-        let user = users::existing_id(user, self.name());
-        let (tries, now) = (self.core.local::<Tries>(), self.core.steady());
+        let (name, view) = (user, self.core.store.view().await?);
+        let user = match users::existing_id(name, self.name()) {
+            Some(user) => Some(user),
+            None => threepids::owner(&view, name).await?,
+        };
+        let counted = match &user {
+            Some(user) => Some(user.to_string()),
+            None => Email::parse(name).ok().map(|email| email.as_str().to_owned()),
+        };
+        let (tries, now) = (self.core.local::<WrongPasswords>(), self.core.steady());
         let most = self.core.settings.wrong_passwords;
-        if let (Some(user), Some(most)) = (&user, most)
-            && !tries.may(user, most.get(), now)
+        if let (Some(counted), Some(most)) = (&counted, most)
+            && !tries.may(counted, most.get(), now)
         {
             return Err(Error::Busy);
         }
         let account = match &user {
-            Some(user) => users::account(&self.core.store.view().await?, user).await?,
+            Some(user) => users::account(&view, user).await?,
             None => None,
         };
+        drop(view);
         let closed = account.as_ref().is_some_and(|account| account.deactivated.is_some());
         let kept = account.and_then(|account| account.password);
         let hashing = self.core.local::<Hashing>();
@@ -71,8 +86,8 @@ impl Homeserver {
         match (user, kept) {
             _ if closed => Err(Error::Deactivated),
             (Some(user), Some(kept)) if right => Ok(Checked { user, kept }),
-            (user, _) => {
-                user.iter().for_each(|user| tries.wrong(user, now));
+            _ => {
+                counted.iter().for_each(|counted| tries.note(counted, now));
                 Err(Error::WrongPassword)
             }
         }
@@ -98,6 +113,35 @@ impl User {
     /// Those of [`Homeserver::check_new_password`], [`Error::Busy`] if too many passwords wait to be
     /// hashed, or [`Error::Deactivated`].
     pub async fn set_password(&self, password: &str, others: OtherSessions) -> Result<()> {
+        self.change_password(password, others, None).await
+    }
+
+    /// As [`User::set_password`], for one who has shown that an e-mail address of the user is theirs. The session
+    /// in which that was is over then, and a mail in `language` tells of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`User::set_password`], and [`Error::AddressNotProven`].
+    pub async fn set_password_by_email(
+        &self,
+        proof: &EmailProof,
+        password: &str,
+        others: OtherSessions,
+        language: Language,
+    ) -> Result<()> {
+        let letter = Letter::new(&self.core, LetterKind::PasswordReset, "", language);
+        let letter = letter.about(self.id.clone());
+        let now = self.core.steady().get().into();
+        let by_email = ByEmail { proof: proof.clone(), now, letter };
+        self.change_password(password, others, Some(by_email)).await
+    }
+
+    async fn change_password(
+        &self,
+        password: &str,
+        others: OtherSessions,
+        by_email: Option<ByEmail>,
+    ) -> Result<()> {
         let server = Homeserver { core: self.core.clone() };
         server.check_new_password(password)?;
         let hash = server.hash(password).await?;
@@ -106,7 +150,8 @@ impl User {
             OtherSessions::Keep | OtherSessions::End => None,
         };
         let end_others = others != OtherSessions::Keep;
-        let set = SetPassword { user: self.id.clone(), hash, end_others, except: except.clone() };
+        let (user, except_for) = (self.id.clone(), except.clone());
+        let set = SetPassword { user, hash, end_others, except: except_for, by_email };
         if self.core.store.write(set).await?.out {
             self.delete_all_devices(except.as_deref()).await?;
         }
@@ -151,6 +196,28 @@ struct SetPassword {
     hash: String,
     end_others: bool,
     except: Option<OwnedDeviceId>,
+    /// What lets it be set, where that is not the old one.
+    by_email: Option<ByEmail>,
+}
+
+/// That an e-mail address of the user was proven.
+struct ByEmail {
+    proof: EmailProof,
+    now: u64,
+    /// What tells the owner of the address.
+    letter: Letter,
+}
+
+impl ByEmail {
+    /// Ends the session that proves it, and tells the owner.
+    async fn spend(&self, tx: &mut Tx, user: &UserId) -> Result<()> {
+        let (owner, address) = threepids::spend_claimed(tx, &self.proof, self.now).await?;
+        if owner != user {
+            return Err(Error::AddressNotProven);
+        }
+        mail::post(tx, &Letter { address, ..self.letter.clone() });
+        Ok(())
+    }
 }
 
 impl Command for SetPassword {
@@ -163,6 +230,9 @@ impl Command for SetPassword {
 
     async fn run(&self, tx: &mut Tx) -> Result<bool> {
         let mut account = users::active_account(tx, &self.user).await?;
+        if let Some(by_email) = &self.by_email {
+            by_email.spend(tx, &self.user).await?;
+        }
         account.password = Some(self.hash.clone());
         tx.put(&ACCOUNTS, &(self.user.clone(),), &account);
         if self.end_others {

@@ -1,10 +1,14 @@
 //! User-interactive authentication, driven: checks what a client offers and keeps the sessions.
 
 use parking_lot::Mutex;
-use ruma::{OwnedUserId, UserId};
+use ruma::UserId;
 use sha2::{Digest as _, Sha256};
+use tertulia_protocol::Email;
 
-use super::interaction::{Flow, Interactions, Operation, Progress, Refusal, Stage};
+use super::{
+    EmailProof,
+    interaction::{Flow, Interactions, Operation, Progress, Proven, Refusal, Stage},
+};
 use crate::{Error, Homeserver, Registration, Result, Secret};
 
 /// What a client offers to prove that it may do something.
@@ -32,16 +36,24 @@ pub enum Credential {
     Dummy,
     /// A word that allows to register.
     RegistrationToken(Secret),
+    /// That the documents of [`Settings::terms`](crate::Settings::terms) are accepted.
+    Terms,
+    /// A session in which an e-mail address was proven.
+    Email(EmailProof),
     /// Something that no flow of this server has.
     Unknown,
 }
 
 impl Credential {
-    fn stage(&self) -> Option<Stage> {
+    /// The stage that it may pass. What an e-mail address has to be proven for is for the `flows` to say.
+    fn stage(&self, flows: &[Flow]) -> Option<Stage> {
+        let is_of_email = |stage: &Stage| matches!(stage, Stage::Email(_));
         match self {
             Self::Password { .. } | Self::Stranger => Some(Stage::Password),
             Self::Dummy => Some(Stage::Dummy),
             Self::RegistrationToken(_) => Some(Stage::RegistrationToken),
+            Self::Terms => Some(Stage::Terms),
+            Self::Email(_) => flows.iter().copied().flatten().copied().find(is_of_email),
             Self::Unknown => None,
         }
     }
@@ -63,8 +75,8 @@ pub struct Challenge {
 /// How far a proof has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// It is complete: the operation may be done, once. Tells whose password was given, if one was.
-    Given(Option<OwnedUserId>),
+    /// It is complete: the operation may be done, once.
+    Given(Proven),
     /// More is needed.
     Missing(Challenge),
 }
@@ -105,7 +117,7 @@ impl Homeserver {
         };
         let tried = self.try_stage(operation, &session, credential).await?;
         Ok(match tried {
-            Ok(Progress::Proved(user)) => Proof::Given(user),
+            Ok(Progress::Proved(proven)) => Proof::Given(proven),
             Ok(Progress::Missing) => self.challenge_again(operation, session, None),
             Err(failure) => self.challenge_again(operation, session, failure),
         })
@@ -114,9 +126,9 @@ impl Homeserver {
     /// Looks at what was passed elsewhere by one who offers nothing more.
     fn finish(&self, operation: Operation<'_>, session: String) -> Proof {
         let sessions = self.core.local::<Sessions>();
-        let finished = sessions.0.lock().finish(&session, &operation, self.core.now());
+        let finished = sessions.0.lock().finish(&session, &operation, self.core.steady());
         match finished {
-            Ok(Progress::Proved(user)) => Proof::Given(user),
+            Ok(Progress::Proved(proven)) => Proof::Given(proven),
             Ok(Progress::Missing) | Err(_) => self.challenge_again(operation, session, None),
         }
     }
@@ -133,19 +145,19 @@ impl Homeserver {
         credential: Credential,
     ) -> Result<Result<(), &'static str>> {
         let sessions = self.core.local::<Sessions>();
-        let Some(stage) = credential.stage() else {
+        let Some(stage) = credential.stage(&[]) else {
             return Ok(Err("this server does not know this stage"));
         };
-        let owner = match sessions.0.lock().may_try_aside(session, stage, self.core.now()) {
+        let owner = match sessions.0.lock().may_try_aside(session, stage, self.core.steady()) {
             Err(Refusal::Passed) => return Ok(Ok(())),
             Err(refusal) => return Ok(Err(words(refusal).unwrap_or_default())),
             Ok(owner) => owner,
         };
-        let user = match self.check_credential(credential, owner.as_deref()).await? {
-            Ok(user) => user,
+        let told = match self.check_credential(credential, stage, owner.as_deref()).await? {
+            Ok(told) => told,
             Err(failure) => return Ok(Err(failure)),
         };
-        let passed = sessions.0.lock().pass_aside(session, stage, user, self.core.now());
+        let passed = sessions.0.lock().pass_aside(session, stage, told, self.core.steady());
         Ok(passed.map_err(|refusal| words(refusal).unwrap_or_default()))
     }
 
@@ -157,42 +169,67 @@ impl Homeserver {
         credential: Credential,
     ) -> Result<Result<Progress, Option<&'static str>>> {
         let sessions = self.core.local::<Sessions>();
-        let Some(stage) = credential.stage() else {
+        let Some(stage) = credential.stage(operation.flows) else {
             return Ok(Err(Some("this server does not know this stage")));
         };
         let now = self.core.steady();
         if let Err(refusal) = sessions.0.lock().may_try(session, &operation, stage, now) {
             return Ok(Err(words(refusal)));
         }
-        let user = match self.check_credential(credential, operation.subject).await? {
-            Ok(user) => user,
+        let told = match self.check_credential(credential, stage, operation.subject).await? {
+            Ok(told) => told,
             Err(failure) => return Ok(Err(Some(failure))),
         };
-        let passed = sessions.0.lock().pass(session, &operation, stage, user, self.core.steady());
+        let passed = sessions.0.lock().pass(session, &operation, stage, told, self.core.steady());
         Ok(passed.map_err(words))
     }
 
     async fn check_credential(
         &self,
         credential: Credential,
+        stage: Stage,
         subject: Option<&UserId>,
-    ) -> Result<Result<Option<OwnedUserId>, &'static str>> {
+    ) -> Result<Result<Proven, &'static str>> {
         match credential {
-            Credential::Dummy => Ok(Ok(None)),
+            Credential::Dummy | Credential::Terms => Ok(Ok(Proven::default())),
             Credential::Stranger => Err(Error::WrongPassword),
             Credential::RegistrationToken(token) if self.allows_registration(&token) => {
-                Ok(Ok(None))
+                Ok(Ok(Proven::default()))
             }
             Credential::Password { user, password } => {
                 match self.check_password(&user, password.reveal()).await {
-                    Ok(user) if subject.is_none_or(|subject| subject == user) => Ok(Ok(Some(user))),
+                    Ok(user) if subject.is_none_or(|subject| subject == user) => {
+                        Ok(Ok(Proven::of(Some(user))))
+                    }
                     Ok(_) => Err(Error::Forbidden("this is another user's password".to_owned())),
+                    // An address that nobody has is to be refused for good, and so is one that somebody has, or
+                    // one could tell them apart ("Password-based").
+                    Err(Error::WrongPassword) if Email::is_meant_by(&user) => {
+                        Err(Error::WrongPassword)
+                    }
                     Err(Error::WrongPassword) => Ok(Err("the password is wrong")),
                     Err(Error::Deactivated) => Ok(Err("the account was closed")),
                     Err(error) => Err(error),
                 }
             }
+            Credential::Email(proof) => self.check_email(proof, stage, subject).await,
             _ => Ok(Err("this does not pass")),
+        }
+    }
+
+    async fn check_email(
+        &self,
+        proof: EmailProof,
+        stage: Stage,
+        subject: Option<&UserId>,
+    ) -> Result<Result<Proven, &'static str>> {
+        let Stage::Email(proving) = stage else { return Ok(Err("this does not pass")) };
+        match self.find_owner(&proof, proving).await? {
+            Ok(Some(user)) if subject.is_some_and(|subject| subject != user) => {
+                Err(Error::Forbidden("this is another user's e-mail address".to_owned()))
+            }
+            Ok(user) => Ok(Ok(Proven { user, email: Some(proof) })),
+            Err(failure) => Ok(Err(failure)),
         }
     }
 
@@ -200,7 +237,7 @@ impl Homeserver {
     pub fn allows_registration(&self, token: &Secret) -> bool {
         match &self.core.settings.registration {
             Registration::Tokens(tokens) => tokens.iter().any(|good| good == token),
-            Registration::Open | Registration::Closed => false,
+            Registration::Open | Registration::Email | Registration::Closed => false,
         }
     }
 

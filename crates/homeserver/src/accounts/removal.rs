@@ -8,6 +8,7 @@
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tertulia_storage::{Command, Direction, Partition, Tx};
 
+use super::threepids;
 use crate::{
     Error, Homeserver, Result, User,
     account_data::bookmarks,
@@ -126,6 +127,7 @@ impl Command for Close {
         }
         account.password = None;
         (account.admin, account.erased) = (false, true);
+        threepids::release_all(tx, &self.user).await?;
         tx.put(&ACCOUNTS, &key, &account);
         tx.put(&REMOVED_USERS, &key, &RemovedUser { at: self.at, finished: false });
         Ok(false)

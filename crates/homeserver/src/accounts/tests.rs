@@ -2,7 +2,7 @@ use futures_util::future::join_all;
 use ruma::{device_id, user_id};
 
 use super::*;
-use crate::testing::server_where;
+use crate::{Registration, testing::server_where};
 
 fn with_password(name: &str, password: &str) -> NewAccount {
     NewAccount { password: Some(Secret::new(password)), ..name.into() }

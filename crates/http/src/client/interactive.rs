@@ -5,7 +5,7 @@
 
 use http::{Method, Request};
 use ruma::{
-    OwnedUserId, UserId,
+    UserId,
     api::{
         IncomingRequest, Metadata,
         client::uiaa::{AuthFlow, AuthType, UiaaInfo},
@@ -14,8 +14,11 @@ use ruma::{
     },
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use tertulia::{Attempt, Challenge, Credential, Flow, Homeserver, Operation, Proof, Secret, Stage};
+use serde_json::{Map, Value, json};
+use tertulia::{
+    Attempt, Challenge, Credential, EmailProof, Flow, Homeserver, Operation, Proof, Proven, Secret,
+    Stage, Terms,
+};
 
 use super::lenient::Identifier;
 use crate::ApiError;
@@ -31,19 +34,19 @@ pub(crate) struct Interactive<R> {
 }
 
 impl<R: Metadata> Interactive<R> {
-    /// What is asked for, and whose password was given, if one was; once any of `flows` was
-    /// passed. Where `subject` is given, only that user's password passes, in that user's sessions.
+    /// What is asked for, and what was proven beside, once any of `flows` was passed. Where `subject` is given, only that user's password passes, in that user's sessions.
     pub(crate) async fn prove(
         self,
         server: &Homeserver,
         flows: &'static [Flow],
         subject: Option<&UserId>,
-    ) -> Result<(R, Option<OwnedUserId>), ApiError> {
+    ) -> Result<(R, Proven), ApiError> {
         let operation = self.operation(flows).of(subject);
         match server.prove(operation, self.attempt).await? {
-            Proof::Given(user) => Ok((self.request, user)),
+            Proof::Given(proven) => Ok((self.request, proven)),
             Proof::Missing(challenge) => {
-                Err(ApiError::unproved(information(&challenge), challenge.failure))
+                let information = information(&challenge, &server.settings().terms);
+                Err(ApiError::unproved(information, challenge.failure))
             }
         }
     }
@@ -95,6 +98,23 @@ struct Auth {
     user: Option<String>,
     password: Option<Secret>,
     token: Option<Secret>,
+    /// Versions before r0.6 wrote it in the other way.
+    #[serde(alias = "threepidCreds")]
+    threepid_creds: Option<Credentials>,
+}
+
+/// The session in which an address was proven. An identity server that is named beside is not asked: this
+/// server proves addresses itself.
+#[derive(Deserialize)]
+struct Credentials {
+    sid: String,
+    client_secret: Secret,
+}
+
+impl From<Credentials> for EmailProof {
+    fn from(shown: Credentials) -> Self {
+        Self { session: shown.sid, client_secret: shown.client_secret }
+    }
 }
 
 impl From<Auth> for Attempt {
@@ -108,6 +128,11 @@ impl From<Auth> for Attempt {
                 })
             }
             (Some("m.login.dummy"), ..) => Some(Credential::Dummy),
+            (Some("m.login.terms"), ..) => Some(Credential::Terms),
+            (Some("m.login.email.identity"), ..) => Some(match auth.threepid_creds {
+                Some(shown) => Credential::Email(shown.into()),
+                None => Credential::Unknown,
+            }),
             (Some("m.login.registration_token"), _, Some(token)) => {
                 Some(Credential::RegistrationToken(token))
             }
@@ -118,14 +143,29 @@ impl From<Auth> for Attempt {
 }
 
 /// A challenge as clients get it.
-fn information(challenge: &Challenge) -> UiaaInfo {
+fn information(challenge: &Challenge, terms: &[Terms]) -> UiaaInfo {
     let stages = |flow: &Flow| AuthFlow::new(flow.iter().copied().map(kind).collect());
     let mut information = UiaaInfo::new(challenge.flows.iter().map(stages).collect());
     information.completed = challenge.passed.iter().copied().map(kind).collect();
     information.session = Some(challenge.session.clone());
     // Clients of older versions read `params` without asking whether it is there.
-    information.params = Some(serde_json::value::to_raw_value(&Map::new()).expect("{} is JSON"));
+    let asks_for_terms = challenge.flows.iter().any(|flow| flow.contains(&Stage::Terms));
+    let params = if asks_for_terms { policies(terms) } else { Map::new() };
+    information.params = Some(serde_json::value::to_raw_value(&params).expect("it is JSON"));
     information
+}
+
+/// What has to be accepted, as the stage `m.login.terms` tells it.
+fn policies(terms: &[Terms]) -> Map<String, Value> {
+    let policy = |terms: &Terms| {
+        let mut policy = Map::from_iter([("version".to_owned(), json!(terms.version))]);
+        policy.extend(terms.translations.iter().map(|(language, text)| {
+            (language.clone(), json!({ "name": text.name, "url": text.url }))
+        }));
+        (terms.id.clone(), Value::Object(policy))
+    };
+    let policies: Map<_, _> = terms.iter().map(policy).collect();
+    Map::from_iter([("m.login.terms".to_owned(), json!({ "policies": policies }))])
 }
 
 fn kind(stage: Stage) -> AuthType {
@@ -133,6 +173,8 @@ fn kind(stage: Stage) -> AuthType {
         Stage::Password => AuthType::Password,
         Stage::Dummy => AuthType::Dummy,
         Stage::RegistrationToken => AuthType::RegistrationToken,
+        Stage::Terms => AuthType::Terms,
+        Stage::Email(_) => AuthType::EmailIdentity,
     }
 }
 
@@ -142,7 +184,6 @@ mod tests {
         IncomingRequestExt as _,
         client::{account::change_password, device::delete_device},
     };
-    use serde_json::json;
 
     use super::*;
 
@@ -167,6 +208,9 @@ mod tests {
                     format!("password {} of {user}", password.reveal())
                 }
                 Some(Credential::RegistrationToken(token)) => format!("token {}", token.reveal()),
+                Some(Credential::Email(proof)) => {
+                    format!("address of {} with {}", proof.session, proof.client_secret.reveal())
+                }
                 Some(other) => format!("{other:?}"),
             };
             format!("{session}: {credential}")
@@ -185,12 +229,21 @@ mod tests {
         check(json!({ "type": "m.login.dummy", "session": "s" }), "s: Dummy");
         check(json!({ "type": "m.login.registration_token", "token": "t" }), "-: token t");
         check(json!({ "type": "m.login.recaptcha", "response": "r" }), "-: Unknown");
+        check(json!({ "type": "m.login.terms", "session": "s" }), "s: Terms");
+        let shown = json!({ "sid": "i", "client_secret": "c", "id_server": "x.org" });
+        for key in ["threepid_creds", "threepidCreds"] {
+            let auth = json!({ "type": "m.login.email.identity", "session": "s", key: shown });
+            check(auth, "s: address of i with c");
+        }
         let mut password = json!({ "type": "m.login.password", "password": "p" });
         check(password.clone(), "-: Stranger");
         password["user"] = json!("alice");
         check(password.clone(), "-: password p of alice");
         password["identifier"] = json!({ "type": "m.id.user", "user": "bob" });
         check(password.clone(), "-: password p of bob");
+        password["identifier"] =
+            json!({ "type": "m.id.thirdparty", "medium": "email", "address": "a@b.org" });
+        check(password.clone(), "-: password p of a@b.org");
         password["identifier"] = json!({ "type": "m.id.thirdparty", "medium": "email" });
         check(password, "-: Stranger");
     }
@@ -199,6 +252,7 @@ mod tests {
     fn a_stage_without_what_it_needs_is_none() {
         check(json!({ "type": "m.login.password", "user": "alice" }), "-: Unknown");
         check(json!({ "type": "m.login.registration_token" }), "-: Unknown");
+        check(json!({ "type": "m.login.email.identity" }), "-: Unknown");
     }
 
     fn content(device: &str, body: Value) -> Operation<'static> {
@@ -232,6 +286,34 @@ mod tests {
             "params": {},
             "session": "s",
         });
-        assert_eq!(serde_json::to_value(information(&challenge)).unwrap(), expected);
+        assert_eq!(serde_json::to_value(information(&challenge, &[])).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_has_to_be_accepted_is_told_in_all_its_languages() {
+        let text = |name: &str| tertulia::TermsText {
+            name: name.to_owned(),
+            url: "https://x.org".to_owned(),
+        };
+        let translations = [("en".to_owned(), text("Terms")), ("zh".to_owned(), text("条款"))];
+        let terms = Terms {
+            id: "terms_of_service".to_owned(),
+            version: "1.2".to_owned(),
+            translations: translations.into(),
+        };
+        let challenge =
+            |flows| Challenge { flows, passed: Vec::new(), session: "s".to_owned(), failure: None };
+        let told = |flows| {
+            let told = information(&challenge(flows), std::slice::from_ref(&terms));
+            serde_json::to_value(told).unwrap()["params"].clone()
+        };
+        let policy = json!({
+            "version": "1.2",
+            "en": { "name": "Terms", "url": "https://x.org" },
+            "zh": { "name": "条款", "url": "https://x.org" },
+        });
+        let expected = json!({ "m.login.terms": { "policies": { "terms_of_service": policy } } });
+        assert_eq!(told(&[&[Stage::Terms, Stage::Dummy]]), expected);
+        assert_eq!(told(&[&[Stage::Password]]), json!({}));
     }
 }

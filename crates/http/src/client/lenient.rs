@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use http::{Method, Request};
 use ruma::api::{IncomingRequest, Metadata, error::DeserializationError};
 use serde::{Deserialize, de::DeserializeOwned};
+use tertulia::Email;
 
 /// A request to the endpoint of `R` whose body is read as a `B`.
 pub(crate) struct Lenient<R, B> {
@@ -73,18 +74,29 @@ impl<R: IncomingRequest, B: DeserializeOwned> IncomingRequest for Beside<R, B> {
 pub(crate) struct Identifier {
     r#type: String,
     user: Option<String>,
+    medium: Option<String>,
+    address: Option<String>,
 }
 
 impl Identifier {
-    /// The user meant by an identifier or, as before version r0.4, by `user`. Nobody here has a
-    /// third-party identifier.
+    /// The user meant by an identifier or, as before version r0.4, by `user`: a name, or an e-mail address. Nobody
+    /// here has another third-party identifier.
     pub(crate) fn user(identifier: Option<Self>, user: Option<String>) -> Option<String> {
         match identifier {
-            Some(identifier) if identifier.r#type == "m.id.user" => identifier.user,
-            Some(_) => None,
+            Some(identifier) => match identifier.r#type.as_str() {
+                "m.id.user" => identifier.user,
+                "m.id.thirdparty" => third_party(identifier.medium.as_deref(), identifier.address),
+                _ => None,
+            },
             None => user,
         }
     }
+}
+
+/// The address, if it is one of e-mail. A name is none, so that it cannot be taken for one here.
+pub(crate) fn third_party(medium: Option<&str>, address: Option<String>) -> Option<String> {
+    let is_email = medium == Some("email");
+    address.filter(|address| is_email && Email::is_meant_by(address))
 }
 
 #[cfg(test)]
@@ -128,7 +140,13 @@ mod tests {
         check(alice, Some("bob"), Some("alice"));
         check(Value::Null, Some("bob"), Some("bob"));
         check(Value::Null, None, None);
-        check(json!({ "type": "m.id.thirdparty", "address": "a" }), Some("bob"), None);
+        check(json!({ "type": "m.id.thirdparty", "address": "a@b.org" }), Some("bob"), None);
+        let third_party = |medium: &str, address: &str| json!({ "type": "m.id.thirdparty", "medium": medium, "address": address });
+        check(third_party("email", "a@b.org"), Some("bob"), Some("a@b.org"));
+        check(third_party("msisdn", "a@b.org"), Some("bob"), None);
+        for name in ["alice", "@alice:b.org"] {
+            check(third_party("email", name), Some("bob"), None);
+        }
         check(json!({ "type": "m.id.user" }), None, None);
     }
 }

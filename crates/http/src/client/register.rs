@@ -9,7 +9,9 @@ use ruma::{
     },
 };
 use serde::Serialize;
-use tertulia::{AccessToken, Homeserver, NewAccount, NewDevice, Secret, Session};
+use tertulia::{
+    AccessToken, EmailProof, Homeserver, NewAccount, NewDevice, Proven, Secret, Session,
+};
 
 use super::{interactive::Interactive, session::Tokens};
 use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
@@ -63,10 +65,10 @@ async fn register(
     if let Some(password) = &call.request.password {
         server.check_new_password(password)?;
     }
-    let (request, _) = call.prove(&server, flows, None).await?;
+    let (request, Proven { email, .. }) = call.prove(&server, flows, None).await?;
     match guest {
-        Some(guest) => Ok(Answer(make_member(&guest, request).await?)),
-        None => Ok(Answer(make_account(&server, request).await?)),
+        Some(guest) => Ok(Answer(make_member(&guest, request, email).await?)),
+        None => Ok(Answer(make_account(&server, request, email).await?)),
     }
 }
 
@@ -87,20 +89,25 @@ async fn guest(
     }
 }
 
-async fn make_member(guest: &Session, request: register::Request) -> Result<Registered, ApiError> {
+async fn make_member(
+    guest: &Session,
+    request: register::Request,
+    email: Option<EmailProof>,
+) -> Result<Registered, ApiError> {
     let device = device(&request);
     let password = request.password.map(Secret::new);
-    let (session, token) = guest.become_member(password.as_ref(), device).await?;
+    let (session, token) = guest.become_member(password.as_ref(), email, device).await?;
     Ok(Registered::with_session(&session, token))
 }
 
 async fn make_account(
     server: &Homeserver,
     request: register::Request,
+    email: Option<EmailProof>,
 ) -> Result<Registered, ApiError> {
     let device = device(&request);
-    let password = request.password.map(Secret::new);
-    let account = NewAccount { name: request.username, password, device, ..NewAccount::default() };
+    let (name, password) = (request.username, request.password.map(Secret::new));
+    let account = NewAccount { name, password, email, device, ..NewAccount::default() };
     if request.inhibit_login {
         let user = server.create_user(account).await?;
         return Ok(Registered { user_id: user.id().to_owned(), login: None });

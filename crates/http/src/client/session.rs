@@ -16,7 +16,7 @@ use tertulia::{AccessToken, Error, Homeserver, NewDevice, Renewal, Secret, Sessi
 use super::{
     account::OWNER,
     interactive::Interactive,
-    lenient::{Identifier, Lenient},
+    lenient::{Identifier, Lenient, third_party},
 };
 use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
 
@@ -52,11 +52,9 @@ struct Login {
     initial_device_display_name: Option<String>,
     #[serde(default)]
     refresh_token: bool,
-    /// Nobody here has a third-party identifier, but it would be a text.
-    #[serde(rename = "medium")]
-    _medium: Option<String>,
-    #[serde(rename = "address")]
-    _address: Option<String>,
+    /// A third-party identifier as before version r0.4.
+    medium: Option<String>,
+    address: Option<String>,
 }
 
 /// The tokens of a session, as every answer that gives some tells them.
@@ -111,8 +109,9 @@ async fn open_session(
     match login.r#type.as_str() {
         "m.login.password" => {
             let password = login.password.ok_or_else(|| ApiError::missing_param("password"))?;
-            // Nobody has a third-party identifier, so whoever gives one has the wrong password.
-            let user = Identifier::user(login.identifier, login.user).unwrap_or_default();
+            let before = login.user.or_else(|| third_party(login.medium.as_deref(), login.address));
+            // Nobody is called nothing, so whoever cannot be meant has the wrong password.
+            let user = Identifier::user(login.identifier, before).unwrap_or_default();
             Ok(server.login(&user, password.reveal(), device).await?)
         }
         "m.login.token" => {

@@ -81,6 +81,46 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_an_address_has_its_status_code_and_words() {
+    for (error, status, code, message) in [
+        (
+            Error::NoMail,
+            400,
+            "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+            "this server sends no mail, and knows nobody by an e-mail address",
+        ),
+        (Error::EmailInUse, 400, "M_THREEPID_IN_USE", "the e-mail address is in use"),
+        (
+            Error::EmailUnknown,
+            400,
+            "M_THREEPID_NOT_FOUND",
+            "there is no account with this e-mail address",
+        ),
+        (
+            Error::LastEmail,
+            403,
+            "M_THREEPID_DENIED",
+            "an account needs an e-mail address here; add another before you remove this",
+        ),
+        (
+            Error::AddressNotProven,
+            403,
+            "M_THREEPID_AUTH_FAILED",
+            "the e-mail address is not proven; show the code of the mail, or open its link",
+        ),
+        (Error::WrongCode, 400, "M_TOKEN_INCORRECT", "the code is wrong"),
+        (
+            Error::CodeExpired,
+            400,
+            "M_SESSION_EXPIRED",
+            "the code is too old, or was wrong too often; ask for another",
+        ),
+    ] {
+        check(error, status, code, message).await;
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_with_rooms_and_files_has_its_status_code_and_words() {
     for (error, status, code, message) in [
         (Error::UnknownLoginType, 400, "M_UNKNOWN", "one cannot log in here in this way"),
@@ -220,6 +260,24 @@ async fn what_a_request_gets_wrong_has_its_status_code_and_words() {
             403,
             "M_THREEPID_DENIED",
             "this server does not invite by e-mail address or telephone number",
+        ),
+        (
+            ApiError::identity_server_not_trusted(),
+            400,
+            "M_SERVER_NOT_TRUSTED",
+            "this server trusts no identity server; it proves addresses itself",
+        ),
+        (
+            ApiError::identity_server_not_asked(),
+            403,
+            "M_THREEPID_AUTH_FAILED",
+            "this server asks no identity server whether an address is proven",
+        ),
+        (
+            ApiError::telephone_unsupported(),
+            400,
+            "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+            "this server knows nobody by a telephone number",
         ),
     ] {
         check(error, status, code, message).await;

@@ -63,10 +63,11 @@ async fn a_guest_becomes_a_member_once_and_keeps_the_name() {
     }
     let found = server.guest(token.reveal(), Some(name)).await.unwrap();
     let password = Secret::new("bananas");
-    let (member, _) = found.become_member(Some(&password), NewDevice::default()).await.unwrap();
+    let (member, _) =
+        found.become_member(Some(&password), None, NewDevice::default()).await.unwrap();
     assert_eq!((member.id(), member.standing()), (session.id(), Standing::default()));
     server.login(name, "bananas", NewDevice::default()).await.unwrap();
-    let again = found.become_member(Some(&password), NewDevice::default()).await;
+    let again = found.become_member(Some(&password), None, NewDevice::default()).await;
     assert!(matches!(again, Err(Error::Forbidden(_))));
     let refused = server.guest(token.reveal(), Some(name)).await;
     assert!(matches!(refused, Err(Error::Forbidden(_))), "a member is no guest");

@@ -16,15 +16,15 @@ fn check(flows: &'static [Flow], stages: &[(Stage, Result<Progress, Refusal>)]) 
     let mut interactions = Interactions::default();
     interactions.open("s".to_owned(), operation(flows), at(0));
     for (stage, expected) in stages {
-        let progress = interactions.pass("s", &operation(flows), *stage, None, at(1));
+        let progress = interactions.pass("s", &operation(flows), *stage, Proven::default(), at(1));
         assert_eq!(progress, *expected, "{stage:?} of {stages:?}");
     }
 }
 
 #[test]
 fn stages_are_passed_in_their_order_and_once() {
-    check(&[&[Dummy]], &[(Dummy, Ok(Proved(None)))]);
-    check(&[&[Dummy]], &[(Password, Err(OutOfOrder)), (Dummy, Ok(Proved(None)))]);
+    check(&[&[Dummy]], &[(Dummy, Ok(Proved(Proven::default())))]);
+    check(&[&[Dummy]], &[(Password, Err(OutOfOrder)), (Dummy, Ok(Proved(Proven::default())))]);
     check(
         &[&[RegistrationToken, Dummy]],
         &[
@@ -32,7 +32,7 @@ fn stages_are_passed_in_their_order_and_once() {
             (RegistrationToken, Ok(Missing)),
             (RegistrationToken, Err(Passed)),
             (Password, Err(OutOfOrder)),
-            (Dummy, Ok(Proved(None))),
+            (Dummy, Ok(Proved(Proven::default()))),
         ],
     );
 }
@@ -40,14 +40,14 @@ fn stages_are_passed_in_their_order_and_once() {
 #[test]
 fn any_flow_suffices() {
     const FLOWS: &[Flow] = &[&[RegistrationToken, Dummy], &[RegistrationToken, Password]];
-    check(FLOWS, &[(RegistrationToken, Ok(Missing)), (Dummy, Ok(Proved(None)))]);
-    check(FLOWS, &[(RegistrationToken, Ok(Missing)), (Password, Ok(Proved(None)))]);
+    check(FLOWS, &[(RegistrationToken, Ok(Missing)), (Dummy, Ok(Proved(Proven::default())))]);
+    check(FLOWS, &[(RegistrationToken, Ok(Missing)), (Password, Ok(Proved(Proven::default())))]);
     check(FLOWS, &[(Dummy, Err(OutOfOrder))]);
 }
 
 #[test]
 fn a_proof_is_good_once() {
-    check(&[&[Dummy]], &[(Dummy, Ok(Proved(None))), (Dummy, Err(UnknownSession))]);
+    check(&[&[Dummy]], &[(Dummy, Ok(Proved(Proven::default()))), (Dummy, Err(UnknownSession))]);
 }
 
 #[test]
@@ -56,11 +56,12 @@ fn the_proof_tells_whose_password_was_given() {
     let mut interactions = Interactions::default();
     interactions.open("s".to_owned(), operation, at(0));
     let alice = owned_user_id!("@alice:example.org");
-    let progress = interactions.pass("s", &operation, Password, Some(alice.clone()), at(1));
+    let progress =
+        interactions.pass("s", &operation, Password, Proven::of(Some(alice.clone())), at(1));
     assert_eq!(progress, Ok(Missing));
     assert_eq!(interactions.passed("s", &operation, at(1)), Ok(vec![Password]));
-    let progress = interactions.pass("s", &operation, Dummy, None, at(1));
-    assert_eq!(progress, Ok(Proved(Some(alice))));
+    let progress = interactions.pass("s", &operation, Dummy, Proven::default(), at(1));
+    assert_eq!(progress, Ok(Proved(Proven::of(Some(alice)))));
 }
 
 #[test]
@@ -69,7 +70,10 @@ fn a_session_belongs_to_one_operation() {
     let other = Operation { name: "delete_device", ..opened };
     let mut interactions = Interactions::default();
     interactions.open("s".to_owned(), opened, at(0));
-    assert_eq!(interactions.pass("s", &other, Dummy, None, at(1)), Err(OtherOperation));
+    assert_eq!(
+        interactions.pass("s", &other, Dummy, Proven::default(), at(1)),
+        Err(OtherOperation)
+    );
     assert_eq!(interactions.passed("s", &other, at(1)), Err(OtherOperation));
 }
 
@@ -81,10 +85,16 @@ fn a_session_is_unknown_to_all_but_its_user() {
     interactions.open("s".to_owned(), alice, at(0));
     for other in [of(Some(user_id!("@bob:example.org"))), of(None)] {
         assert_eq!(interactions.may_try("s", &other, Password, at(1)), Err(UnknownSession));
-        assert_eq!(interactions.pass("s", &other, Password, None, at(1)), Err(UnknownSession));
+        assert_eq!(
+            interactions.pass("s", &other, Password, Proven::default(), at(1)),
+            Err(UnknownSession)
+        );
         assert_eq!(interactions.passed("s", &other, at(1)), Err(UnknownSession));
     }
-    assert_eq!(interactions.pass("s", &alice, Password, None, at(1)), Ok(Proved(None)));
+    assert_eq!(
+        interactions.pass("s", &alice, Password, Proven::default(), at(1)),
+        Ok(Proved(Proven::default()))
+    );
 }
 
 #[test]
@@ -95,9 +105,18 @@ fn the_content_is_fixed_by_the_first_stage_passed() {
     let mut interactions = Interactions::default();
     // Clients ask for the flows before they know the content.
     interactions.open("s".to_owned(), asked, at(0));
-    assert_eq!(interactions.pass("s", &first, RegistrationToken, None, at(1)), Ok(Missing));
-    assert_eq!(interactions.pass("s", &second, Dummy, None, at(1)), Err(OtherOperation));
-    assert_eq!(interactions.pass("s", &first, Dummy, None, at(1)), Ok(Proved(None)));
+    assert_eq!(
+        interactions.pass("s", &first, RegistrationToken, Proven::default(), at(1)),
+        Ok(Missing)
+    );
+    assert_eq!(
+        interactions.pass("s", &second, Dummy, Proven::default(), at(1)),
+        Err(OtherOperation)
+    );
+    assert_eq!(
+        interactions.pass("s", &first, Dummy, Proven::default(), at(1)),
+        Ok(Proved(Proven::default()))
+    );
 }
 
 #[test]
@@ -145,7 +164,7 @@ proptest! {
         interactions.open("s".to_owned(), operation(FLOWS), at(0));
         let mut passed = Vec::new();
         for stage in tries {
-            match interactions.pass("s", &operation(FLOWS), stage, None, at(1)) {
+            match interactions.pass("s", &operation(FLOWS), stage, Proven::default(), at(1)) {
                 Ok(Missing) => {
                     passed.push(stage);
                     prop_assert!(!FLOWS.contains(&passed.as_slice()));

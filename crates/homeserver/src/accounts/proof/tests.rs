@@ -58,7 +58,7 @@ async fn the_right_password_proves_who_it_is() {
             let offered =
                 offer(session.filter(|_| subject.is_some()), password("alice", "alice's password"));
             let proved = server.prove(operation(PASSWORD).of(subject), offered).await;
-            assert_eq!(proved.unwrap(), Proof::Given(Some(alice.to_owned())));
+            assert_eq!(proved.unwrap(), Proof::Given(Proven::of(Some(alice.to_owned()))));
         }
     }
 }
@@ -82,7 +82,7 @@ async fn a_wrong_password_may_be_tried_again_in_the_same_session() {
     }
     let offered = offer(session, password("@alice:example.org", "alice's password"));
     let proved = server.prove(operation(PASSWORD).of(alice), offered).await.unwrap();
-    assert_eq!(proved, Proof::Given(alice.map(ToOwned::to_owned)));
+    assert_eq!(proved, Proof::Given(Proven::of(alice.map(ToOwned::to_owned))));
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn several_stages_are_passed_in_their_order() {
     assert_eq!((told.passed, told.failure), (vec![Stage::RegistrationToken], None));
     let told = challenge(prove(token("letmein")).await);
     assert_eq!((told.passed, told.failure), (vec![Stage::RegistrationToken], None));
-    assert_eq!(prove(Credential::Dummy).await.unwrap(), Proof::Given(None));
+    assert_eq!(prove(Credential::Dummy).await.unwrap(), Proof::Given(Proven::default()));
     let told = challenge(prove(Credential::Dummy).await);
     assert_ne!(told.session, asked.session, "the proof is used up");
 }
@@ -142,7 +142,7 @@ async fn a_proof_cannot_be_taken_elsewhere() {
         assert!(told.failure.is_some());
     }
     let proved = server.prove(first, offer(session, Credential::Dummy)).await.unwrap();
-    assert_eq!(proved, Proof::Given(None));
+    assert_eq!(proved, Proof::Given(Proven::default()));
 }
 
 #[tokio::test]
@@ -168,5 +168,5 @@ async fn a_session_that_somebody_else_opened_is_unknown_and_stays_open() {
     assert_ne!(told.session, asked.session);
     assert_eq!(Challenge { session: unknown.session.clone(), ..told }, unknown);
     let proved = server.prove(of(alice), offer(session, password("alice", "alice's password")));
-    assert_eq!(proved.await.unwrap(), Proof::Given(Some(alice.to_owned())));
+    assert_eq!(proved.await.unwrap(), Proof::Given(Proven::of(Some(alice.to_owned()))));
 }

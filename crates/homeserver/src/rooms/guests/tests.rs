@@ -118,7 +118,7 @@ async fn a_new_base_of_the_state_closes_a_room_to_guests() {
 async fn who_is_no_guest_any_more_stays() {
     let server = start_on(MemoryEngine::default()).await;
     let (room, guests) = room_with_guests(&server, 2).await;
-    guests[0].become_member(None, NewDevice::default()).await.unwrap();
+    guests[0].become_member(None, None, NewDevice::default()).await.unwrap();
     set_access(&room, "forbidden").await;
     turned_out(&server).await;
     assert_eq!(joined(&room).await, 2);
