@@ -34,6 +34,7 @@ const ORDER: &[&[&str]] = &[
     &["accounts", "directory", "unread"],
     &["favourites", "reports", "upgrades", "groups"],
     &["friends"],
+    &["chats"],
     &["sync"],
     &["housekeeping"],
     &["followers"],

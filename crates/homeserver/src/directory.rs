@@ -46,6 +46,7 @@ pub use public_rooms::{PublicRoomsPage, PublicRoomsQuery};
 pub use publish::Visibility;
 pub(crate) use publish::{members_relisted, relist};
 pub use summary::RoomSummary;
+pub(crate) use summary::summaries;
 
 /// How long an alias is kept for a room that is being made, in milliseconds.
 const CLAIM_LASTS: u64 = 10 * 60 * 1_000;

@@ -5,6 +5,7 @@
 
 mod account_data;
 mod accounts;
+mod chats;
 mod company;
 mod core;
 mod devices;
@@ -43,6 +44,7 @@ pub use accounts::{
     Operation, OtherSessions, Pass, ProfileField, Proof, Proven, Remains, Restriction, Stage,
     TurnCredentials,
 };
+pub use chats::{Chat, ChatChange, ChatHero, ChatKind, Chats, ChatsPage, ChatsQuery, LastMessage};
 pub use core::{Homeserver, User};
 pub use devices::{AccessToken, Device, NewDevice, Renewal, Session};
 pub use directory::{

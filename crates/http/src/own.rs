@@ -4,6 +4,7 @@
 //! Its endpoints take tokens, limits, bodies and errors as those of Matrix do. `docs/openapi.yaml`
 //! describes them; a test holds the one against the other.
 
+mod chats;
 mod emails;
 mod endpoint;
 mod friends;
@@ -14,7 +15,11 @@ use serde::Deserialize;
 use crate::Routes;
 
 pub(crate) fn routes() -> Routes {
-    Routes::new().merge(emails::routes()).merge(friends::routes()).merge(groups::routes())
+    Routes::new()
+        .merge(chats::routes())
+        .merge(emails::routes())
+        .merge(friends::routes())
+        .merge(groups::routes())
 }
 
 /// How many rows a page is to have; lists have bounds of their own beside.

@@ -78,6 +78,7 @@ mod media_uris;
 mod message_kind;
 mod pdu;
 mod power;
+mod preview;
 pub mod push;
 mod redact;
 mod relation;
@@ -121,6 +122,7 @@ pub use media_uris::media_uris;
 pub use message_kind::MessageKind;
 pub use pdu::{Pdu, Slot, StateIds};
 pub use power::Power;
+pub use preview::{Preview, is_spoken};
 pub use redact::{may_redact, redact};
 pub use relation::{Relation, RelationKind};
 pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended};
@@ -129,7 +131,7 @@ pub use restricted::{
 };
 pub use role::{Role, RoleChange, changed_levels, is_for_announcements};
 pub use signer::{InvalidKey, Signer};
-pub use space::SpaceChild;
+pub use space::{SpaceChild, is_space};
 pub use summary::{SUMMARY, Summary};
 pub use thumbnail::{Reduction, Resizing, ThumbnailSize};
 pub use upgrade::{

@@ -22,6 +22,17 @@ pub struct SpaceChild {
     event: Pdu,
 }
 
+/// Whether the room that begins with `create` is a space.
+pub fn is_space(create: &Pdu) -> bool {
+    #[derive(Deserialize)]
+    struct Content {
+        r#type: Option<String>,
+    }
+    create
+        .content_as::<Content>()
+        .is_some_and(|content| content.r#type.as_deref() == Some("m.space"))
+}
+
 impl SpaceChild {
     /// The child that an `m.space.child` names; none if it names none, or takes it back.
     pub fn of(event: &Pdu) -> Option<Self> {

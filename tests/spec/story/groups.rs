@@ -18,6 +18,12 @@ pub(super) async fn chapter(witness: &Witness) {
     let carol = story.user("carol").await;
     carol.own(Method::POST, ["groups", "join"]).json(join).await.ok();
     alice.own(Method::GET, ["groups", group, "members"]).await.ok();
+    alice.send(group, "hello").await;
+    for list in ["chats", "groups"] {
+        let page = bob.own(Method::GET, [list]).await.ok();
+        assert_eq!(page["chats"][0]["last_message"]["text"], "hello");
+    }
+    bob.own(Method::GET, ["chats", group]).await.ok();
     let role = ["groups", group, "members", bob.id(), "role"];
     alice.own(Method::PUT, role).json(json!({ "role": "admin" })).await.ok();
     bob.own(Method::PUT, role).json(json!({ "role": "owner" })).await.refused(403, "M_FORBIDDEN");

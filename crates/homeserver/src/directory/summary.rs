@@ -36,7 +36,7 @@ pub(super) async fn summary(view: &View, core: &Core, head: &Head) -> Result<Sum
 }
 
 /// What rooms tell of themselves now, in their order.
-pub(super) async fn summaries(view: &View, core: &Core, heads: &[&Head]) -> Result<Vec<Summary>> {
+pub(crate) async fn summaries(view: &View, core: &Core, heads: &[&Head]) -> Result<Vec<Summary>> {
     let slots = |head: &&Head| SUMMARY.map(|kind| head.slot(&kind.to_string(), ""));
     let keys: Vec<_> = heads.iter().flat_map(slots).collect();
     let rows = view.get_many(&STATE, &keys).await?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ruma::{UserId, events::TimelineEventType};
-use tertulia_protocol::Pdu;
+use tertulia_protocol::{Pdu, is_space, is_spoken};
 use tertulia_storage::{Descending, Position, Tx};
 
 use super::{Head, append::SentBy, guests, members, push, redact, relations, shown_media};
@@ -172,4 +172,11 @@ fn move_head(head: &mut Head, pdu: &Pdu, position: Position, after: StateRef) {
     row.extremities.push(Extremity { event: pdu.event_id().clone(), after });
     row.depth = row.depth.max(pdu.depth());
     row.last = position;
+    let begins = *pdu.kind() == TimelineEventType::RoomCreate;
+    if begins {
+        row.is_space = is_space(pdu);
+    }
+    if begins || is_spoken(pdu) {
+        row.spoken = position;
+    }
 }

@@ -37,11 +37,16 @@ pub struct RoomHead {
     pub partial: bool,
     /// How many live events of the present stretch stand in no [`PushBlock`] yet: the newest ones.
     pub unblocked: u32,
+    /// The newest event of the present stretch that lists of chats show: a message. Before the first
+    /// one it is the beginning of the room.
+    pub spoken: Position,
+    /// Whether it is a space, and nobody talks in it.
+    pub is_space: bool,
 }
-record!(RoomHead = 2 {
+record!(RoomHead = 3 {
     version, generation, stretch, last, state_at, depth, extremities, next_auth, next_overlay,
     joined, invited, first, partial
-} since 2 { unblocked = 0 });
+} since 2 { unblocked = 0 } since 3 { spoken = Position::ZERO, is_space = false });
 
 impl RoomHead {
     /// A room of which no event is known yet.
@@ -61,6 +66,8 @@ impl RoomHead {
             first: None,
             partial: false,
             unblocked: 0,
+            spoken: Position::ZERO,
+            is_space: false,
         }
     }
 }
@@ -653,7 +660,8 @@ mod tests {
     #[test]
     fn heads_keep_their_form() {
         let fields = "0231310000000000000000000000000000000000000000000000000000";
-        let (today, first) = (format!("02{fields}00"), format!("01{fields}"));
-        check(&RoomHead::of_version("11"), &today, &[&first]);
+        let [first, second] = [format!("01{fields}"), format!("02{fields}00")];
+        let today = format!("03{fields}00000000000000000000");
+        check(&RoomHead::of_version("11"), &today, &[&first, &second]);
     }
 }

@@ -11,8 +11,8 @@ use std::{
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use ruma::{
-    OwnedUserId, UserId,
-    push::{AnyPushRuleRef, Ruleset},
+    OwnedUserId, RoomId, UserId,
+    push::{Action, AnyPushRuleRef, PushCondition, Ruleset},
 };
 use tertulia_protocol::push::{self, Judgement};
 use tertulia_storage::{Position, View};
@@ -93,6 +93,22 @@ impl UserRules {
             rules,
             seen: AtomicU64::new(0),
         }
+    }
+
+    /// Whether the user does not want to be notified of anything in `room`: one of their own rules says
+    /// so of the room as such.
+    pub(crate) fn mutes(&self, room: &RoomId) -> bool {
+        let silent = |actions: &[Action]| !actions.iter().any(Action::should_notify);
+        let names = |condition: &PushCondition| {
+            matches!(condition, PushCondition::EventMatch(matches)
+                if matches.key == "room_id" && matches.pattern == room.as_str())
+        };
+        let of_room = self.rules.room.iter().find(|rule| rule.rule_id == *room);
+        of_room.is_some_and(|rule| rule.enabled && silent(&rule.actions))
+            || self.rules.override_.iter().any(|rule| {
+                let is_whole = !rule.conditions.is_empty() && rule.conditions.iter().all(names);
+                rule.enabled && is_whole && silent(&rule.actions)
+            })
     }
 
     /// Whether they are those of everywhere after `since`.

@@ -1,0 +1,92 @@
+//! A user's chats as they change.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures_core::Stream;
+use ruma::OwnedRoomId;
+use tertulia_storage::Watch;
+
+use super::{
+    Chat, Chats,
+    order::{Order, Touched},
+    tell::Telling,
+};
+use crate::{
+    Result,
+    core::{Core, User},
+    log::{room_topic, user_topic},
+};
+
+/// How many chats are read together.
+const TOGETHER: usize = 64;
+
+/// A change of a user's chats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChatChange {
+    /// A chat is new, or it shows something else than before, or may do so.
+    Now(Box<Chat>),
+    /// The user is not in a chat any more.
+    Gone(OwnedRoomId),
+}
+
+impl Chats {
+    /// Every change of the user's chats from now on, in no particular order among those that happen at
+    /// once, until the server stops. What is told may be as it was before.
+    pub fn changes(&self) -> impl Stream<Item = Result<ChatChange>> + Send + use<> {
+        let User { core, id } = self.user.clone();
+        async_stream::try_stream! {
+            let view = core.store.view().await?;
+            let mut order = Order::now(&view, &core, &id).await?;
+            let mut bells = core.store.watch(topics(&id, &order.rooms()));
+            loop {
+                let view = core.store.view().await?;
+                let (next, touched) = order.at(&view, &id).await?;
+                let (before, after) = (order.rooms(), next.rooms());
+                order = Arc::new(next);
+                if before != after {
+                    bells.set(topics(&id, &after));
+                }
+                for gone in before.difference(&after) {
+                    yield ChatChange::Gone(gone.clone());
+                }
+                let told = to_tell(touched, &before, &after);
+                for rooms in told.chunks(TOGETHER) {
+                    let telling = Telling::of(&view, &core, &id).await?;
+                    let kinds = telling.kinds(rooms.to_vec()).await?;
+                    let rooms = rooms.iter().cloned().zip(kinds).collect();
+                    for chat in telling.tell(rooms).await? {
+                        yield ChatChange::Now(Box::new(chat));
+                    }
+                }
+                // Where the bells are others than those that were heard before, they are heard first.
+                if before == after && !wait(&core, &mut bells).await {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn topics(user: &ruma::UserId, rooms: &BTreeSet<OwnedRoomId>) -> Vec<tertulia_storage::Topic> {
+    rooms.iter().map(|room| room_topic(room)).chain([user_topic(user)]).collect()
+}
+
+/// The chats of which something is to be told.
+fn to_tell(
+    touched: Touched,
+    before: &BTreeSet<OwnedRoomId>,
+    after: &BTreeSet<OwnedRoomId>,
+) -> Vec<OwnedRoomId> {
+    let is_new = |room: &&OwnedRoomId| {
+        touched.all || touched.rooms.contains(*room) || !before.contains(*room)
+    };
+    after.iter().filter(is_new).cloned().collect()
+}
+
+/// Waits until something happens; false if that is the end of the server.
+async fn wait(core: &Core, bells: &mut Watch) -> bool {
+    tokio::select! {
+        () = bells.changed() => true,
+        () = core.stop.cancelled() => false,
+    }
+}

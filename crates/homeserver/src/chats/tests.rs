@@ -1,0 +1,213 @@
+//! What lists of chats promise, through the library.
+
+use super::*;
+use crate::{
+    NewGroup, PushRuleChange, Room,
+    testing::{field, public_room, raw, server, user},
+};
+use futures_util::{FutureExt as _, StreamExt as _};
+use ruma::events::{StateEventType, TimelineEventType};
+use serde_json::json;
+use tertulia_protocol::NewRoom;
+
+/// A group of this name that others have joined.
+async fn group(owner: &User, name: &str, others: &[&User]) -> Room {
+    let members = others.iter().map(|user| user.id().to_owned()).collect();
+    let wish = NewGroup { name: Some(name.to_owned()), members, ..NewGroup::default() };
+    let group = owner.groups().create(wish).await.unwrap();
+    for other in others {
+        other.room(group.id()).join(None).await.unwrap();
+    }
+    group
+}
+
+async fn list(user: &User) -> Vec<Chat> {
+    user.chats().list(&ChatsQuery::default()).await.unwrap().chats
+}
+
+/// How the user's chats are called.
+async fn names(user: &User) -> Vec<String> {
+    list(user).await.into_iter().map(|chat| chat.name.unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn the_chat_in_which_something_was_said_last_comes_first() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let tea = group(&alice, "tea", &[&bob]).await;
+    let cake = group(&alice, "cake", &[&bob]).await;
+    assert_eq!(names(&alice).await, ["cake", "tea"]);
+    bob.room(tea.id()).send_text("hello").await.unwrap();
+    assert_eq!(names(&alice).await, ["tea", "cake"]);
+    // What is no word brings nothing to the front.
+    cake.set_state(StateEventType::RoomTopic, "", field("topic", "what to eat")).await.unwrap();
+    assert_eq!(names(&alice).await, ["tea", "cake"]);
+    let said = cake.send_text("hungry").await.unwrap();
+    assert_eq!(names(&alice).await, ["cake", "tea"]);
+    tea.send_text("me too").await.unwrap();
+    let edit = json!({
+        "msgtype": "m.text", "body": "* thirsty",
+        "m.new_content": { "msgtype": "m.text", "body": "thirsty" },
+        "m.relates_to": { "rel_type": "m.replace", "event_id": said },
+    });
+    cake.send(TimelineEventType::RoomMessage, raw(&edit), None).await.unwrap();
+    assert_eq!(names(&alice).await, ["tea", "cake"]);
+    assert_eq!(
+        list(&alice).await[1].last_message.as_ref().unwrap().text.as_deref(),
+        Some("thirsty")
+    );
+    tea.leave(None).await.unwrap();
+    assert_eq!(names(&alice).await, ["cake"]);
+    assert_eq!(names(&bob).await, ["tea", "cake"]);
+}
+
+#[tokio::test]
+async fn a_chat_shows_what_was_said_last_and_how_much_is_unread() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let tea = group(&alice, "tea", &[&bob]).await;
+    assert_eq!(list(&bob).await[0].last_message, None, "nobody has said anything");
+    alice.room(tea.id()).send_text("one").await.unwrap();
+    let said = alice.room(tea.id()).send_text("two").await.unwrap();
+    let chat = bob.chats().get(tea.id()).await.unwrap();
+    let last = chat.last_message.clone().unwrap();
+    assert_eq!((last.event_id, last.sender.as_str()), (said.clone(), "@alice:x"));
+    assert_eq!((last.kind, last.text.as_deref()), (MessageKind::Text, Some("two")));
+    assert_eq!((chat.unread.notification_count, chat.role), (2, Some(Role::Member)));
+    assert_eq!((chat.member_count, chat.kind), (2, ChatKind::Group));
+    alice.room(tea.id()).redact(&said, None, None).await.unwrap();
+    let last = bob.chats().get(tea.id()).await.unwrap().last_message.unwrap();
+    assert!(last.redacted && last.text.is_none());
+    let image = json!({ "msgtype": "m.image", "body": "tea.png", "url": "mxc://x/tea" });
+    tea.send(TimelineEventType::RoomMessage, raw(&image), None).await.unwrap();
+    let last = bob.chats().get(tea.id()).await.unwrap().last_message.unwrap();
+    assert_eq!((last.kind, last.text.as_deref()), (MessageKind::Image, Some("tea.png")));
+}
+
+#[tokio::test]
+async fn what_one_may_not_see_or_will_not_hear_is_not_shown() {
+    let server = server().await;
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| user(&server, name));
+    let tea = group(&alice, "tea", &[&bob]).await;
+    let joined = raw(&json!({ "history_visibility": "joined" }));
+    tea.set_state(StateEventType::RoomHistoryVisibility, "", joined).await.unwrap();
+    tea.send_text("between us").await.unwrap();
+    tea.invite(carol.id(), None, false).await.unwrap();
+    carol.room(tea.id()).join(None).await.unwrap();
+    assert_eq!(carol.chats().get(tea.id()).await.unwrap().last_message, None);
+    assert!(bob.chats().get(tea.id()).await.unwrap().last_message.is_some());
+    let ignored = raw(&json!({ "ignored_users": { "@alice:x": {} } }));
+    bob.set_account_data(None, "m.ignored_user_list", ignored).await.unwrap();
+    assert_eq!(bob.chats().get(tea.id()).await.unwrap().last_message, None);
+}
+
+#[tokio::test]
+async fn marks_and_mutes_are_shown() {
+    let server = server().await;
+    let alice = user(&server, "alice");
+    let tea = group(&alice, "tea", &[]).await;
+    let marks = async || {
+        let chat = alice.chats().get(tea.id()).await.unwrap();
+        (chat.marked_unread, chat.muted)
+    };
+    assert_eq!(marks().await, (false, false));
+    let mark = raw(&json!({ "unread": true }));
+    alice.set_account_data(Some(tea.id()), "m.marked_unread", mark).await.unwrap();
+    let rule = ruma::push::NewSimplePushRule::new(tea.id().to_owned(), vec![]);
+    let rule = ruma::push::NewPushRule::Room(rule);
+    alice.change_push_rules(PushRuleChange::Put { rule, before: None, after: None }).await.unwrap();
+    assert_eq!(marks().await, (true, true));
+}
+
+#[tokio::test]
+async fn a_group_without_a_name_is_called_after_others_and_a_space_is_no_chat() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let nameless = public_room(&alice, "12").await;
+    bob.room(nameless.id()).join(None).await.unwrap();
+    let mut space = NewRoom::new(alice.id().to_owned(), ruma::RoomVersionId::V12);
+    space.creation_content.insert("type".to_owned(), "m.space".into());
+    let space = alice.create_room(space).await.unwrap();
+    let chats = list(&alice).await;
+    assert_eq!(chats.len(), 1);
+    assert_eq!((&chats[0].name, chats[0].heroes[0].user_id.as_str()), (&None, "@bob:x"));
+    let refused = alice.chats().get(space.id()).await.unwrap_err();
+    assert!(matches!(refused, Error::NotFound("chat")));
+    let refused = user(&server, "carol").chats().get(nameless.id()).await.unwrap_err();
+    assert!(matches!(refused, Error::NotFound("chat")));
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_gaps() {
+    let server = server().await;
+    let alice = user(&server, "alice");
+    for n in 0..7 {
+        group(&alice, &n.to_string(), &[]).await;
+    }
+    let (mut seen, mut from) = (Vec::new(), None);
+    loop {
+        let query = ChatsQuery { from, limit: 3, ..ChatsQuery::default() };
+        let page = alice.chats().list(&query).await.unwrap();
+        assert!(page.chats.len() <= 3);
+        seen.extend(page.chats.into_iter().map(|chat| chat.name.unwrap()));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["6", "5", "4", "3", "2", "1", "0"]);
+    let odd = ChatsQuery { from: Some("odd".to_owned()), ..ChatsQuery::default() };
+    assert!(matches!(alice.chats().list(&odd).await.unwrap_err(), Error::Invalid(_)));
+}
+
+#[tokio::test]
+async fn the_order_that_goes_on_is_the_one_that_is_read() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let mut rooms = Vec::new();
+    for n in 0..4 {
+        rooms.push(group(&alice, &n.to_string(), &[&bob]).await);
+    }
+    for step in [2, 0, 3, 1, 1, 2, 0] {
+        match step {
+            3 => bob.room(rooms[3].id()).leave(None).await.unwrap(),
+            n => drop(rooms[n].send_text("hello").await.unwrap()),
+        }
+        let view = server.core.store.view().await.unwrap();
+        let kept = Order::now(&view, &server.core, bob.id()).await.unwrap();
+        let read = order::Order::read(&view, bob.id()).await.unwrap();
+        assert_eq!(kept.after(None, 9), read.after(None, 9), "{step}");
+    }
+}
+
+#[tokio::test]
+async fn changes_are_told_as_they_come() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let tea = group(&alice, "tea", &[&bob]).await;
+    let mut changes = Box::pin(bob.chats().changes());
+    assert!(changes.next().now_or_never().is_none(), "nothing has changed yet");
+    tea.send_text("hello").await.unwrap();
+    let ChatChange::Now(chat) = changes.next().await.unwrap().unwrap() else {
+        panic!("it is there")
+    };
+    assert_eq!(chat.last_message.unwrap().text.as_deref(), Some("hello"));
+    let cake = group(&alice, "cake", &[&bob]).await;
+    let ChatChange::Now(chat) = changes.next().await.unwrap().unwrap() else {
+        panic!("it is there")
+    };
+    assert_eq!(chat.room_id, cake.id());
+    bob.room(tea.id()).leave(None).await.unwrap();
+    let gone = async {
+        loop {
+            if let ChatChange::Gone(room) = changes.next().await.unwrap().unwrap() {
+                return room;
+            }
+        }
+    };
+    assert_eq!(gone.await, tea.id());
+    server.shutdown().await;
+    while let Some(last) = changes.next().await {
+        last.ok();
+    }
+}
