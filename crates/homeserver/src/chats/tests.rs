@@ -211,3 +211,36 @@ async fn changes_are_told_as_they_come() {
         last.ok();
     }
 }
+
+#[tokio::test]
+async fn a_direct_chat_is_called_as_the_other_is() {
+    let server = server().await;
+    let mut users = Vec::new();
+    for name in ["alice", "bob"] {
+        let user = server.create_user(name).await.unwrap();
+        user.set_profile_field(crate::ProfileField::DISPLAY_NAME, name.to_uppercase().into())
+            .await
+            .unwrap();
+        users.push(user);
+    }
+    let [alice, bob] = [0, 1].map(|n| users[n].clone());
+    alice.friends().request(bob.id(), None).await.unwrap();
+    let chat = &list(&alice).await[0];
+    let shown = (chat.kind, chat.name.as_deref(), chat.friend.as_deref());
+    assert_eq!(shown, (ChatKind::Direct, Some("BOB"), Some(bob.id())), "bob is only invited");
+    assert!(list(&bob).await.is_empty(), "that is a request, not a chat");
+    bob.friends().accept(alice.id()).await.unwrap();
+    let chat = &list(&bob).await[0];
+    let shown = (chat.kind, chat.name.as_deref(), chat.friend.as_deref());
+    assert_eq!(shown, (ChatKind::Direct, Some("ALICE"), Some(alice.id())));
+    group(&alice, "tea", &[&bob]).await;
+    for (kind, expected) in [(ChatKind::Direct, "ALICE"), (ChatKind::Group, "tea")] {
+        let query = ChatsQuery { kind: Some(kind), ..ChatsQuery::default() };
+        let page = bob.chats().list(&query).await.unwrap();
+        let names: Vec<_> = page.chats.iter().filter_map(|chat| chat.name.as_deref()).collect();
+        assert_eq!(names, [expected]);
+    }
+    alice.friends().delete(bob.id()).await.unwrap();
+    let chat = &list(&bob).await[1];
+    assert_eq!(chat.name.as_deref(), Some("ALICE"), "the other is gone, the name is not");
+}
