@@ -12,6 +12,7 @@ mod directory;
 mod discovery;
 mod emails;
 mod events;
+mod favourites;
 mod filters;
 mod friends;
 mod guests;

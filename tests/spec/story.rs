@@ -4,6 +4,7 @@
 mod accounts;
 mod data;
 mod emails;
+mod favourites;
 mod finding;
 mod friends;
 mod groups;
@@ -131,6 +132,7 @@ async fn every_answer_is_as_the_specification_has_it() {
     talk::chapter(&witness).await;
     friends::chapter(&witness).await;
     groups::chapter(&witness).await;
+    favourites::chapter(&witness).await;
     syncing::chapter(&witness).await;
     let complaints = witness.complaints();
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n\n"));

@@ -7,6 +7,7 @@
 mod chats;
 mod emails;
 mod endpoint;
+mod favourites;
 mod friends;
 mod groups;
 
@@ -18,6 +19,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .merge(chats::routes())
         .merge(emails::routes())
+        .merge(favourites::routes())
         .merge(friends::routes())
         .merge(groups::routes())
 }

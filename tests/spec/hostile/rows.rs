@@ -259,5 +259,9 @@ pub(crate) const ROWS: &[Row] = &[
     own("PUT /_tertulia/client/v1/groups/{roomId}/announcements").path(&[("roomId", "{group}")]).body(r#"{"only":true}"#),
     own("POST /_tertulia/client/v1/groups/{roomId}/dissolve").path(&[("roomId", "{group}")]),
     own("GET /_tertulia/client/v1/groups/{roomId}/members"),
+    open("GET /_tertulia/client/v1/favourites").query(&[("kind", "text"), ("room_id", "{roomId}"), ("words", "w"), ("from", "1.0.a")]),
+    hidden("POST /_tertulia/client/v1/favourites").body(r#"{"room_id":"{roomId}","event_id":"{eventId}","msgtype":"m.text","preview":"p"}"#),
+    hidden("GET /_tertulia/client/v1/favourites/{favouriteId}"),
+    hidden("DELETE /_tertulia/client/v1/favourites/{favouriteId}"),
     own("PUT /_matrix/media/v3/upload/{serverName}/{mediaId}").path(&[("mediaId", "{promised}")]).file(),
 ];

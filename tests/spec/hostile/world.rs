@@ -91,6 +91,8 @@ impl World {
         let wish = json!({ "name": "Tea", "members": [carol.id()] });
         let group = alice.own(Method::POST, ["groups"]).json(wish).await.ok();
         carol.join(group["room_id"].as_str().expect("a room")).await;
+        let keep = json!({ "room_id": room, "event_id": event });
+        let favourite = alice.own(Method::POST, ["favourites"]).json(keep).await.ok();
         let dave = self.server.user("dave").await;
         let ban = json!({ "user_id": dave.id() });
         alice.post(["rooms", &room, "ban"]).json(ban).await.ok();
@@ -148,6 +150,7 @@ impl World {
             ("refresh", text(&erin["refresh_token"])),
             ("promised", promised),
             ("group", text(&group["room_id"])),
+            ("favouriteId", text(&favourite["id"])),
             ("openid", text(&openid["access_token"])),
         ]);
     }
