@@ -31,8 +31,8 @@ use crate::{
     schema::{LetterRow, MAIL_QUEUE, UNDELIVERED_MAIL},
 };
 
-/// For how long the code and the link of a session are good, in milliseconds from when its letter was
-/// posted. A letter that holds them is not sent later.
+/// For how long the code and the link of a session are good, in milliseconds from when it began. A letter
+/// that holds them is not sent later.
 pub(crate) const CODE_LIFETIME_MS: u64 = 15 * 60_000;
 
 /// Where the link in a mail leads, below the server's public base URL.
@@ -83,13 +83,17 @@ pub(crate) struct Letter {
     pub(crate) kind: LetterKind,
     /// To whom it goes.
     pub(crate) address: String,
-    /// The session whose code and link it holds; letters that prove nothing have none.
+    /// The session that it is posted for, if it is for one. Letters that prove something hold its code and
+    /// its link; all others do not, and yet the session is told what becomes of them, so that it looks as
+    /// any other.
     pub(crate) session: Option<String>,
+    /// When the session ends; without it, [`CODE_LIFETIME_MS`] after the letter is posted.
+    pub(crate) ends: Option<u64>,
     /// In which language it is written.
     pub(crate) language: Language,
     /// Whose account it is about, if it is about one. It is named in the mail.
     pub(crate) user: Option<OwnedUserId>,
-    /// When it is posted, in milliseconds since 1970.
+    /// When it is posted ([`Core::steady`]), in milliseconds since 1970.
     pub(crate) posted: u64,
     /// What tells it apart from those of the same time.
     pub(crate) number: u64,
@@ -109,16 +113,17 @@ impl Letter {
             kind,
             address: address.into(),
             session: None,
+            ends: None,
             language,
             user: None,
-            posted: core.now().get().into(),
+            posted: core.steady().get().into(),
             number: u64::from_be_bytes(number),
         }
     }
 
-    /// With the code and the link of a session.
-    pub(crate) fn proving(mut self, session: impl Into<String>) -> Self {
-        self.session = Some(session.into());
+    /// For a session that ends then.
+    pub(crate) fn proving(mut self, session: impl Into<String>, ends: u64) -> Self {
+        (self.session, self.ends) = (Some(session.into()), Some(ends));
         self
     }
 
@@ -132,10 +137,12 @@ impl Letter {
 /// Puts a letter into the queue, whatever the partition of the command is: nobody else writes its row
 /// before it is there.
 pub(crate) fn post(tx: &mut Tx, letter: &Letter) {
+    let ends = letter.ends.unwrap_or(letter.posted.saturating_add(CODE_LIFETIME_MS));
     let row = LetterRow {
         kind: letter.kind,
         address: letter.address.clone(),
         session: letter.session.clone(),
+        ends,
         language: letter.language,
         posted: letter.posted,
         user: letter.user.clone(),
@@ -188,10 +195,12 @@ impl Homeserver {
     }
 }
 
-/// A letter as it goes out. `number` tells it apart from those of the same time.
-pub(crate) fn write(core: &Core, row: &LetterRow, number: u64) -> Result<Mail> {
-    let code = row.session.as_ref().map(|session| code(core, session));
-    let link = row.session.as_ref().and_then(|session| link(core, session));
+/// A letter as it goes out at `now`. `number` tells it apart from those of the same time.
+pub(crate) fn write(core: &Core, row: &LetterRow, number: u64, now: u64) -> Result<Mail> {
+    // What is derived is derived of all alike, so that the work does not tell whether an address is known.
+    let session = row.session.as_deref().unwrap_or_default();
+    let code = Some(code(core, session)).filter(|_| row.kind.proves());
+    let link = link(core, session).filter(|_| row.kind.proves());
     let loaded = core.local::<Loaded>();
     let templates = loaded.0.get_or_init(MailTemplates::default);
     let written = templates.write(&Words {
@@ -202,7 +211,7 @@ pub(crate) fn write(core: &Core, row: &LetterRow, number: u64) -> Result<Mail> {
         user: row.user.as_ref().map(|user| user.as_str()),
         code: code.as_ref().map(Secret::reveal),
         link: link.as_ref().map(Secret::reveal),
-        minutes: CODE_LIFETIME_MS / 60_000,
+        minutes: row.ends.saturating_sub(now).div_ceil(60_000),
     })?;
     Ok(Mail {
         to: row.address.clone(),

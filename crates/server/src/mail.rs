@@ -68,8 +68,8 @@ mod tests {
     use crate::settings::Secret;
 
     fn settings() -> Settings {
-        let mut settings = Settings::default();
-        settings.public_base_url = Some("https://example.org".to_owned());
+        let public_base_url = Some("https://example.org".to_owned());
+        let mut settings = Settings { public_base_url, ..Settings::default() };
         settings.mail.host = Some("mail.example.org".to_owned());
         settings.mail.from = Some("Example <noreply@example.org>".to_owned());
         settings

@@ -82,7 +82,7 @@ impl Post {
         }
         let view = self.core.store.view().await?;
         let first = view.scan(&MAIL_QUEUE, &(), Direction::Forward, 2 * AT_ONCE).await?;
-        let now = self.core.now().get().into();
+        let now = self.core.steady().get().into();
         for (key, letter) in first {
             if underway.keys.len() >= AT_ONCE {
                 return Ok(None);
@@ -102,7 +102,7 @@ impl Post {
     /// Tries to send a letter, and notes what became of it.
     async fn deliver(&self, key: LetterKey, letter: &LetterRow) -> Result<()> {
         let outcome = self.send(key, letter).await;
-        let fate = letter.fate(&outcome, self.core.now().get().into());
+        let fate = letter.fate(&outcome, self.core.steady().get().into());
         if let Err(failure) = &outcome {
             self.complain(letter, failure, fate);
         }
@@ -111,10 +111,11 @@ impl Post {
     }
 
     async fn send(&self, key: LetterKey, letter: &LetterRow) -> Result<(), Failure> {
-        if letter.is_late(self.core.now().get().into()) {
+        let now = self.core.steady().get().into();
+        if letter.is_late(now) {
             return Err(Failure::Late);
         }
-        let mail = mail::write(&self.core, letter, key.1)
+        let mail = mail::write(&self.core, letter, key.1, now)
             .map_err(|error| Failure::Mail(MailError::Permanent(error.to_string())))?;
         tokio::select! {
             biased;

@@ -43,20 +43,16 @@ pub(crate) enum Fate {
     Sent,
     /// It is tried again at this time.
     Again(u64),
+    /// It is tried again at this time, which is too late for the session that it was posted for.
+    AgainWithout(u64),
     /// It came to nothing.
     Lost,
 }
 
 impl LetterRow {
-    /// When its code is not good any more, if it has one.
-    fn ends(&self) -> Option<u64> {
-        let ends = self.posted.saturating_add(super::CODE_LIFETIME_MS);
-        self.session.as_ref().map(|_| ends)
-    }
-
     /// Whether it would come too late.
     pub(crate) fn is_late(&self, now: u64) -> bool {
-        self.ends().is_some_and(|ends| ends <= now)
+        self.kind.proves() && self.ends <= now
     }
 
     fn pause(&self) -> u64 {
@@ -71,11 +67,13 @@ impl LetterRow {
         match outcome {
             Ok(()) => Fate::Sent,
             Err(Failure::Late | Failure::Mail(MailError::Permanent(_))) => Fate::Lost,
-            Err(Failure::Mail(MailError::Temporary(_))) => match self.ends() {
-                Some(ends) if ends <= again => Fate::Lost,
-                None if has_waited && self.tries + 1 >= LEAST_TRIES => Fate::Lost,
-                _ => Fate::Again(again),
-            },
+            Err(Failure::Mail(MailError::Temporary(_))) if self.kind.proves() => {
+                if self.ends <= again { Fate::Lost } else { Fate::Again(again) }
+            }
+            Err(_) if has_waited && self.tries.saturating_add(1) >= LEAST_TRIES => Fate::Lost,
+            // At the same time as the session of a letter that proves something, and so the same to see.
+            Err(_) if self.session.is_some() && self.ends <= again => Fate::AgainWithout(again),
+            Err(_) => Fate::Again(again),
         }
     }
 }
@@ -111,22 +109,22 @@ impl Command for Settle {
             return Ok(());
         };
         tx.delete(&MAIL_QUEUE, &self.key);
-        if let Fate::Again(due) = self.fate {
-            letter.tries = letter.tries.saturating_add(1);
-            tx.put(&MAIL_QUEUE, &(due, self.key.1), &letter);
-            return Ok(());
-        }
-        let (ends, Some(session)) = (letter.ends(), letter.session) else {
-            return Ok(());
-        };
-        let session = (session,);
+        // It is read for all alike, so that the work does not tell whether an address is known.
+        let session = (letter.session.clone().unwrap_or_default(),);
+        let was_undelivered = tx.get(&UNDELIVERED_MAIL, &session).await?.is_some();
         match self.fate {
-            Fate::Lost => tx.put(&UNDELIVERED_MAIL, &session, &(ends.unwrap_or_default(),)),
-            // An earlier mail of the session may have come to nothing.
-            _ if tx.get(&UNDELIVERED_MAIL, &session).await?.is_some() => {
-                tx.delete(&UNDELIVERED_MAIL, &session);
+            _ if letter.session.is_none() => {}
+            Fate::Again(_) => {}
+            Fate::Sent if was_undelivered => tx.delete(&UNDELIVERED_MAIL, &session),
+            Fate::Sent => {}
+            Fate::AgainWithout(_) | Fate::Lost => {
+                tx.put(&UNDELIVERED_MAIL, &session, &(letter.ends,));
             }
-            _ => {}
+        }
+        if let Fate::Again(due) | Fate::AgainWithout(due) = self.fate {
+            letter.tries = letter.tries.saturating_add(1);
+            letter.session = letter.session.filter(|_| matches!(self.fate, Fate::Again(_)));
+            tx.put(&MAIL_QUEUE, &(due, self.key.1), &letter);
         }
         Ok(())
     }
@@ -135,7 +133,7 @@ impl Command for Settle {
 /// Makes all that waits due: an operator who has mended something starts the server again, and need
 /// not wait.
 pub(crate) async fn hasten(core: &Core) -> Result<()> {
-    let now = core.now().get().into();
+    let now = core.steady().get().into();
     while core.store.write(Hasten { now }).await?.out == PAGE {}
     Ok(())
 }

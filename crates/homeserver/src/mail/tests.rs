@@ -84,7 +84,7 @@ async fn a_letter_is_in_the_queue_with_what_it_is_about() {
     let mut posted = server.core.store.watch([log::mail_topic()]);
     let user = testing::user(&server, "a");
     let letter = |kind| Letter::new(&server.core, kind, "a@x", Language::Chinese);
-    let first = letter(LetterKind::ProveToReset).proving("s").about(user.id());
+    let first = letter(LetterKind::ProveToReset).proving("s", 9).about(user.id());
     let second = letter(LetterKind::AddressChanged);
     assert_ne!(first.number, second.number);
     server.core.store.write(Tell(first.clone())).await.unwrap();
@@ -119,21 +119,22 @@ async fn a_mail_is_the_same_each_time_it_is_written() {
         kind: LetterKind::ProveToRegister,
         address: "a@x".to_owned(),
         session: Some("s".to_owned()),
+        ends: 800_000,
         language: Language::English,
         posted: 1,
         user: None,
         tries: 0,
     };
-    let mail = write(core, &row, 7).unwrap();
-    assert_eq!(mail, write(core, &LetterRow { tries: 3, ..row.clone() }, 7).unwrap());
+    let mail = write(core, &row, 7, 0).unwrap();
+    assert_eq!(mail, write(core, &LetterRow { tries: 3, ..row.clone() }, 7, 0).unwrap());
     assert_eq!((mail.to.as_str(), mail.language), ("a@x", Language::English));
     assert!(mail.message_id.ends_with("@localhost"), "{}", mail.message_id);
     let (code, link) = (code(core, "s"), link_token(core, "s"));
     let link = format!("https://example.org{LINK_PATH}?session=s&token={}", link.reveal());
     assert!(mail.text.contains(code.reveal()) && mail.text.contains(&link), "{}", mail.text);
-    assert_ne!(mail.message_id, write(core, &row, 8).unwrap().message_id);
-    let notice = LetterRow { kind: LetterKind::AddressChanged, session: None, ..row };
-    assert!(!write(core, &notice, 7).unwrap().text.contains(code.reveal()));
+    assert_ne!(mail.message_id, write(core, &row, 8, 0).unwrap().message_id);
+    let notice = LetterRow { kind: LetterKind::AlreadyKnown, ..row };
+    assert!(!write(core, &notice, 7, 0).unwrap().text.contains(code.reveal()));
 }
 
 #[tokio::test]
@@ -176,6 +177,7 @@ async fn what_a_server_says_of_a_mail_is_logged_without_what_stood_in_it() {
         kind: letter.kind,
         address: letter.address,
         session: Some("s".to_owned()),
+        ends: 800_000,
         language: letter.language,
         posted: letter.posted,
         user: None,

@@ -82,8 +82,11 @@ pub struct LetterRow {
     pub kind: LetterKind,
     /// To whom it goes.
     pub address: String,
-    /// The session of proving an address that its code and its link are for.
+    /// The session of proving an address that it was posted for, even if it proves nothing. It is told
+    /// if the letter comes to nothing in time.
     pub session: Option<String>,
+    /// When the session ends, in milliseconds since 1970, and the code and the link are not good any more.
+    pub ends: u64,
     /// In which language it is written.
     pub language: Language,
     /// When it was posted, in milliseconds since 1970.
@@ -93,7 +96,7 @@ pub struct LetterRow {
     /// How often it was tried in vain.
     pub tries: u32,
 }
-record!(LetterRow = 1 { kind, address, session, language, posted, user, tries });
+record!(LetterRow = 1 { kind, address, session, ends, language, posted, user, tries });
 
 #[cfg(test)]
 mod tests {
@@ -116,15 +119,16 @@ mod tests {
             kind: LetterKind::ProveToReset,
             address: "a@x".to_owned(),
             session: Some("s".to_owned()),
+            ends: 301,
             language: Language::Chinese,
             posted: 300,
             user: Some(owned_user_id!("@a:x")),
             tries: 2,
         };
-        check(letter.clone(), b"\x01\x01\x03a@x\x01\x01s\x01\xac\x02\x01\x04@a:x\x02");
+        check(letter.clone(), b"\x01\x01\x03a@x\x01\x01s\xad\x02\x01\xac\x02\x01\x04@a:x\x02");
         let kind = LetterKind::PasswordReset;
-        let bare = LetterRow { kind, session: None, user: None, tries: 0, ..letter };
-        check(bare, b"\x01\x07\x03a@x\x00\x01\xac\x02\x00\x00");
+        let bare = LetterRow { kind, session: None, ends: 0, user: None, tries: 0, ..letter };
+        check(bare, b"\x01\x07\x03a@x\x00\x00\x01\xac\x02\x00\x00");
     }
 
     #[test]

@@ -145,7 +145,9 @@ impl Request {
         }
     }
 
-    fn letter(&self, session: String, hollow: bool, owner: Option<OwnedUserId>) -> Letter {
+    /// The mail of the session that is called so.
+    fn letter(&self, name: String, of: &ThreepidSession, owner: Option<OwnedUserId>) -> Letter {
+        let hollow = of.hollow;
         let kind = match (self.session.proving, hollow) {
             (Proving::Registration, false) => LetterKind::ProveToRegister,
             (Proving::Password, false) => LetterKind::ProveToReset,
@@ -155,7 +157,8 @@ impl Request {
             (_, true) => LetterKind::AlreadyKnown,
         };
         let user = owner.filter(|_| kind == LetterKind::ProveToReset || hollow);
-        Letter { kind, session: (!hollow).then_some(session), user, ..self.letter.clone() }
+        // One that leads to nothing is told what becomes of its mail, too: it is to look like any other.
+        Letter { kind, user, ..self.letter.clone() }.proving(name, of.until())
     }
 }
 
@@ -185,7 +188,7 @@ impl Command for Request {
         };
         let name = id::name(&self.key, &session.word);
         tx.put(&THREEPID_SESSIONS, &self.key, &session);
-        mail::post(tx, &self.letter(name.clone(), session.hollow, owner));
+        mail::post(tx, &self.letter(name.clone(), &session, owner));
         Ok(Begun { session: name, sent: true })
     }
 }

@@ -105,7 +105,7 @@ impl House {
     pub(super) async fn letters(&self) -> Vec<(LetterKind, String, bool)> {
         let view = self.server.core.store.view().await.unwrap();
         let rows = view.scan(&MAIL_QUEUE, &(), Direction::Forward, 1_000).await.unwrap();
-        rows.into_iter().map(|(_, row)| (row.kind, row.address, row.session.is_some())).collect()
+        rows.into_iter().map(|(_, row)| (row.kind, row.address, row.kind.proves())).collect()
     }
 
     pub(super) async fn letters_to(&self, address: &str) -> Vec<LetterKind> {

@@ -96,7 +96,8 @@ impl Command for PostOne {
 
 async fn post(server: &Homeserver, kind: LetterKind, session: &str) {
     let letter = Letter::new(&server.core, kind, "alice@example.com", Language::English);
-    let letter = if kind.proves() { letter.proving(session) } else { letter };
+    let ends = letter.posted + mail::CODE_LIFETIME_MS;
+    let letter = if session.is_empty() { letter } else { letter.proving(session, ends) };
     server.core.store.write(PostOne(letter)).await.unwrap();
 }
 
@@ -251,16 +252,48 @@ async fn the_server_stops_though_a_mail_is_on_its_way() {
 }
 
 #[tokio::test]
-async fn what_waited_when_the_clock_was_set_back_is_sent() {
+async fn a_clock_that_leaps_hastens_nothing_and_makes_nothing_late() {
     let (server, carrier, clock) = server(down()).await;
-    clock.set_ahead(1_000_000_000);
-    post(&server, LetterKind::AddressChanged, "").await;
+    post(&server, LetterKind::ProveToAdd, "s").await;
     queued(&server, &[1]).await;
+    clock.set_ahead(1_000_000_000);
+    clock.advance(30_000);
+    queued(&server, &[2]).await;
     clock.set_ahead(0);
     carrier.goes(Way::Well);
-    post(&server, LetterKind::AlreadyKnown, "").await;
+    clock.advance(60_000);
     queued(&server, &[]).await;
-    assert_eq!(carrier.tried(3).await.len(), 3);
+    assert!(!is_undelivered(&server).await);
+    assert_eq!(carrier.count(), 3);
+}
+
+#[tokio::test]
+async fn a_letter_that_proves_nothing_is_sent_though_its_session_has_ended() {
+    let (server, carrier, clock) = server(down()).await;
+    post(&server, LetterKind::AlreadyKnown, "s").await;
+    for tries in 1..=8 {
+        queued(&server, &[tries]).await;
+        assert_eq!(is_undelivered(&server).await, tries == 8);
+        clock.advance(120_000);
+    }
+    carrier.goes(Way::Well);
+    for _ in 0..3 {
+        clock.advance(60 * 60_000);
+    }
+    queued(&server, &[]).await;
+    assert!(is_undelivered(&server).await);
+}
+
+#[tokio::test]
+async fn a_mail_says_for_how_long_its_code_is_still_good() {
+    let (server, carrier, clock) = server(down()).await;
+    post(&server, LetterKind::ProveToAdd, "s").await;
+    queued(&server, &[1]).await;
+    clock.advance(6 * 60_000);
+    let mails = carrier.tried(2).await;
+    assert!(mails[0].text.contains("good for 15 minutes"), "{}", mails[0].text);
+    assert!(mails[1].text.contains("good for 9 minutes"), "{}", mails[1].text);
+    assert_eq!(mails[0].message_id, mails[1].message_id);
 }
 
 #[tokio::test]

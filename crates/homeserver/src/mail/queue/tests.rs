@@ -7,12 +7,14 @@ use crate::{
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const POSTED: u64 = 1_000_000_000;
+const ENDS: u64 = 7;
 
 fn letter(kind: LetterKind, tries: u32) -> LetterRow {
     LetterRow {
         kind,
         address: "a@x".to_owned(),
         session: kind.proves().then(|| "s".to_owned()),
+        ends: POSTED + 15 * MINUTE,
         language: Language::English,
         posted: POSTED,
         user: None,
@@ -70,6 +72,26 @@ fn what_holds_none_is_tried_for_two_days_and_ten_times() {
 }
 
 #[test]
+fn a_session_whose_letter_proves_nothing_is_told_as_early_as_any() {
+    let notice = |tries| LetterRow {
+        session: Some("s".to_owned()),
+        ..letter(LetterKind::AlreadyKnown, tries)
+    };
+    for (tries, after) in [(0, 0), (1, MINUTE), (9, 13 * MINUTE - 1), (9, 13 * MINUTE)] {
+        let now = POSTED + after;
+        let proving = letter(LetterKind::ProveToAdd, tries).fate(&temporary(), now);
+        match notice(tries).fate(&temporary(), now) {
+            Fate::AgainWithout(due) => {
+                assert_eq!((proving, due), (Fate::Lost, now + 2 * MINUTE), "{tries} {after}");
+            }
+            fate => assert_eq!(fate, proving, "{tries} {after}"),
+        }
+    }
+    assert!(!notice(0).is_late(POSTED + HOUR));
+    assert_eq!(notice(0).fate(&permanent(), POSTED), Fate::Lost);
+}
+
+#[test]
 fn what_is_refused_for_good_is_not_tried_again() {
     let notice = letter(LetterKind::AddressChanged, 0);
     assert_eq!(notice.fate(&permanent(), POSTED), Fate::Lost);
@@ -109,7 +131,7 @@ impl Command for Post {
 
 async fn post(core: &Core, posted: u64, number: u64, kind: LetterKind) {
     let letter = Letter { posted, number, ..Letter::new(core, kind, "a@x", Language::English) };
-    let letter = if kind.proves() { letter.proving("s") } else { letter };
+    let letter = if kind.proves() { letter.proving("s", ENDS) } else { letter };
     core.store.write(Post(vec![letter])).await.unwrap();
 }
 
@@ -141,6 +163,13 @@ async fn what_becomes_of_a_letter_is_noted() {
     post(core, 12, 4, LetterKind::AddressChanged).await;
     settle(core, (12, 4), Fate::Lost).await;
     assert!(!is_undelivered(core).await);
+    let known = Letter::new(core, LetterKind::AlreadyKnown, "a@x", Language::English);
+    let known = Letter { posted: 13, number: 5, ..known }.proving("s", ENDS);
+    core.store.write(Post(vec![known])).await.unwrap();
+    settle(core, (13, 5), Fate::AgainWithout(14)).await;
+    assert!(is_undelivered(core).await);
+    settle(core, (14, 5), Fate::Sent).await;
+    assert!(is_undelivered(core).await, "its session was told for good");
     assert_eq!(queue(core).await, []);
 }
 
@@ -158,7 +187,7 @@ async fn a_letter_that_was_forgotten_does_not_come_back() {
 async fn all_that_waits_can_be_made_due() {
     let server = testing::server().await;
     let core = &server.core;
-    let now: u64 = core.now().get().into();
+    let now: u64 = core.steady().get().into();
     let letters = (0..250).map(|number| {
         let posted = if number < 10 { now - 10 } else { now + 5_000_000 + number };
         let letter = Letter::new(core, LetterKind::AddressChanged, "a@x", Language::English);
