@@ -34,7 +34,7 @@ const ORDER: &[&[&str]] = &[
     &["accounts", "directory", "unread"],
     &["favourites", "reports", "upgrades", "groups"],
     &["friends"],
-    &["chats"],
+    &["chats", "requests"],
     &["sync"],
     &["housekeeping"],
     &["followers"],

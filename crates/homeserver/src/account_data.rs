@@ -25,6 +25,7 @@ pub(crate) use carry::carry_settings;
 use crate::{
     Error, Result, User,
     devices::Session,
+    events::REQUESTS_KIND,
     log,
     schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, AccountDatum, Entry, Scope},
     users,
@@ -145,7 +146,7 @@ fn scope(room: Option<&RoomId>) -> Scope {
 
 /// Whether a client may set `kind` to `content`.
 fn check(kind: &str, content: &RawValue) -> Result<()> {
-    if kind == FULLY_READ || kind == PUSH_RULES {
+    if kind == FULLY_READ || kind == PUSH_RULES || kind == REQUESTS_KIND {
         return Err(Error::SetByServer(kind.to_owned()));
     }
     if kind.is_empty() || kind.len() > MAX_KIND {

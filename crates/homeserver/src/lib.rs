@@ -25,6 +25,7 @@ mod ports;
 mod presence;
 mod receipts;
 mod reports;
+mod requests;
 mod rooms;
 mod schema;
 mod server;
@@ -70,6 +71,7 @@ pub use ports::{
 pub use presence::Presence;
 pub use receipts::ReadMarks;
 pub use reports::{Report, ReportId, Reported};
+pub use requests::{Request, RequestCounts, Requests, RequestsPage, RequestsPageOf};
 pub use rooms::{
     Context, JoinedMember, MembersQuery, MessagesQuery, Moment, Page, RelationsPage,
     RelationsQuery, Room, RoomNews, ThreadsPage, ThreadsQuery, Transaction,
@@ -83,7 +85,8 @@ pub use settings::{
 pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
 pub use tertulia_protocol::{
     AppendError, BadEmail, ContactPolicy, Email, Friendship, InitialState, JsonObject, MAX_NESTING,
-    Malformed, MessageKind, NewRoom, Preset, Resizing, Role, RoomIdShown, Summary, UnfitName,
+    Malformed, MessageKind, NewRoom, Preset, RequestKind, RequestState, Resizing, Role,
+    RoomIdShown, Summary, UnfitName,
 };
 pub use tertulia_storage::Error as StorageError;
 pub use unread::{Notification, Notifications, UnreadCounts};

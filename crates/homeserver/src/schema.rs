@@ -12,6 +12,7 @@ mod generation;
 mod mail;
 mod media;
 mod report;
+mod request;
 mod rooms;
 mod threepids;
 mod upgrade;
@@ -36,6 +37,7 @@ pub use media::{
     ThumbnailRow,
 };
 pub use report::ReportRow;
+pub use request::{OpenRequest, RequestBox, RequestPage, RequestRow};
 pub use rooms::{
     AuthRow, Edit, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
     PushBlock, PushMention, PushRow, PushTally, Related, RelationRow, RemovedRoom, RoomHead,
@@ -280,6 +282,18 @@ pub const PAIRS: Table<(OwnedUserId, OwnedUserId), PairRow> = Table::new(122, "p
 /// entry, if the user leaves the room.
 pub const DIRECT_LISTED: Table<(OwnedUserId, OwnedRoomId), DirectListed> =
     Table::new(123, "direct_listed");
+
+/// User, page and position, newest first → a request on that page. A projection of invites, knocks and
+/// what answers them.
+pub const REQUESTS: Table<(OwnedUserId, RequestBox, Descending<Position>), RequestRow> =
+    Table::new(140, "requests");
+
+/// Room and who is invited to it or knocks → on whose pages that stands. The row goes with the answer.
+pub const OPEN_REQUESTS: Table<(OwnedRoomId, OwnedUserId), OpenRequest> =
+    Table::new(141, "open_requests");
+
+/// User → up to where the user has looked at requests received.
+pub const REQUESTS_SEEN: Table<(OwnedUserId,), (Position,)> = Table::new(142, "requests_seen");
 
 /// Hour that the server lived → how far the log was settled when it was over.
 pub const HOURS: Table<(u64,), (Position,)> = Table::new(90, "hours");

@@ -82,6 +82,7 @@ mod preview;
 pub mod push;
 mod redact;
 mod relation;
+mod request;
 mod resolve;
 mod restricted;
 mod role;
@@ -125,6 +126,7 @@ pub use power::Power;
 pub use preview::{Preview, is_spoken};
 pub use redact::{may_redact, redact};
 pub use relation::{Relation, RelationKind};
+pub use request::{RequestKind, RequestState};
 pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended};
 pub use restricted::{
     Restriction, allowed_rooms, restriction, with_authoriser, without_authoriser,

@@ -17,7 +17,7 @@ use crate::{
         ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, DIRECT, DIRECT_LISTED, DIRECT_WITH,
         ERASED, EXPIRING_TOKENS, Entry, FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS,
         MEMBERSHIPS, MembershipKind, OPENID_TOKENS, PROFILES, REFRESH_TOKENS, REMOVED_USERS,
-        RemovedUser, STATUSES, TOKENS, TRANSACTIONS,
+        REQUESTS, REQUESTS_SEEN, RemovedUser, STATUSES, TOKENS, TRANSACTIONS,
     },
     users,
 };
@@ -197,6 +197,8 @@ impl Command for DeleteRows {
             && tx.delete_all(&DIRECT, &key, STEP).await?
             && tx.delete_all(&DIRECT_WITH, &key, STEP).await?
             && tx.delete_all(&DIRECT_LISTED, &key, STEP).await?
+            && tx.delete_all(&REQUESTS, &key, STEP).await?
+            && tx.delete_all(&REQUESTS_SEEN, &key, STEP).await?
             && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {
             media::forget_use(tx, &self.user).await?;

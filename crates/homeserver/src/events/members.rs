@@ -6,7 +6,11 @@ use serde_json::value::RawValue;
 use tertulia_protocol::Pdu;
 use tertulia_storage::{Position, Tx};
 
-use super::{Head, contacts, direct, redact, roster};
+use super::{
+    Head, contacts, direct, redact,
+    requests::{self, Moved},
+    roster,
+};
 use crate::{
     Result,
     core::Core,
@@ -75,6 +79,15 @@ pub(crate) async fn note(
     };
     let content = member.as_ref().map(MemberContent::of).unwrap_or_default();
     let asking = Asking::of(tx, core, &head.room, &user, &content, member.as_ref()).await?;
+    let moved = Moved {
+        user: &user,
+        content: &content,
+        event: member.as_ref(),
+        asking,
+        because: pdu,
+        position,
+    };
+    requests::note(tx, core, head, moved).await?;
     let row = member.and_then(|member| content.row(&member));
     list_member(tx, head, &user, row.as_ref()).await?;
     if core.is_local(user.server_name()) {

@@ -12,9 +12,9 @@ use crate::{
     events::{self, forget_media, load_head, members, note_unseen},
     schema::{
         AUTH, CLOSED_TO_GUESTS, DirectBy, EARLY_REDACTIONS, EVENT_META, EVENTS, GAPS,
-        GENERATION_MEMBERS, GENERATIONS, HEADS, MEMBERS, MembershipKind, OPEN_ROOMS, OVERLAYS,
-        PUBLISHED_ROOMS, PUSH_BLOCKS, RELATED_BY, RELATIONS, REMOVED_ROOMS, RemovedRoom, STATE,
-        STATE_CHANGES, STATE_LOG, THREADS, TIMELINE, TRANSACTIONS, UPGRADES,
+        GENERATION_MEMBERS, GENERATIONS, HEADS, MEMBERS, MembershipKind, OPEN_REQUESTS, OPEN_ROOMS,
+        OVERLAYS, PUBLISHED_ROOMS, PUSH_BLOCKS, RELATED_BY, RELATIONS, REMOVED_ROOMS, RemovedRoom,
+        STATE, STATE_CHANGES, STATE_LOG, THREADS, TIMELINE, TRANSACTIONS, UPGRADES,
     },
 };
 
@@ -169,6 +169,7 @@ impl Remove {
         let own = (self.room.clone(),);
         Ok(tx.delete_all(&TIMELINE, &own, LIST_STEP).await?
             && tx.delete_all(&STATE, &own, LIST_STEP).await?
+            && tx.delete_all(&OPEN_REQUESTS, &own, LIST_STEP).await?
             && tx.delete_all(&STATE_LOG, &own, LIST_STEP).await?
             && tx.delete_all(&STATE_CHANGES, &own, LIST_STEP).await?
             && tx.delete_all(&OVERLAYS, &own, LIST_STEP).await?
