@@ -55,6 +55,7 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     };
     library.registration = registration(settings)?;
     library.allow_guests = settings.registration.guests;
+    library.hide_known_addresses = settings.registration.hide_known_addresses;
     library.turn = turn(&settings.turn)?;
     library.rtc_transports.clone_from(&settings.rtc_transports);
     let minutes = u64::from(settings.sessions.access_token_minutes);
@@ -103,6 +104,7 @@ fn turn(turn: &Turn) -> anyhow::Result<Option<TurnServer>> {
 fn registration(settings: &Settings) -> anyhow::Result<tertulia::Registration> {
     Ok(match settings.registration.mode {
         Mode::Open => tertulia::Registration::Open,
+        Mode::Email => tertulia::Registration::Email,
         Mode::Token => {
             let tokens = settings.registration.token.iter().map(reveal);
             tertulia::Registration::Tokens(tokens.collect::<Result<_, _>>()?)
@@ -181,6 +183,8 @@ mod tests {
         assert_eq!(library(&settings).unwrap().registration, tertulia::Registration::Closed);
         settings.registration.mode = Mode::Open;
         assert_eq!(library(&settings).unwrap().registration, tertulia::Registration::Open);
+        settings.registration.mode = Mode::Email;
+        assert_eq!(library(&settings).unwrap().registration, tertulia::Registration::Email);
         settings.registration.mode = Mode::Token;
         settings.registration.token = Some(Secret::Text("a".to_owned()));
         let tokens = tertulia::Registration::Tokens(vec![tertulia::Secret::new("a")]);
@@ -198,6 +202,7 @@ mod tests {
         settings.presence = false;
         settings.media.max_mib_per_user = 3;
         settings.registration.guests = true;
+        settings.registration.hide_known_addresses = false;
         settings.support_page = Some("https://example.org/help".to_owned());
         let uris = vec!["turn:a".to_owned()];
         let secret = Some(Secret::Text("c".to_owned()));
@@ -222,6 +227,7 @@ mod tests {
         let directory = tertulia::Directory { publishers, open: false, all_users: true };
         assert_eq!(library.directory, directory);
         assert!(library.allow_guests);
+        assert!(!library.hide_known_addresses);
         assert_eq!(library.access_token_lifetime, Duration::from_secs(300));
         let users = TurnUsers::Shared(tertulia::Secret::new("c"));
         let turn = TurnServer { uris, users, lifetime: TURN_LIFETIME };
@@ -285,6 +291,7 @@ mod tests {
         assert_eq!(ours.max_upload_size, theirs.max_upload_size);
         assert_eq!(ours.max_media_per_user, theirs.max_media_per_user);
         assert_eq!(ours.registration, theirs.registration);
+        assert_eq!(ours.hide_known_addresses, theirs.hide_known_addresses);
         assert_eq!(ours.directory, theirs.directory);
         assert_eq!(ours.presence, theirs.presence);
         assert_eq!(ours.access_token_lifetime, theirs.access_token_lifetime);

@@ -99,6 +99,8 @@ pub(crate) struct Registration {
     pub(crate) open_to_others: bool,
     /// Whether people may come in as guests, with neither a name nor a password.
     pub(crate) guests: bool,
+    /// Whether nobody learns which e-mail addresses the server knows.
+    pub(crate) hide_known_addresses: bool,
     /// What a client has to know when the mode is `token`.
     pub(crate) token: Option<Secret>,
     /// What a script has to know that makes accounts at `/_synapse/admin/v1/register`; off without it.
@@ -192,6 +194,8 @@ pub(crate) enum Encryption {
 pub(crate) enum Mode {
     /// Anyone who reaches the server.
     Open,
+    /// Whoever proves that an e-mail address is theirs.
+    Email,
     /// Whoever knows the token.
     Token,
     /// Nobody; `tertulia admin create-user` makes accounts.
@@ -333,6 +337,7 @@ impl Default for Registration {
             mode: Mode::Closed,
             open_to_others: false,
             guests: false,
+            hide_known_addresses: true,
             token: None,
             shared_secret: None,
         }

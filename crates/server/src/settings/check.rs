@@ -76,6 +76,16 @@ fn check_registration(settings: &Settings) -> anyhow::Result<()> {
         !needs_token,
         "`registration.mode` is \"token\", so `registration.token` has to be set"
     );
+    if registration.mode == Mode::Email {
+        ensure!(
+            settings.mail.host.is_some(),
+            "`registration.mode` is \"email\", so the server has to send mail: set `mail.host` and `mail.from`"
+        );
+        ensure!(
+            settings.public_base_url.is_some(),
+            "`registration.mode` is \"email\", so `public_base_url` has to be set: mail holds links to this server"
+        );
+    }
     for secret in registration.token.iter().chain(&registration.shared_secret) {
         secret.reveal()?;
     }
@@ -170,7 +180,7 @@ mod tests {
     use std::path::Path;
 
     use super::{
-        super::{Secret, SupportRole},
+        super::{Mail, Secret, SupportRole},
         *,
     };
 
@@ -237,6 +247,33 @@ mod tests {
         accepted(|settings| {
             settings.registration.mode = Mode::Token;
             settings.registration.token = Some(Secret::Text("a".to_owned()));
+        });
+    }
+
+    #[test]
+    fn registration_by_email_needs_mail_and_a_place_for_its_links() {
+        let by_email = |settings: &mut Settings| {
+            settings.registration.mode = Mode::Email;
+            settings.public_base_url = Some("https://example.org".to_owned());
+            settings.mail.host = Some("mail.example.org".to_owned());
+            settings.mail.from = Some("Example <noreply@example.org>".to_owned());
+        };
+        accepted(by_email);
+        accepted(|settings| {
+            by_email(settings);
+            settings.listeners[0].address = "0.0.0.0:1".parse().unwrap();
+        });
+        refused("set `mail.host` and `mail.from`", |settings| {
+            by_email(settings);
+            settings.mail = Mail::default();
+        });
+        refused("\"email\", so `public_base_url` has to be set", |settings| {
+            by_email(settings);
+            settings.public_base_url = None;
+        });
+        refused("`mail.from` has to be set", |settings| {
+            by_email(settings);
+            settings.mail.from = None;
         });
     }
 
