@@ -422,6 +422,10 @@ async fn counted(count: usize) -> (Homeserver, FailingEngine<Memory>, User, Room
     let event = room.send_text("one more of many").await.unwrap();
     // What is read for the first time is kept in memory.
     room.event(&event).await.unwrap();
+    // What follows the log reads as well.
+    server.core.stop.cancel();
+    server.core.tasks.close();
+    server.core.tasks.wait().await;
     (server, engine, alice, room, event)
 }
 
