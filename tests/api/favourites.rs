@@ -98,17 +98,17 @@ async fn messages_are_kept_listed_by_kind_room_and_words_and_dropped() {
     }
     let [file, image, text] = &kept[..] else { panic!("{kept:?}") };
     assert_eq!(ids(&alice, "").await, kept);
-    assert_eq!(ids(&alice, "?kind=text").await, [text.clone()]);
-    assert_eq!(ids(&alice, "?kind=image").await, [image.clone()]);
-    assert_eq!(ids(&alice, "?kind=file").await, [file.clone()]);
+    assert_eq!(ids(&alice, "?kind=text").await, std::slice::from_ref(text));
+    assert_eq!(ids(&alice, "?kind=image").await, std::slice::from_ref(image));
+    assert_eq!(ids(&alice, "?kind=file").await, std::slice::from_ref(file));
     assert_eq!(ids(&alice, "?kind=video").await, [""; 0]);
-    assert_eq!(ids(&alice, &format!("?room_id={other}")).await, [file.clone()]);
+    assert_eq!(ids(&alice, &format!("?room_id={other}")).await, std::slice::from_ref(file));
     assert_eq!(ids(&alice, "?words=Fount").await, [image.clone(), text.clone()]);
-    assert_eq!(ids(&alice, "?words=fountain%20meet").await, [text.clone()]);
+    assert_eq!(ids(&alice, "?words=fountain%20meet").await, std::slice::from_ref(text));
     let first = list(&alice, "?limit=2").await;
     assert_eq!(first["favourites"][0]["room_name"], "Other");
     let next = first["next"].as_str().expect("there is more");
-    assert_eq!(ids(&alice, &format!("?limit=2&from={next}")).await, [text.clone()]);
+    assert_eq!(ids(&alice, &format!("?limit=2&from={next}")).await, std::slice::from_ref(text));
     alice.get("/_tertulia/client/v1/favourites?from=odd").await.refused(400, "M_INVALID_PARAM");
 
     alice.own(Method::DELETE, ["favourites", image]).await.ok();
