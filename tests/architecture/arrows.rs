@@ -30,7 +30,7 @@ const ORDER: &[&[&str]] = &[
     &["devices"],
     &["account_data"],
     &["receipts", "media"],
-    &["mail"],
+    &["mail", "messages"],
     &["accounts", "directory", "unread"],
     &["favourites", "reports", "upgrades", "groups"],
     &["friends"],

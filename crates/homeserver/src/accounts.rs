@@ -2,6 +2,7 @@
 //! submodules.
 
 mod closing;
+mod face;
 mod guests;
 mod interaction;
 mod login;
@@ -13,6 +14,7 @@ mod policy;
 mod profile;
 mod proof;
 mod removal;
+mod session;
 mod threepids;
 mod tries;
 mod turn;

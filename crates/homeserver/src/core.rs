@@ -105,6 +105,14 @@ fn downcast<T: Send + Sync + 'static>(value: Arc<dyn Any + Send + Sync>) -> Arc<
 }
 
 /// A running homeserver. Cheap to clone; every clone is the same server.
+///
+/// It has tasks of its own, which go on until [`Homeserver::shutdown`], and not only as long as there
+/// is a handle: a server that is merely dropped lives on in the background and keeps its store open
+/// until the async runtime ends. Nothing that was acknowledged is lost by that, just as by a crash; but
+/// the store cannot be opened again meanwhile, and what is done in the background is interrupted.
+///
+/// Whatever begins with a server, such as [`User`] and [`Room`](crate::Room), holds it: after a shutdown
+/// those handles answer with errors, and the store's files are free once the last of them is dropped.
 #[derive(Clone)]
 pub struct Homeserver {
     pub(crate) core: Arc<Core>,

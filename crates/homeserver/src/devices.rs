@@ -146,6 +146,15 @@ impl Session {
         self.user.delete_devices(vec![self.device.clone()]).await
     }
 
+    /// Ends all other sessions of the user, and forgets their devices.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] if that cannot be written.
+    pub async fn logout_others(&self) -> Result<()> {
+        self.user.delete_all_devices(Some(&self.device)).await
+    }
+
     /// Ends all sessions of the user, this one too, and forgets all devices.
     ///
     /// # Errors
@@ -217,6 +226,15 @@ impl User {
         let rename = Rename { user: self.id.clone(), device: id.to_owned(), name };
         self.core.store.write(rename).await?;
         Ok(())
+    }
+
+    /// Ends the session on a device, and forgets the device. One that does not exist is gone already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] if that cannot be written.
+    pub async fn logout_device(&self, device: &DeviceId) -> Result<()> {
+        self.delete_devices(vec![device.to_owned()]).await
     }
 
     /// Forgets devices and ends their sessions. Those that do not exist are gone already.

@@ -21,6 +21,7 @@ mod log;
 #[allow(dead_code)] // until those who prove addresses post letters
 mod mail;
 mod media;
+mod messages;
 mod ports;
 mod presence;
 mod receipts;
@@ -63,7 +64,8 @@ pub use groups::{GroupMember, GroupMembers, Groups, Joined, NewGroup};
 pub use mail::MailTemplates;
 #[cfg(feature = "smtp")]
 pub use mail::{Encryption, Smtp, SmtpError, SmtpServer};
-pub use media::{Label, Media, Mended, ReservedMedia, ThumbnailWish, Upload};
+pub use media::{Label, Media, Mended, NewFile, ReservedMedia, ThumbnailWish, Upload};
+pub use messages::{History, RoomMember};
 pub use ports::{
     Blobs, Clock, FileBlobs, FoundBlob, Incoming, Mail, MailError, Mailer, MemoryBlobs, Pieces,
     Random, SystemClock, SystemRandom,

@@ -4,7 +4,9 @@
 //! row without a file cannot come about. A crash in between leaves a file without a row, which the
 //! next start finds. A URI may be told before its file comes: then a row says who may upload it.
 
+mod kind;
 mod mending;
+mod new_file;
 mod picture;
 mod read;
 mod thumbnail;
@@ -12,7 +14,7 @@ mod upload;
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use ruma::{OwnedServerName, ServerName};
+use ruma::{OwnedMxcUri, OwnedServerName, ServerName};
 
 use crate::{
     Error, Homeserver, Result,
@@ -22,6 +24,7 @@ use crate::{
 };
 
 pub use mending::Mended;
+pub use new_file::NewFile;
 pub use thumbnail::ThumbnailWish;
 pub(crate) use upload::forget_use;
 pub use upload::{Label, ReservedMedia, Upload};
@@ -100,6 +103,12 @@ impl fmt::Debug for Media {
 }
 
 impl Media {
+    /// The URI that names it.
+    pub fn uri(&self) -> OwnedMxcUri {
+        let (server, id) = &self.key;
+        format!("mxc://{server}/{id}").into()
+    }
+
     /// The type its uploader gave, if it is a content type at all.
     pub fn content_type(&self) -> Option<&str> {
         self.row.content_type.as_deref()

@@ -15,6 +15,7 @@ use ruma::MilliSecondsSinceUnixEpoch;
 
 pub use blobs::{Blobs, FoundBlob, Incoming, MemoryBlobs, Pieces};
 pub use files::FileBlobs;
+pub(crate) use files::read_file;
 pub use mailer::{Mail, MailError, Mailer};
 
 use crate::schema::Language;

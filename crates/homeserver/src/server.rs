@@ -73,7 +73,11 @@ impl Homeserver {
         self.core.stop.cancel();
     }
 
-    /// Stops the server: whoever waits is answered, queued commits finish, no task is left.
+    /// Stops the server: whoever waits is answered, queued commits finish, and no task is left when this
+    /// returns. Shutting down again does nothing.
+    ///
+    /// Handles that are left can still read; what they would write is refused. The store can be opened
+    /// again once they are dropped.
     pub async fn shutdown(&self) {
         self.core.stop.cancel();
         self.core.tasks.close();
@@ -208,3 +212,6 @@ impl Command for FirstStart {
         Ok((name, self.key.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, routing::any};
 use tertulia::Homeserver;
 
 pub use auth::Identify;
@@ -52,6 +52,32 @@ pub fn router(server: Homeserver) -> Router {
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router_with(server: Homeserver, options: Options) -> Router {
     assemble(routes(&options), &options).with_state(server)
+}
+
+/// All routes of `server`, to merge into an application that answers for itself at paths which are
+/// nobody's. Those below `/_matrix` and `/_tertulia` are the server's, known or not.
+///
+/// Merge it, and do not nest it: clients know the paths.
+///
+/// ```
+/// # async fn application(server: tertulia::Homeserver) -> axum::Router {
+/// use axum::{Router, routing::get};
+///
+/// Router::new()
+///     .route("/", get(async || "a page"))
+///     .fallback(async || "no such page")
+///     .merge(tertulia_http::mount(server, tertulia_http::Options::default()))
+/// # }
+/// ```
+pub fn mount(server: Homeserver, options: Options) -> Router {
+    let own = ["/_matrix/{*unknown}", "/_tertulia/{*unknown}"];
+    let site = Arc::new(observe::Site::new(&options));
+    let known = routes(&options).into_router();
+    own.into_iter()
+        .fold(known, |router, path| router.route(path, any(error::unknown_path)))
+        .method_not_allowed_fallback(error::wrong_method)
+        .layer(observe::Observe::new(site))
+        .with_state(server)
 }
 
 /// All routes there are.

@@ -20,6 +20,7 @@
 //! | What must a sync tell? | [`sync`] |
 //! | What does an event relate to, and does it count? | [`Relation`] |
 //! | What does a room tell those outside? | [`Summary`], [`SpaceChild`] |
+//! | What does a message say? | [`message`] |
 //! | Which files does an event show? | [`media_uris`] |
 //! | What kind of message is it? | [`MessageKind`] |
 //! | Which messages has a user kept? | [`BookmarkType`] → [`Bookmark`], [`BookmarkIndex`] |
@@ -75,6 +76,7 @@ mod hash;
 mod invites;
 mod known;
 mod media_uris;
+pub mod message;
 mod message_kind;
 mod pdu;
 mod power;

@@ -8,7 +8,7 @@ use ruma::{
     events::{TimelineEventType, room::member::MembershipState},
     room_version_rules::RoomVersionRules,
 };
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tertulia_protocol::{Pdu, Rendered, RoomIdShown, content_for_clients};
 
@@ -133,6 +133,26 @@ impl ClientEvent {
     /// Its content, or what a redaction left of it.
     pub fn content(&self) -> &RawValue {
         self.content.as_deref().unwrap_or_else(|| self.pdu.content())
+    }
+
+    /// Its content, read as a type of ruma or one's own.
+    ///
+    /// # Errors
+    ///
+    /// If the content is of another form, as that of a redacted event is.
+    pub fn content_as<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(self.content().get())
+    }
+
+    /// What a message says; none if this is no message, or none any more.
+    pub fn body(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Spoken {
+            body: String,
+        }
+        let is_message =
+            *self.kind() == TimelineEventType::RoomMessage && self.state_key().is_none();
+        is_message.then(|| self.content_as::<Spoken>().ok()).flatten().map(|spoken| spoken.body)
     }
 
     /// The event as servers know it.

@@ -96,6 +96,15 @@ pub(super) fn draw(bytes: &[u8], kind: ThumbnailKind) -> Result<Option<Drawn>, U
     encode(&still, format).map(Some)
 }
 
+/// Width and height of a picture as it is looked at; none if this is none, or too large to be shown.
+pub(super) fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
+    let format = guess_format(bytes).ok()?;
+    let mut decoder = open(bytes, format).ok()?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().ok()?;
+    Some(if lies(orientation) { (height, width) } else { (width, height) })
+}
+
 /// Begins to decode, once it is known that this takes no more than it may.
 fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, Unfit> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -126,13 +135,16 @@ fn reduce(
     (width, height): (u32, u32),
     orientation: Orientation,
 ) -> Option<Reduction> {
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    match orientation {
-        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => {
-            size.reduce((height, width)).map(Reduction::turned)
-        }
-        _ => size.reduce((width, height)),
+    match lies(orientation) {
+        true => size.reduce((height, width)).map(Reduction::turned),
+        false => size.reduce((width, height)),
     }
+}
+
+/// Whether a picture is stored lying on its side.
+fn lies(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// Whether a picture is an animation.

@@ -18,11 +18,11 @@ use tertulia_storage::{Command, Partition, Tx};
 use tokio::sync::Semaphore;
 
 use super::{
-    Media,
+    Media, NewFile,
     picture::{self, Drawn, Unfit},
 };
 use crate::{
-    Error, Result,
+    Error, Result, User,
     core::Core,
     schema::{
         BLOBS, BlobId, Drawing, MEDIA, MediaRow, THUMBNAILS, ThumbnailKind, ThumbnailOutcome,
@@ -43,6 +43,10 @@ const AT_ONCE: usize = 2;
 const QUEUE: usize = 64;
 /// The version of the thumbnailer: a greater one tries again what others could not do.
 const MAKER: u8 = 1;
+
+/// What is shown in the place of a large picture until somebody opens it.
+const SMALLER: ThumbnailWish =
+    ThumbnailWish { width: 800, height: 600, resizing: Resizing::Scale, animated: false };
 
 /// What someone wants a thumbnail to be like.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +128,43 @@ impl Media {
             task.map(|made| made.unwrap_or(Err(Failure::Broken))).boxed().shared()
         });
         Ok(making.ok_or(Error::Busy)?.await?)
+    }
+
+    /// Width and height of a picture; none if the file is none that the server can read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if the file is gone, [`Error::Media`] if it cannot be read.
+    pub async fn dimensions(&self) -> Result<Option<(u32, u32)>> {
+        if !self.is_of(TYPES) || self.size() > LARGEST {
+            return Ok(None);
+        }
+        let workshop = self.core.local::<Workshop>();
+        let _turn = workshop.turns.acquire().await.map_err(|_| Error::Busy)?;
+        let picture = self.whole().await?;
+        let measured = tokio::task::spawn_blocking(move || picture::dimensions(&picture)).await;
+        // What breaks the decoder is no picture.
+        Ok(measured.unwrap_or_default())
+    }
+
+    /// A smaller picture of the file, as a file that `user` uploads; none if there cannot be one, or
+    /// none is needed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`User::upload_file`].
+    pub(crate) async fn upload_smaller(&self, user: &User) -> Result<Option<Self>> {
+        let smaller = match self.thumbnail(SMALLER).await {
+            Ok(smaller) if smaller.row.blob == self.row.blob => return Ok(None),
+            Err(Error::NoThumbnail | Error::BodyTooLarge(_) | Error::Busy) => return Ok(None),
+            smaller => smaller?,
+        };
+        let file = NewFile::from_stream(String::new(), smaller.read(0).await?);
+        let content_type = smaller.content_type().unwrap_or_default();
+        match user.upload_file(file.with_content_type(content_type)).await {
+            Err(Error::QuotaReached) => Ok(None),
+            uploaded => uploaded.map(Some),
+        }
     }
 
     /// All of the file, which is not too large.

@@ -72,16 +72,7 @@ impl Blobs for FileBlobs {
     }
 
     fn read(&self, id: BlobId, from: u64) -> BoxFuture<'_, io::Result<Pieces>> {
-        let place = self.place(id);
-        Box::pin(async move {
-            let file = blocking(move || {
-                let mut file = File::open(place)?;
-                file.seek(SeekFrom::Start(from))?;
-                Ok(file)
-            })
-            .await?;
-            Ok(stream::try_unfold(file, next_piece).boxed())
-        })
+        Box::pin(read_file(self.place(id), from))
     }
 
     fn find(&self, id: BlobId) -> BoxFuture<'_, io::Result<Option<FoundBlob>>> {
@@ -137,6 +128,17 @@ fn first_names(folder: &Path, after: Option<BlobId>, limit: usize) -> io::Result
         }
     }
     Ok(first.into_sorted_vec())
+}
+
+/// The bytes of a file, from the one numbered `from` on.
+pub(crate) async fn read_file(path: PathBuf, from: u64) -> io::Result<Pieces> {
+    let file = blocking(move || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        Ok(file)
+    })
+    .await?;
+    Ok(stream::try_unfold(file, next_piece).boxed())
 }
 
 async fn next_piece(file: File) -> io::Result<Option<(Bytes, File)>> {

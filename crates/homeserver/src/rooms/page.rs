@@ -42,6 +42,8 @@ pub struct Page {
     pub events: Vec<ClientEvent>,
     /// With lazily loaded members, the member events of the senders.
     pub state: Vec<ClientEvent>,
+    /// Where to go on behind each of the events.
+    pub(crate) places: Vec<TimelineToken>,
 }
 
 /// An event and what surrounds it.
@@ -85,17 +87,18 @@ impl Room {
         let (open, sight, ignored, left) = (&open, &sight, &ignored, ROWS_MOST);
         let mut reading = Reading { open, sight, ignored, query, at: start, left };
         let limit = query.limit.min(PAGE_MOST);
-        let mut events = Vec::new();
+        let (mut events, mut places) = (Vec::new(), Vec::new());
         let mut more = true;
         // Where enough was looked at, what comes next is the next page's.
         while more && events.len() < limit && reading.left > 0 {
             let rows = reading.next_rows(limit - events.len()).await?;
             more = !rows.is_empty();
-            events.extend(self.show(&reading, rows).await?);
+            let shown = self.show(&reading, rows, &mut places).await?;
+            events.extend(shown);
         }
         let end = more.then_some(reading.at);
         let state = self.senders(open, query, &events).await?;
-        Ok(Page { start, end, events, state })
+        Ok(Page { start, end, events, state, places })
     }
 
     /// An event with what surrounds it, and the state at its end.
@@ -132,11 +135,13 @@ impl Room {
         Ok(Context { event, before: before.events, after: after.events, start, end, state })
     }
 
-    /// The events of some rows as the user gets them: those the user may see and asks for.
+    /// The events of some rows as the user gets them: those the user may see and asks for. Where to
+    /// go on behind each is added to `places`.
     async fn show(
         &self,
         reading: &Reading<'_>,
         mut rows: Vec<(Ordinal, TimelineRow)>,
+        places: &mut Vec<TimelineToken>,
     ) -> Result<Vec<ClientEvent>> {
         rows.retain(|(ordinal, _)| reading.sight.sees(*ordinal));
         let ids: Vec<_> = rows.iter().map(|(_, row)| row.event.clone()).collect();
@@ -151,6 +156,7 @@ impl Room {
                 wanted.push(Placed { place, row, pdu });
             }
         }
+        places.extend(wanted.iter().map(|placed| reading.behind(placed.place)));
         self.tell(reading.open, reading.sight, wanted).await
     }
 
@@ -240,12 +246,17 @@ impl Reading<'_> {
             .take_while(|(ordinal, _)| self.may_reach(*ordinal))
             .collect();
         if let Some((last, _)) = rows.last() {
-            self.at = match self.query.towards {
-                Towards::Backward => TimelineToken::before(self.at.stretch, *last),
-                Towards::Forward => TimelineToken::after(self.at.stretch, *last),
-            };
+            self.at = self.behind(*last);
         }
         Ok(rows)
+    }
+
+    /// Where the walk goes on behind an event.
+    fn behind(&self, place: Ordinal) -> TimelineToken {
+        match self.query.towards {
+            Towards::Backward => TimelineToken::before(self.at.stretch, place),
+            Towards::Forward => TimelineToken::after(self.at.stretch, place),
+        }
     }
 
     /// Whether the walk has not passed `to`, and not gone beyond what is settled.

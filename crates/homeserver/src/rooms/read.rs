@@ -88,7 +88,7 @@ impl Room {
     /// # Errors
     ///
     /// [`Error::Forbidden`] for one who may not look into the room.
-    pub async fn members(&self, query: &MembersQuery) -> Result<Vec<ClientEvent>> {
+    pub async fn member_events(&self, query: &MembersQuery) -> Result<Vec<ClientEvent>> {
         let open = self.open().await?;
         let asked = query.at.and_then(|at| at.ordinal.position());
         let state = match (open.until, asked) {

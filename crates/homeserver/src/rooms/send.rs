@@ -59,17 +59,6 @@ impl Room {
         self.append(draft, transaction).await
     }
 
-    /// Sends a plain text.
-    ///
-    /// # Errors
-    ///
-    /// As [`Room::send`].
-    pub async fn send_text(&self, body: &str) -> Result<OwnedEventId> {
-        let content = serde_json::json!({ "msgtype": "m.text", "body": body });
-        let content = serde_json::value::to_raw_value(&content).expect("text is JSON");
-        self.send(TimelineEventType::RoomMessage, content, None).await
-    }
-
     /// Puts an event into a slot of the room's state. One that puts there what they have put there
     /// already is told that event, if they still may put it there.
     ///

@@ -341,7 +341,7 @@ async fn members_are_told_by_membership_and_place() {
     let early = room.messages(&page(Direction::Backward, 1)).await.unwrap().start;
     room.invite(bob.id(), None, false).await.unwrap();
     let told = async |query: MembersQuery| {
-        let events = room.members(&query).await.unwrap();
+        let events = room.member_events(&query).await.unwrap();
         let mut keys: Vec<_> = events.iter().map(|e| e.state_key().unwrap().to_owned()).collect();
         keys.sort();
         keys

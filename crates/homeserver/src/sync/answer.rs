@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomId};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -41,6 +41,21 @@ impl Update {
             device_lists: DeviceLists::default(),
             device_one_time_keys_count: BTreeMap::new(),
         }
+    }
+
+    /// What happened in the rooms that the user is in: the events of their timelines, oldest first in
+    /// each.
+    pub fn events(&self) -> impl Iterator<Item = &ClientEvent> {
+        let timelines = self.rooms.join.values().flat_map(|room| &room.timeline.events);
+        timelines.filter_map(|event| match event {
+            Shown::Client(event) => Some(event),
+            Shown::Chosen(_) => None,
+        })
+    }
+
+    /// The rooms to which the user is invited, as far as that is news.
+    pub fn invitations(&self) -> impl Iterator<Item = &RoomId> {
+        self.rooms.invite.keys().map(|room| &**room)
     }
 
     /// Whether there is nothing to tell but where to go on.

@@ -12,7 +12,7 @@ use std::{
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
-use tertulia_storage::{Watch, reading_in_place};
+use tertulia_storage::{View, Watch, reading_in_place};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
@@ -140,19 +140,35 @@ impl Homeserver {
     }
 }
 
+impl Session {
+    /// The present, as a token: whoever syncs from there is told only of what happens later.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Storage`] if the store fails.
+    pub async fn present(&self) -> Result<SyncToken> {
+        Ok(present(&self.core, 0).await?.1)
+    }
+}
+
+/// What there is, and how far it goes.
+async fn present(core: &Core, to_device: u64) -> Result<(View, SyncToken)> {
+    // What is in memory is read after the token says how far it was told: told twice is harmless.
+    let (fleeting, presence) = (typing::version(core), presence::version(core));
+    let view = core.store.view().await?;
+    let at = view.settled();
+    Ok((view, SyncToken { at, ends: at, to_device, fleeting, presence }))
+}
+
 async fn reading<'a>(
     session: &'a Session,
     query: &'a Query,
     since: Option<SyncToken>,
 ) -> Result<Reading<'a>> {
-    // What is in memory is read after the token says how far it was told: told twice is harmless.
-    let (fleeting, presence) = (typing::version(&session.core), presence::version(&session.core));
-    let view = session.core.store.view().await?;
-    let at = view.settled();
     let to_device = since.map_or(0, |since| since.to_device);
+    let (view, next) = present(&session.core, to_device).await?;
     // A token from beyond the end is from before a backup was restored.
-    let since = since.filter(|since| since.at <= at);
-    let next = SyncToken { at, ends: at, to_device, fleeting, presence };
+    let since = since.filter(|since| since.at <= next.at);
     let (now, ignored) = (session.core.now(), OnceCell::new());
     Ok(Reading {
         view,

@@ -32,7 +32,7 @@ async fn members(
         membership: request.membership.map(kind).transpose()?,
         not_membership: request.not_membership.map(kind).transpose()?,
     };
-    let chunk = from.room(&request.room_id).members(&query).await?;
+    let chunk = from.room(&request.room_id).member_events(&query).await?;
     Ok(Answer(Members { chunk }))
 }
 

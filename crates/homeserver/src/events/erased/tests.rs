@@ -101,7 +101,7 @@ impl Scene {
             ("context", self.context(room, here()).await),
             ("state", text(&room.state().await.unwrap())),
             ("slot", text(&room.state_event(&topic, "").await.unwrap())),
-            ("members", text(&room.members(&members).await.unwrap())),
+            ("members", text(&room.member_events(&members).await.unwrap())),
         ]
     }
 

@@ -48,7 +48,7 @@ async fn sync(session: &Session, filter: Value) -> String {
 async fn told(session: &Session, room: &Room, event: &OwnedEventId) -> Vec<String> {
     let one = room.event(event).await.unwrap();
     let state = room.state().await.unwrap();
-    let members = room.members(&Default::default()).await.unwrap();
+    let members = room.member_events(&Default::default()).await.unwrap();
     let fields = json!({ "event_fields": ["event_id", "content.membership", "unsigned"] });
     vec![
         text(&one),

@@ -211,3 +211,13 @@ fn what_is_no_picture_gets_no_thumbnail() {
         }
     }
 }
+
+#[test]
+fn a_picture_is_measured_as_it_is_looked_at() {
+    for format in [ImageFormat::Png, ImageFormat::Gif, ImageFormat::Jpeg, ImageFormat::WebP] {
+        assert_eq!(dimensions(&encoded(&halves(6, 4), format)), Some((6, 4)), "{format:?}");
+    }
+    for nothing in [&b""[..], b"text", b"\x89PNG\r\n\x1a\n"] {
+        assert_eq!(dimensions(nothing), None);
+    }
+}
