@@ -9,9 +9,11 @@ mod guests;
 mod mail;
 mod people;
 
-use tertulia_storage::{Position, Watch};
+use std::sync::Arc;
 
-use crate::{Homeserver, Mended, Result, core::Core, housekeeping};
+use tertulia_storage::{Follower, Position, Topic, Watch};
+
+use crate::{Error, Homeserver, Mended, Result, core::Core, housekeeping};
 
 impl Homeserver {
     /// Starts everything that follows the log; it ends with the server.
@@ -38,6 +40,32 @@ impl Homeserver {
         self.go_on_removing_rooms().await?;
         self.go_on_removing_users().await
     }
+}
+
+/// How far a follower may lie behind while nothing that concerns it has happened. It looks only when
+/// something has, so that messages cost it nothing; but then there must not be too much to look at.
+const FAR_BEHIND: u64 = 2_000;
+
+/// Follows the log whenever something that concerns the follower rings at `topic`, until the server
+/// stops, or the store fails.
+async fn follow_at<F>(core: &Core, follower: &Arc<F>, topic: Topic) -> Result<()>
+where
+    F: Follower<Error = Error>,
+{
+    let mut concerned = core.store.watch([topic]);
+    let mut anything = core.store.watch([Topic::LOG]);
+    while !core.stop.is_cancelled() {
+        if core.store.follow_page(follower).await? {
+            continue;
+        }
+        let enough = Position::new(core.store.settled().get() + FAR_BEHIND);
+        tokio::select! {
+            () = concerned.changed() => {}
+            () = reach(core, &mut anything, enough) => {}
+            () = core.stop.cancelled() => {}
+        }
+    }
+    Ok(())
 }
 
 /// Ends when the log has reached `position`.

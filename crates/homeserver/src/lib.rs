@@ -18,7 +18,6 @@ mod friends;
 mod groups;
 mod housekeeping;
 mod log;
-#[allow(dead_code)] // until those who prove addresses post letters
 mod mail;
 mod media;
 mod messages;

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ruma::OwnedUserId;
-use tertulia_storage::{Tx, View};
+use tertulia_storage::Tx;
 
 pub(crate) use self::queue::{
     Failure, Fate, Forget, ForgetUndelivered, LetterKey, Settle, forget_letters, hasten, is_due,
@@ -28,7 +28,7 @@ use crate::{
     Homeserver, Mail, Result, Secret,
     core::Core,
     log,
-    schema::{LetterRow, MAIL_QUEUE, UNDELIVERED_MAIL},
+    schema::{LetterRow, MAIL_QUEUE},
 };
 
 /// For how long the code and the link of a session are good, in milliseconds from when it began. A letter
@@ -172,12 +172,6 @@ fn link(core: &Core, session: &str) -> Option<Secret> {
     let token = link_token(core, session);
     // IDs of sessions are words of letters and digits, which a URL takes as they are.
     Some(Secret::new(format!("{base}{LINK_PATH}?session={session}&token={}", token.reveal())))
-}
-
-/// Whether the mail of a session came to nothing: it was refused, or could not be sent as long as its
-/// code was good.
-pub(crate) async fn is_undelivered(view: &View, session: &str) -> Result<bool> {
-    Ok(view.get(&UNDELIVERED_MAIL, &(session.to_owned(),)).await?.is_some())
 }
 
 /// The templates that this server writes mail by.

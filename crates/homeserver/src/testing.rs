@@ -6,10 +6,13 @@ use futures_util::future::BoxFuture;
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, RoomVersionId, UInt, UserId};
 use serde_json::{Value, json, value::RawValue};
 use tertulia_protocol::{NewRoom, Preset};
-use tertulia_storage::MemoryEngine;
+use tertulia_storage::{MemoryEngine, View};
 use tokio::sync::watch;
 
-use crate::{Clock, Homeserver, PasswordCost, Registration, Room, Settings, core::User};
+use crate::{
+    Clock, Homeserver, PasswordCost, Registration, Room, Settings, core::User,
+    schema::UNDELIVERED_MAIL,
+};
 
 /// A server called `x` with nothing in it.
 pub(crate) async fn server() -> Homeserver {
@@ -48,6 +51,11 @@ pub(crate) async fn listed(server: &Homeserver) {
         assert!(!server.core.tasks.is_empty(), "the follower has given up");
         tokio::task::yield_now().await;
     }
+}
+
+/// Whether it is noted that the mail of a session came to nothing.
+pub(crate) async fn is_undelivered(view: &View, session: &str) -> crate::Result<bool> {
+    Ok(view.get(&UNDELIVERED_MAIL, &(session.to_owned(),)).await?.is_some())
 }
 
 /// JSON as it comes from a client.

@@ -11,9 +11,9 @@ use std::{
 
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde::Deserialize;
-use tertulia_storage::{Follower, Position, Table, Topic, View};
+use tertulia_storage::{Follower, Position, Table, View};
 
-use super::reach;
+use super::follow_at;
 use crate::{
     Error, Result,
     account_data::{
@@ -28,29 +28,11 @@ use crate::{
     },
 };
 
-/// How far it may lie behind while nothing that concerns it has happened: messages cost it nothing.
-const FAR_BEHIND: u64 = 2_000;
-
 /// Follows until the server stops, or the store fails.
 pub(super) async fn follow(core: Arc<Core>) {
     let lists = Arc::new(Lists { core: core.clone() });
-    let mut concerned = core.store.watch([log::direct_topic()]);
-    let mut anything = core.store.watch([Topic::LOG]);
-    while !core.stop.is_cancelled() {
-        match core.store.follow_page(&lists).await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "lists of direct rooms stay as they are");
-                return;
-            }
-        }
-        let enough = Position::new(core.store.settled().get() + FAR_BEHIND);
-        tokio::select! {
-            () = concerned.changed() => {}
-            () = reach(&core, &mut anything, enough) => {}
-            () = core.stop.cancelled() => {}
-        }
+    if let Err(error) = follow_at(&core, &lists, log::direct_topic()).await {
+        tracing::error!(%error, "lists of direct rooms stay as they are");
     }
 }
 

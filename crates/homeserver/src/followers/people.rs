@@ -9,9 +9,9 @@ use ruma::{
 };
 use serde_json::{json, value::to_raw_value};
 use tertulia_protocol::{Draft, Pdu};
-use tertulia_storage::{Command, Direction, Follower, Partition, Position, Table, Topic, Tx, View};
+use tertulia_storage::{Command, Direction, Follower, Partition, Position, Table, Tx, View};
 
-use super::reach;
+use super::follow_at;
 use crate::{
     Error, Result, User,
     core::Core,
@@ -22,32 +22,13 @@ use crate::{
     users,
 };
 
-/// How far it may lie behind while nothing that concerns it has happened. It looks only when
-/// something has, so that messages cost it nothing; but then there must not be too much to look at.
-const FAR_BEHIND: u64 = 2_000;
-
 /// Follows until the server stops, or the store fails.
 pub(super) async fn follow(core: Arc<Core>) {
     let people = Arc::new(People { core: core.clone() });
-    let mut concerned = core.store.watch([log::people_topic()]);
-    let mut anything = core.store.watch([Topic::LOG]);
-    while !core.stop.is_cancelled() {
-        match core.store.follow_page(&people).await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "names and departures no longer reach the rooms");
-                // Nobody need wait for it.
-                users::note_carried(&core, Position::new(u64::MAX));
-                return;
-            }
-        }
-        let enough = Position::new(core.store.settled().get() + FAR_BEHIND);
-        tokio::select! {
-            () = concerned.changed() => {}
-            () = reach(&core, &mut anything, enough) => {}
-            () = core.stop.cancelled() => {}
-        }
+    if let Err(error) = follow_at(&core, &people, log::people_topic()).await {
+        tracing::error!(%error, "names and departures no longer reach the rooms");
+        // Nobody need wait for it.
+        users::note_carried(&core, Position::new(u64::MAX));
     }
 }
 

@@ -9,7 +9,7 @@ use ruma::api::auth_scheme::NoAccessToken;
 use serde::{Deserialize, Serialize};
 use tertulia::{EmailProof, Homeserver, Language, Secret};
 
-use super::endpoint::{Call, Nothing, OwnEndpoints as _};
+use super::endpoint::{Call, Nothing};
 use crate::{Action, ApiError, Routes, endpoint::path_arguments, language::language, pages::page};
 
 const CONFIRM: &str = include_str!("confirm.html");

@@ -57,28 +57,9 @@ where
     }
 }
 
-/// Adding endpoints of our own to routes.
-pub(crate) trait OwnEndpoints: Sized {
+impl Routes {
     /// Serves `path`, which follows [`ROOT`], with `handler`.
-    fn own<P, Q, B, S, A, F, Fut>(
-        self,
-        method: Method,
-        path: &str,
-        terms: impl Into<Terms>,
-        handler: F,
-    ) -> Self
-    where
-        P: DeserializeOwned + Send + 'static,
-        Q: DeserializeOwned + Send + 'static,
-        B: DeserializeOwned + Send + 'static,
-        S: Identify + 'static,
-        A: Serialize,
-        F: Fn(Homeserver, Call<P, Q, B, S>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<A, ApiError>> + Send + 'static;
-}
-
-impl OwnEndpoints for Routes {
-    fn own<P, Q, B, S, A, F, Fut>(
+    pub(crate) fn own<P, Q, B, S, A, F, Fut>(
         self,
         method: Method,
         path: &str,

@@ -7,7 +7,7 @@ use tertulia::{Favourite, FavouritesPage, FavouritesQuery, Homeserver, MessageKi
 
 use super::{
     Limit,
-    endpoint::{Call, Nothing, OwnEndpoints as _},
+    endpoint::{Call, Nothing},
 };
 use crate::{Action, ApiError, Routes};
 

@@ -7,7 +7,7 @@ use tertulia::{GroupMembers, Homeserver, Joined, NewGroup, Role};
 
 use super::{
     Limit,
-    endpoint::{Call, Nothing, OwnEndpoints as _},
+    endpoint::{Call, Nothing},
 };
 use crate::{Action, ApiError, Routes};
 
