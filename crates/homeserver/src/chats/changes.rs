@@ -41,15 +41,14 @@ impl Chats {
             loop {
                 let view = core.store.view().await?;
                 let (next, touched) = order.at(&view, &id).await?;
-                let (before, after) = (order.rooms(), next.rooms());
+                let Moved { gone, told, others } = Moved::between(&order, &next, touched);
                 order = Arc::new(next);
-                if before != after {
-                    bells.set(topics(&id, &after));
+                if others {
+                    bells.set(topics(&id, &order.rooms()));
                 }
-                for gone in before.difference(&after) {
-                    yield ChatChange::Gone(gone.clone());
+                for gone in gone {
+                    yield ChatChange::Gone(gone);
                 }
-                let told = to_tell(touched, &before, &after);
                 for rooms in told.chunks(TOGETHER) {
                     let telling = Telling::of(&view, &core, &id).await?;
                     let kinds = telling.kinds(rooms.to_vec()).await?;
@@ -59,7 +58,7 @@ impl Chats {
                     }
                 }
                 // Where the bells are others than those that were heard before, they are heard first.
-                if before == after && !wait(&core, &mut bells).await {
+                if !others && !wait(&core, &mut bells).await {
                     break;
                 }
             }
@@ -71,16 +70,27 @@ fn topics(user: &ruma::UserId, rooms: &BTreeSet<OwnedRoomId>) -> Vec<tertulia_st
     rooms.iter().map(|room| room_topic(room)).chain([user_topic(user)]).collect()
 }
 
-/// The chats of which something is to be told.
-fn to_tell(
-    touched: Touched,
-    before: &BTreeSet<OwnedRoomId>,
-    after: &BTreeSet<OwnedRoomId>,
-) -> Vec<OwnedRoomId> {
-    let is_new = |room: &&OwnedRoomId| {
-        touched.all || touched.rooms.contains(*room) || !before.contains(*room)
-    };
-    after.iter().filter(is_new).cloned().collect()
+/// What is to be told of the way from one order to the next.
+struct Moved {
+    gone: Vec<OwnedRoomId>,
+    told: Vec<OwnedRoomId>,
+    /// Whether the chats are others than before.
+    others: bool,
+}
+
+impl Moved {
+    /// Looks at what was touched alone, as a user may have thousands of chats, and at everything only
+    /// where anything may have changed.
+    fn between(before: &Order, after: &Order, touched: Touched) -> Self {
+        let rooms = match touched.all {
+            true => before.rooms().union(&after.rooms()).cloned().collect(),
+            false => touched.rooms,
+        };
+        let others = rooms.iter().any(|room| before.has(room) != after.has(room));
+        let (told, left): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|room| after.has(room));
+        let gone = left.into_iter().filter(|room| before.has(room)).collect();
+        Self { gone, told, others }
+    }
 }
 
 /// Waits until something happens; false if that is the end of the server.

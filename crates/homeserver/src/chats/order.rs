@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BTreeSet, fmt, ops::Bound, sync::Arc};
 
 use imbl::{HashMap, OrdSet};
 use quick_cache::sync::Cache;
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tertulia_storage::{Direction, Position, View};
 
 use crate::{
@@ -180,6 +180,11 @@ impl Order {
     pub(super) fn after(&self, place: Option<&Place>, limit: usize) -> Vec<Place> {
         let from = place.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
         self.places.range((from, Bound::Unbounded)).take(limit).cloned().collect()
+    }
+
+    /// Whether the room is one of the chats.
+    pub(super) fn has(&self, room: &RoomId) -> bool {
+        self.times.contains_key(room)
     }
 
     /// The rooms, in the order of their IDs.
