@@ -19,6 +19,12 @@ pub(crate) async fn server() -> Homeserver {
     Homeserver::start("x", MemoryEngine::default()).await.unwrap()
 }
 
+/// A server called `x` whose clock a test moves.
+pub(crate) async fn server_at(clock: &DrivenClock) -> Homeserver {
+    let server = Homeserver::builder("x").unwrap().clock(clock.clone());
+    server.start(MemoryEngine::default()).await.unwrap()
+}
+
 /// A server called `example.org` where people register so, and passwords cost nothing.
 pub(crate) async fn server_where(registration: Registration) -> Homeserver {
     let settings =

@@ -14,23 +14,25 @@ use super::*;
 use crate::{
     Homeserver, Session, SyncRequest, User,
     receipts::ReadMarks as Marks,
-    testing::{public_room, server, user},
+    testing::{DrivenClock, public_room, server_at, user},
 };
 
 /// Alice's room, in which Bob is.
 struct Chat {
+    clock: DrivenClock,
     server: Homeserver,
     alice: Room,
     bob: Room,
 }
 
 async fn chat() -> Chat {
-    let server = server().await;
+    let clock = DrivenClock::default();
+    let server = server_at(&clock).await;
     let (alice, bob) = (user(&server, "alice"), user(&server, "bob"));
     let alice = public_room(&alice, "11").await;
     bob.room(alice.id()).join(None).await.unwrap();
     let bob = bob.room(alice.id());
-    Chat { server, alice, bob }
+    Chat { clock, server, alice, bob }
 }
 
 async fn content(room: &Room, event: &EventId) -> Value {
@@ -109,9 +111,10 @@ async fn a_thread_goes_on_behind_its_newest_event() {
 
 #[tokio::test]
 async fn one_edits_what_one_said_as_often_as_one_likes() {
-    let Chat { alice, bob, .. } = chat().await;
+    let Chat { clock, alice, bob, .. } = chat().await;
     let said = alice.send_text("helo").await.unwrap();
     let edit = alice.edit(&said, "hallo").await.unwrap();
+    clock.advance(1);
     let again = alice.edit(&edit, "hello").await.unwrap();
     let told = bob.event(&said).await.unwrap();
     let newest = told.unsigned().relations.as_ref().unwrap().replace.as_ref().unwrap();
@@ -155,7 +158,7 @@ async fn fleeting(session: &Session, room: &Room) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_others_see_who_reads_and_types() {
-    let Chat { server, alice, bob } = chat().await;
+    let Chat { server, alice, bob, .. } = chat().await;
     let (carol, _) = server.register("carol").await.unwrap();
     carol.room(alice.id()).join(None).await.unwrap();
     let said = alice.send_text("a").await.unwrap();

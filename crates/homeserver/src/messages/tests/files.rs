@@ -21,7 +21,7 @@ async fn find(server: &Homeserver, uri: &Value) -> crate::Media {
 
 #[tokio::test]
 async fn a_large_picture_comes_with_a_smaller_one() {
-    let Chat { server, alice, bob } = chat().await;
+    let Chat { server, alice, bob, .. } = chat().await;
     let bytes = picture(1600, 300, ImageFormat::Jpeg);
     let size = bytes.len();
     let sea = NewFile::from_bytes("sea.jpg", bytes).with_caption("the sea");
@@ -65,7 +65,7 @@ async fn a_picture_that_the_server_cannot_read_is_shown_as_it_is() {
 
 #[tokio::test]
 async fn files_are_offered_and_songs_are_played() {
-    let Chat { server, alice, bob } = chat().await;
+    let Chat { server, alice, bob, .. } = chat().await;
     for (name, msgtype) in
         [("plan.pdf", "m.file"), ("song.mp3", "m.audio"), ("film.mp4", "m.video"), ("", "m.file")]
     {

@@ -3,7 +3,7 @@ use crate::{MembershipKind, Role};
 
 #[tokio::test]
 async fn members_are_told_with_what_they_are_and_may_do() {
-    let Chat { server, alice, bob } = chat().await;
+    let Chat { server, alice, bob, .. } = chat().await;
     bob.user().set_nickname(Some("Bobby")).await.unwrap_err();
     let carol = server.create_user("carol").await.unwrap();
     carol.set_nickname(Some("Carola")).await.unwrap();
@@ -31,7 +31,7 @@ async fn members_are_told_with_what_they_are_and_may_do() {
 
 #[tokio::test]
 async fn those_who_are_out_are_told_of_no_members() {
-    let Chat { server, alice, bob } = chat().await;
+    let Chat { server, alice, bob, .. } = chat().await;
     bob.leave(None).await.unwrap();
     let nowhere = user(&server, "mallory").room(ruma::room_id!("!nowhere:x"));
     for outside in [bob, user(&server, "mallory").room(alice.id()), nowhere] {
