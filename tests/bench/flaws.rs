@@ -33,6 +33,8 @@ pub enum Flaw {
     LosesJoins,
     /// Lists of members lack the last one.
     ForgetsAMember,
+    /// Lists of favourites lack the last one.
+    ForgetsAFavourite,
     /// Files come back with another last byte.
     SpoilsFiles,
 }
@@ -68,6 +70,11 @@ async fn spoil(flaw: Flaw, count: Arc<AtomicU32>, request: Request, next: Next) 
         Flaw::LosesJoins if path.contains("/join/") => r#"{"room_id":"!r"}"#.into_response(),
         Flaw::ForgetsAMember if is("/members") => {
             let forget = |answer: &mut Value| drop(answer["chunk"].as_array_mut().unwrap().pop());
+            rewrite(next.run(request).await, forget).await
+        }
+        Flaw::ForgetsAFavourite if is("/favourites") && uri.query().is_some() => {
+            let forget =
+                |answer: &mut Value| drop(answer["favourites"].as_array_mut().unwrap().pop());
             rewrite(next.run(request).await, forget).await
         }
         Flaw::SpoilsFiles if path.contains("/media/download/") => {

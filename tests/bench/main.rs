@@ -8,7 +8,7 @@ use tertulia_bench::api::Registration;
 use tertulia_bench::measurement;
 use tertulia_bench::plan::{Load, Step};
 use tertulia_bench::report::Row;
-use tertulia_bench::scenario::{incremental_sync, initial_sync, send};
+use tertulia_bench::scenario::{incremental_sync, initial_sync, lists, send};
 use tertulia_bench::target::Target;
 use tertulia_testkit::{Listening, TestServer};
 
@@ -20,6 +20,8 @@ const READERS: send::Shape = send::Shape { rooms: 1, members: 6, syncing: 3 };
 const GROUPS: incremental_sync::Shape = incremental_sync::Shape { groups: 2, users: 5, rooms: 2 };
 const SMALL: initial_sync::Shape =
     initial_sync::Shape { users: 2, rooms: 6, members: 3, messages: 12, unread: false };
+
+const LISTS: lists::Shape = lists::Shape { friends: 3, groups: 2, favourites: 6 };
 
 /// A server of this flaw, and where it is found.
 async fn serve(flaw: Flaw) -> (Listening, Target) {
@@ -162,6 +164,13 @@ async fn files_come_back_as_they_were() {
 async fn every_member_of_a_room_is_told() {
     honest(Load::Members(20), 1).await;
     dishonest(Flaw::ForgetsAMember, Load::Members(20), "19 of 20 members were told").await;
+}
+
+#[tokio::test]
+async fn pages_of_lists_are_full() {
+    honest(Load::Lists(LISTS), 8).await;
+    let words = "5 of 6 rows were told";
+    dishonest(Flaw::ForgetsAFavourite, Load::Lists(LISTS), words).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tertulia_bench::api::Registration;
 use tertulia_bench::plan::{self, Load, Size, Step};
-use tertulia_bench::scenario::{incremental_sync, initial_sync, send};
+use tertulia_bench::scenario::{incremental_sync, initial_sync, lists, send};
 use tertulia_bench::target::Target;
 
 /// Measures Matrix homeservers by the standard client-server API.
@@ -133,6 +133,18 @@ pub enum What {
         #[arg(long)]
         unread: bool,
     },
+    /// First pages of the lists of a user with friends, groups and favourites; Tertulia only
+    Lists {
+        /// Friends of the user
+        #[arg(long, default_value_t = 5_000)]
+        friends: usize,
+        /// Groups of the user
+        #[arg(long, default_value_t = 500)]
+        groups: usize,
+        /// Messages that the user keeps
+        #[arg(long, default_value_t = 10_000)]
+        favourites: usize,
+    },
     /// Pages of a long history
     Messages {
         /// Messages in the room
@@ -233,6 +245,9 @@ impl What {
             What::InitialSync { users, rooms, members, messages, unread } => {
                 let shape = initial_sync::Shape { users, rooms, members, messages, unread };
                 (Load::InitialSync(shape), 1_000)
+            }
+            What::Lists { friends, groups, favourites } => {
+                (Load::Lists(lists::Shape { friends, groups, favourites }), 1_000)
             }
             What::Messages { events } => (Load::Messages(events), 10_000),
             What::Media => (Load::Media, 200),

@@ -9,6 +9,7 @@ use crate::scenario::delivery::Delivery;
 use crate::scenario::fan_out::FanOut;
 use crate::scenario::incremental_sync::{self, IncrementalSync, News};
 use crate::scenario::initial_sync::{self, InitialSync};
+use crate::scenario::lists::{self, LISTS, Lists};
 use crate::scenario::login::Login;
 use crate::scenario::media::{Direction, Media};
 use crate::scenario::members::Members;
@@ -36,6 +37,8 @@ pub enum Load {
     InitialSync(initial_sync::Shape),
     /// Syncs of users who are up to date: one event, and nothing new.
     IncrementalSync(incremental_sync::Shape),
+    /// First pages of one user's lists, and one favourite more.
+    Lists(lists::Shape),
     /// Pages of a history of so many messages.
     Messages(usize),
     /// Files up, and files down.
@@ -142,6 +145,7 @@ impl fmt::Display for Load {
             Load::FanOut(receivers) => write!(f, "fan-out: {receivers} syncs"),
             Load::InitialSync(shape) => write!(f, "initial-sync: {} rooms", shape.rooms),
             Load::IncrementalSync(_) => f.write_str("incremental-sync"),
+            Load::Lists(shape) => write!(f, "lists: {} friends", shape.friends),
             Load::Messages(events) => write!(f, "messages: {events} events"),
             Load::Media => f.write_str("media"),
             Load::Members(members) => write!(f, "members: 1 room of {members}"),
@@ -181,6 +185,7 @@ impl Load {
                 rows.add(&mut InitialSync::prepare(bench, shape).await?).await;
             }
             Load::IncrementalSync(shape) => rows.incremental_sync(shape).await?,
+            Load::Lists(shape) => rows.lists(shape).await?,
             Load::Messages(events) => rows.add(&mut Messages::prepare(bench, events).await?).await,
             Load::Media => {
                 for direction in [Direction::Up, Direction::Down] {
@@ -215,6 +220,18 @@ impl Rows<'_> {
         Ok(())
     }
 
+    async fn lists(&mut self, shape: lists::Shape) -> anyhow::Result<()> {
+        let mut scenario = Lists::prepare(self.bench, shape).await?;
+        for list in LISTS {
+            scenario = scenario.of(list);
+            self.add(&mut scenario).await;
+        }
+        let mut keep = scenario.keeping(self.bench);
+        self.add(&mut keep).await;
+        self.add(&mut keep.by_a_newcomer().await?).await;
+        Ok(())
+    }
+
     async fn incremental_sync(&mut self, shape: incremental_sync::Shape) -> anyhow::Result<()> {
         let mut scenario = IncrementalSync::prepare(self.bench, shape).await?;
         for news in [News::OneEvent, News::Nothing] {
@@ -241,6 +258,7 @@ mod tests {
             Load::Delivery(_) => (2, 1),
             Load::FanOut(receivers) => (receivers + 1, 1),
             Load::InitialSync(shape) => (shape.members, shape.rooms),
+            Load::Lists(shape) => (2, shape.friends + shape.groups),
             Load::IncrementalSync(shape) => (shape.users, shape.rooms),
             Load::Messages(_) => (1, 1),
             Load::Members(members) => (members, 1),

@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod fan_out;
 pub mod incremental_sync;
 pub mod initial_sync;
+pub mod lists;
 pub mod login;
 pub mod media;
 pub mod members;
