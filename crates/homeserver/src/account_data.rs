@@ -18,7 +18,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 use tertulia_protocol::BookmarkType;
-use tertulia_storage::{Command, Direction, Partition, Position, Tx, View};
+use tertulia_storage::{Command, Direction, Key, Partition, Position, Tx, View};
 
 pub(crate) use carry::carry_settings;
 
@@ -290,18 +290,30 @@ async fn shown(
 pub(crate) async fn all(view: &View, user: &UserId) -> Result<Vec<Datum>> {
     let mut data =
         vec![load(view, user, Scope::Global, PUSH_RULES).await?.expect("everyone has push rules")];
-    let mut from = Bound::Unbounded;
-    loop {
-        let prefix = (user.to_owned(),);
-        let page =
-            view.scan_from(&ACCOUNT_DATA, &prefix, from.as_ref(), Direction::Forward, PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(data) };
-        from = Bound::Excluded(last.clone());
-        let rows = page.into_iter().map(|((_, scope, kind), row)| (scope, kind, row.content));
-        let rows = rows.filter(|(scope, kind, _)| *scope != Scope::Global || kind != PUSH_RULES);
-        for (scope, kind, content) in rows {
+    for (scope, kind, content) in stored(view, &(user.to_owned(),)).await? {
+        if scope != Scope::Global || kind != PUSH_RULES {
             data.extend(shown(view, user, scope, &kind, Some(content)).await?);
         }
+    }
+    Ok(data)
+}
+
+/// All of a user's account data about one room.
+pub(crate) async fn of_room(view: &View, user: &UserId, room: &RoomId) -> Result<Vec<Datum>> {
+    let rows = stored(view, &(user.to_owned(), Scope::Room(room.to_owned()))).await?;
+    Ok(rows.into_iter().map(|(scope, kind, content)| Datum { scope, kind, content }).collect())
+}
+
+/// What is stored under a prefix of the key: scope, type, content.
+async fn stored(view: &View, prefix: &impl Key) -> Result<Vec<(Scope, String, String)>> {
+    let mut data = Vec::new();
+    let mut from = Bound::Unbounded;
+    loop {
+        let page =
+            view.scan_from(&ACCOUNT_DATA, prefix, from.as_ref(), Direction::Forward, PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(data) };
+        from = Bound::Excluded(last.clone());
+        data.extend(page.into_iter().map(|((_, scope, kind), row)| (scope, kind, row.content)));
     }
 }
 

@@ -67,9 +67,8 @@ pub(super) async fn account_data_of(
     room: &RoomId,
 ) -> Result<Events<Box<RawValue>>> {
     let mut sections = AccountData::default();
-    let data = account_data::all(&reading.view, reading.me()).await?;
-    let about = data.iter().filter(|datum| datum.scope.room() == Some(room));
-    about.for_each(|datum| sections.add(reading, datum));
+    let data = account_data::of_room(&reading.view, reading.me(), room).await?;
+    data.iter().for_each(|datum| sections.add(reading, datum));
     Ok(sections.take(room))
 }
 
