@@ -41,6 +41,7 @@ mod reports;
 mod rooms;
 mod secrets;
 mod session;
+mod sign_up;
 mod spaces;
 mod state;
 mod store;

@@ -15,6 +15,7 @@ mod profile;
 mod proof;
 mod removal;
 mod session;
+mod sign_up;
 mod threepids;
 mod tries;
 mod turn;
@@ -39,6 +40,7 @@ pub use moderation::Restriction;
 pub use passes::Pass;
 pub use profile::ProfileField;
 pub use proof::{Attempt, Challenge, Credential, Proof};
+pub use sign_up::SignUp;
 pub use threepids::{CodeRequest, EmailAddress, EmailProof};
 pub use turn::TurnCredentials;
 
@@ -69,8 +71,7 @@ impl From<&str> for NewAccount {
 
 impl Homeserver {
     /// Makes an account and logs in to it. Whether people may register, and choose such a password,
-    /// is not asked here; see [`Homeserver::registration_flows`] and
-    /// [`Homeserver::check_new_password`].
+    /// is not asked here; see [`Homeserver::sign_up`].
     ///
     /// # Errors
     ///

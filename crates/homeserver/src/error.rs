@@ -56,6 +56,12 @@ pub enum Error {
     /// Nobody may make an account here by themself.
     #[error("this server does not let people register")]
     RegistrationClosed,
+    /// What those who register have to accept was not.
+    #[error("the terms of this server have to be accepted")]
+    TermsNotAccepted,
+    /// One needs a word to register, and it was not given, or is none of those that there are.
+    #[error("the registration token is missing or wrong")]
+    WrongRegistrationToken,
     /// Accounts without a password or name of their own are not given out here.
     #[error("this server has no guests")]
     NoGuests,

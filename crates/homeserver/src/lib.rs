@@ -42,8 +42,8 @@ mod words;
 pub use account_data::push_rules::PushRuleChange;
 pub use accounts::{
     Attempt, Challenge, CodeRequest, Credential, EmailAddress, EmailProof, Flow, NewAccount,
-    Operation, OtherSessions, Pass, ProfileField, Proof, Proven, Remains, Restriction, Stage,
-    TurnCredentials,
+    Operation, OtherSessions, Pass, ProfileField, Proof, Proven, Remains, Restriction, SignUp,
+    Stage, TurnCredentials,
 };
 pub use chats::{Chat, ChatChange, ChatHero, ChatKind, Chats, ChatsPage, ChatsQuery, LastMessage};
 pub use core::{Homeserver, User};

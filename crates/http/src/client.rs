@@ -36,6 +36,8 @@ mod threepid;
 mod typing;
 mod upgrades;
 
+pub(crate) use register::Registered;
+
 use crate::Routes;
 
 pub(crate) fn routes() -> Routes {

@@ -103,6 +103,13 @@ impl ApiError {
         Self { status: StatusCode::BAD_REQUEST, body: Box::new(ErrorBody::Json(body)) }
     }
 
+    /// There is something to accept first. Ruma does not know the code, which is of the identity service API.
+    fn terms_not_signed(error: &Error) -> Self {
+        let body =
+            serde_json::json!({ "errcode": "M_TERMS_NOT_SIGNED", "error": error.to_string() });
+        Self { status: StatusCode::FORBIDDEN, body: Box::new(ErrorBody::Json(body)) }
+    }
+
     /// This server works with no identity server.
     pub(crate) fn identity_server_not_trusted() -> Self {
         let message = "this server trusts no identity server; it proves addresses itself";
@@ -260,6 +267,7 @@ impl From<Error> for ApiError {
         match (code(&error), error) {
             (_, error @ Error::Locked) => Self::locked(&error),
             (_, error @ Error::CodeExpired) => Self::session_expired(&error),
+            (_, error @ Error::TermsNotAccepted) => Self::terms_not_signed(&error),
             (Some((status, kind)), error) => Self::new(status, kind, error),
             (None, Error::Storage(error)) => Self::of_storage(error),
             (None, Error::Media(error)) if is_full(&error) => Self::no_room(&error),
@@ -294,9 +302,10 @@ fn code(error: &Error) -> Option<(StatusCode, ErrorKind)> {
         }
         Error::Suspended => (Status::FORBIDDEN, Kind::UserSuspended),
         Error::ExpiredToken => (Status::UNAUTHORIZED, soft_logout()),
-        Error::RegistrationClosed | Error::WrongPassword | Error::WrongLoginToken => {
-            (Status::FORBIDDEN, Kind::Forbidden)
-        }
+        Error::RegistrationClosed
+        | Error::WrongRegistrationToken
+        | Error::WrongPassword
+        | Error::WrongLoginToken => (Status::FORBIDDEN, Kind::Forbidden),
         Error::Deactivated => (Status::FORBIDDEN, Kind::UserDeactivated),
         Error::NoGuests | Error::GuestsForbidden => (Status::FORBIDDEN, Kind::GuestAccessForbidden),
         Error::UserNameTaken => (Status::BAD_REQUEST, Kind::UserInUse),

@@ -1,9 +1,11 @@
 //! Tertulia's own API, `/_tertulia/client/v1`: what a chat application shows that is no single thing
-//! in Matrix. Accounts, messages and media have no second API.
+//! in Matrix. Accounts, messages and media have no second API, but for what takes several requests there and is one
+//! page of an application.
 //!
 //! Its endpoints take tokens, limits, bodies and errors as those of Matrix do. `docs/openapi.yaml`
 //! describes them; a test holds the one against the other.
 
+mod accounts;
 mod chats;
 mod emails;
 mod endpoint;
@@ -17,6 +19,7 @@ use crate::Routes;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
+        .merge(accounts::routes())
         .merge(chats::routes())
         .merge(emails::routes())
         .merge(favourites::routes())

@@ -14,6 +14,7 @@ pub(super) async fn chapter(witness: &Witness) {
     alice.get(["account", "3pid"]).await.ok();
     let alice = reset(&story, &alice).await;
     change(&story, &alice).await;
+    sign_up(&story).await;
     never(&story, &alice).await;
 }
 
@@ -106,6 +107,30 @@ async fn change(story: &Story, alice: &Client) {
     alice.post(["account", "3pid", "unbind"]).json(old.clone()).await.ok();
     alice.post(["account", "3pid", "delete"]).json(old.clone()).await.ok();
     alice.post(["account", "3pid", "delete"]).json(old).await.refused(400, "M_THREEPID_NOT_FOUND");
+}
+
+/// The whole of registering in one request.
+async fn sign_up(story: &Story) {
+    let path = ["register", "email", "requestToken"].into();
+    let (sid, code) = ask(story, path, "erin@example.org").await;
+    let sign_up = async |code: &str, secret: &str| {
+        let email = json!({ "sid": sid, "client_secret": secret, "token": code });
+        let wish = json!({
+            "username": "erin", "nickname": "Erin 艾琳", "password": PASSWORD, "email": email,
+            "refresh_token": true,
+        });
+        story.call(Method::POST, Path::own(["register"])).json(wish).await
+    };
+    sign_up(&code, "other").await.refused(400, "M_INVALID_PARAM");
+    sign_up("none", "secret").await.refused(400, "M_TOKEN_INCORRECT");
+    let erin = story.client(&sign_up(&code, "secret").await.ok());
+    sign_up(&code, "secret").await.refused(400, "M_USER_IN_USE");
+    let shown = erin.get(["profile", erin.id()]).await.ok();
+    assert_eq!(shown["displayname"], "Erin 艾琳");
+    assert_eq!(
+        erin.get(["account", "3pid"]).await.ok()["threepids"][0]["address"],
+        "erin@example.org"
+    );
 }
 
 /// What is understood, and refused to everybody.

@@ -184,7 +184,7 @@ impl Homeserver {
         Ok(passed.map_err(words))
     }
 
-    async fn check_credential(
+    pub(super) async fn check_credential(
         &self,
         credential: Credential,
         stage: Stage,

@@ -35,4 +35,4 @@ pub struct EmailProof {
 #[cfg(test)]
 mod abuse;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,9 +9,7 @@ use ruma::{
     },
 };
 use serde::Serialize;
-use tertulia::{
-    AccessToken, EmailProof, Homeserver, NewAccount, NewDevice, Proven, Secret, Session,
-};
+use tertulia::{AccessToken, Homeserver, NewAccount, NewDevice, Proven, Secret, Session};
 
 use super::{interactive::Interactive, session::Tokens};
 use crate::{Action, Answer, ApiError, Endpoints as _, Matrix, Routes};
@@ -25,7 +23,7 @@ pub(crate) fn routes() -> Routes {
 
 /// An account that was made. Ruma's own type says `null` for the device that was not wanted.
 #[derive(Serialize)]
-struct Registered {
+pub(crate) struct Registered {
     user_id: OwnedUserId,
     #[serde(flatten)]
     login: Option<Login>,
@@ -40,7 +38,7 @@ struct Login {
 }
 
 impl Registered {
-    fn with_session(session: &Session, token: AccessToken) -> Self {
+    pub(crate) fn with_session(session: &Session, token: AccessToken) -> Self {
         let login = Login { device_id: session.device().to_owned(), tokens: token.into() };
         Self { user_id: session.id().to_owned(), login: Some(login) }
     }
@@ -56,19 +54,18 @@ async fn register(
         RegistrationKind::Guest => return Ok(Answer(let_in(&server, call.request).await?)),
         _ => return Err(ApiError::invalid_param("there is no such kind of account")),
     }
-    let flows = server.registration_flows()?;
     let guest = guest(&server, &call.request).await?;
-    // What is wrong with the name or the password is said before the client goes through the stages.
-    if let (Some(name), None) = (&call.request.username, &guest) {
-        server.available(name).await?;
+    let mut account = account(&call.request);
+    if guest.is_some() {
+        // It is the guest's own.
+        account.name = None;
     }
-    if let Some(password) = &call.request.password {
-        server.check_new_password(password)?;
-    }
+    let flows = server.may_register(&account).await?;
     let (request, Proven { email, .. }) = call.prove(&server, flows, None).await?;
+    let account = NewAccount { email, ..account };
     match guest {
-        Some(guest) => Ok(Answer(make_member(&guest, request, email).await?)),
-        None => Ok(Answer(make_account(&server, request, email).await?)),
+        Some(guest) => Ok(Answer(make_member(&guest, account).await?)),
+        None => Ok(Answer(make_account(&server, account, request.inhibit_login).await?)),
     }
 }
 
@@ -89,31 +86,32 @@ async fn guest(
     }
 }
 
-async fn make_member(
-    guest: &Session,
-    request: register::Request,
-    email: Option<EmailProof>,
-) -> Result<Registered, ApiError> {
-    let device = device(&request);
-    let password = request.password.map(Secret::new);
+async fn make_member(guest: &Session, account: NewAccount) -> Result<Registered, ApiError> {
+    let NewAccount { password, email, device, .. } = account;
     let (session, token) = guest.become_member(password.as_ref(), email, device).await?;
     Ok(Registered::with_session(&session, token))
 }
 
 async fn make_account(
     server: &Homeserver,
-    request: register::Request,
-    email: Option<EmailProof>,
+    account: NewAccount,
+    inhibit_login: bool,
 ) -> Result<Registered, ApiError> {
-    let device = device(&request);
-    let (name, password) = (request.username, request.password.map(Secret::new));
-    let account = NewAccount { name, password, email, device, ..NewAccount::default() };
-    if request.inhibit_login {
+    if inhibit_login {
         let user = server.create_user(account).await?;
         return Ok(Registered { user_id: user.id().to_owned(), login: None });
     }
     let (session, token) = server.register(account).await?;
     Ok(Registered::with_session(&session, token))
+}
+
+fn account(request: &register::Request) -> NewAccount {
+    NewAccount {
+        name: request.username.clone(),
+        password: request.password.clone().map(Secret::new),
+        device: device(request),
+        ..NewAccount::default()
+    }
 }
 
 fn device(request: &register::Request) -> NewDevice {

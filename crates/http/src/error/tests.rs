@@ -48,6 +48,18 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
         (Error::BodyTooLarge("filter"), 413, "M_TOO_LARGE", "the filter is too large"),
         (Error::UnknownToken, 401, "M_UNKNOWN_TOKEN", "the access token is unknown"),
         (Error::RegistrationClosed, 403, "M_FORBIDDEN", "this server does not let people register"),
+        (
+            Error::TermsNotAccepted,
+            403,
+            "M_TERMS_NOT_SIGNED",
+            "the terms of this server have to be accepted",
+        ),
+        (
+            Error::WrongRegistrationToken,
+            403,
+            "M_FORBIDDEN",
+            "the registration token is missing or wrong",
+        ),
         (Error::WrongPassword, 403, "M_FORBIDDEN", "the user name or the password is wrong"),
         (
             Error::WrongLoginToken,

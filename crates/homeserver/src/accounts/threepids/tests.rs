@@ -19,10 +19,10 @@ use crate::{
 
 thread_local! {
     /// How many hashes were made on this thread.
-    pub(super) static HASHES: Cell<usize> = const { Cell::new(0) };
+    pub(in crate::accounts) static HASHES: Cell<usize> = const { Cell::new(0) };
 }
 
-pub(super) const MINUTE: u64 = 60_000;
+pub(in crate::accounts) const MINUTE: u64 = 60_000;
 
 /// Who never gets done with a mail, so that it stays in the queue.
 #[derive(Clone, Copy, Debug)]
@@ -35,18 +35,18 @@ impl Mailer for Sleepy {
 }
 
 /// A server that sends mail, and its time.
-pub(super) struct House {
-    pub(super) server: Homeserver,
-    pub(super) clock: DrivenClock,
+pub(in crate::accounts) struct House {
+    pub(in crate::accounts) server: Homeserver,
+    pub(in crate::accounts) clock: DrivenClock,
 }
 
 impl House {
-    pub(super) async fn open() -> Self {
+    pub(in crate::accounts) async fn open() -> Self {
         Self::with(|_| {}).await
     }
 
     /// One whose owner decided otherwise.
-    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(in crate::accounts) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         Self::on(MemoryEngine::default(), change).await
     }
 
@@ -65,11 +65,15 @@ impl House {
         Self { server, clock }
     }
 
-    pub(super) async fn ask(&self, proving: Proving, email: &str) -> Result<EmailProof> {
+    pub(in crate::accounts) async fn ask(
+        &self,
+        proving: Proving,
+        email: &str,
+    ) -> Result<EmailProof> {
         self.ask_again(proving, email, 1).await
     }
 
-    pub(super) async fn ask_again(
+    pub(in crate::accounts) async fn ask_again(
         &self,
         proving: Proving,
         email: &str,
@@ -80,35 +84,35 @@ impl House {
     }
 
     /// The code that a mail of the session would have.
-    pub(super) fn code(&self, proof: &EmailProof) -> Secret {
+    pub(in crate::accounts) fn code(&self, proof: &EmailProof) -> Secret {
         mail::code(&self.server.core, &proof.session)
     }
 
-    pub(super) fn link(&self, proof: &EmailProof) -> Secret {
+    pub(in crate::accounts) fn link(&self, proof: &EmailProof) -> Secret {
         mail::link_token(&self.server.core, &proof.session)
     }
 
     /// A session in which the address is proven.
-    pub(super) async fn proven(&self, proving: Proving, email: &str) -> EmailProof {
+    pub(in crate::accounts) async fn proven(&self, proving: Proving, email: &str) -> EmailProof {
         let proof = self.ask(proving, email).await.unwrap();
         self.server.submit_code(&proof, &self.code(&proof)).await.unwrap();
         proof
     }
 
     /// A user with an address.
-    pub(super) async fn user(&self, name: &str, email: &str) -> User {
+    pub(in crate::accounts) async fn user(&self, name: &str, email: &str) -> User {
         let proof = self.proven(Proving::Registration, email).await;
         self.server.create_user(with_email(name, proof)).await.unwrap()
     }
 
     /// The mails that wait, each as its kind, its address and whether it has a code.
-    pub(super) async fn letters(&self) -> Vec<(LetterKind, String, bool)> {
+    pub(in crate::accounts) async fn letters(&self) -> Vec<(LetterKind, String, bool)> {
         let view = self.server.core.store.view().await.unwrap();
         let rows = view.scan(&MAIL_QUEUE, &(), Direction::Forward, 1_000).await.unwrap();
         rows.into_iter().map(|(_, row)| (row.kind, row.address, row.kind.proves())).collect()
     }
 
-    pub(super) async fn letters_to(&self, address: &str) -> Vec<LetterKind> {
+    pub(in crate::accounts) async fn letters_to(&self, address: &str) -> Vec<LetterKind> {
         let letters = self.letters().await.into_iter().filter(|(_, to, _)| to == address);
         letters.map(|(kind, ..)| kind).collect()
     }
@@ -125,16 +129,16 @@ impl House {
     }
 }
 
-pub(super) fn wish(email: &str, attempt: u64) -> CodeRequest<'_> {
+pub(in crate::accounts) fn wish(email: &str, attempt: u64) -> CodeRequest<'_> {
     CodeRequest { email, client_secret: "secret", attempt, language: Language::English }
 }
 
-pub(super) fn with_email(name: &str, proof: EmailProof) -> NewAccount {
+pub(in crate::accounts) fn with_email(name: &str, proof: EmailProof) -> NewAccount {
     let password = Some(Secret::new("old password"));
     NewAccount { email: Some(proof), password, ..name.into() }
 }
 
-pub(super) async fn emails(user: &User) -> Vec<String> {
+pub(in crate::accounts) async fn emails(user: &User) -> Vec<String> {
     user.emails().await.unwrap().into_iter().map(|email| email.address).collect()
 }
 
