@@ -11,6 +11,7 @@ use tertulia_testkit::{Answered, TestServer};
 
 use crate::{
     people::{client, is_logged_in, log_in},
+    profile::UNFIT_NAMES,
     secrets::{PASSWORD, SHARED_SECRET, WRONG_PASSWORD},
 };
 
@@ -134,6 +135,16 @@ async fn the_usual_rules_hold() {
     send(&server, json!({})).await.refused(400, "M_BAD_JSON");
     let call = server.call(Method::POST, PATH).body("{");
     call.await.refused(400, "M_NOT_JSON");
+}
+
+#[tokio::test]
+async fn scripts_give_nobody_an_unfit_name() {
+    let server = server().await;
+    for name in UNFIT_NAMES {
+        let mut body = request(&server, "alice").await;
+        body["displayname"] = json!(name);
+        send(&server, body).await.refused(400, "M_INVALID_PARAM");
+    }
 }
 
 #[tokio::test]

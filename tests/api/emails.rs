@@ -333,3 +333,119 @@ async fn where_no_mail_is_sent_nobody_is_asked_for_an_address() {
     let old = server.call(Method::POST, "/_matrix/client/r0/register/email/requestToken");
     old.json(wish(ALICE)).await.refused(400, "M_THREEPID_MEDIUM_NOT_SUPPORTED");
 }
+
+/// Has a mail sent to the address that is to replace a user's; tells the session and the code.
+async fn ask_to_change(server: &TestServer, user: &Client, email: &str) -> (Value, String) {
+    let path = ["account", "email", "requestToken"];
+    let asked = user.own(Method::POST, path).json(wish(email)).await.ok();
+    let submit = "https://example.org/_tertulia/client/v1/email/submit";
+    assert_eq!(asked["submit_url"], submit);
+    (asked["sid"].clone(), code_in(&server.mailbox().take(email).await))
+}
+
+fn change(user: &Client, shown: Value, password: &str) -> Call {
+    let change = json!({ "email": shown, "password": password });
+    user.own(Method::PUT, ["account", "email"]).json(change)
+}
+
+async fn addresses(user: &Client) -> Vec<String> {
+    let told = user.get(["account", "3pid"]).await.ok();
+    let address = |email: &Value| email["address"].as_str().unwrap().to_owned();
+    told["threepids"].as_array().unwrap().iter().map(address).collect()
+}
+
+#[tokio::test]
+async fn an_address_is_changed_in_one_request_once_the_new_one_is_proven() {
+    let server = server().await;
+    let alice = user(&server, "alice", ALICE).await;
+    let (sid, code) = ask_to_change(&server, &alice, "a@home.example").await;
+    change(&alice, shown(&sid, &code), WRONG_PASSWORD).await.refused(403, "M_FORBIDDEN");
+    change(&alice, shown(&sid, "x"), PASSWORD).await.refused(400, "M_TOKEN_INCORRECT");
+    let without = json!({ "sid": sid, "client_secret": "secret" });
+    let unproven = change(&alice, without.clone(), PASSWORD).await;
+    unproven.refused(403, "M_THREEPID_AUTH_FAILED");
+    assert_eq!(addresses(&alice).await, [ALICE], "until then nothing has changed");
+    let call = change(&alice, shown(&sid, &code), PASSWORD).header(ACCEPT_LANGUAGE, "zh");
+    assert_eq!(call.await.ok(), json!({}));
+    assert_eq!(addresses(&alice).await, ["a@home.example"]);
+    let notice = server.mailbox().take(ALICE).await;
+    assert!(notice.text.contains("@alice:example.org") && notice.text.contains("邮箱"));
+    change(&alice, without, PASSWORD).await.refused(403, "M_THREEPID_AUTH_FAILED");
+    log_in(&server, ALICE, PASSWORD).await.refused(403, "M_FORBIDDEN");
+    log_in(&server, "a@home.example", PASSWORD).await.ok();
+    // Others may have the old one now.
+    user(&server, "bob", ALICE).await;
+}
+
+#[tokio::test]
+async fn sessions_of_the_endpoint_of_matrix_change_an_address_as_well() {
+    let server = server().await;
+    let alice = user(&server, "alice", ALICE).await;
+    let sid = prove(&server, "account/3pid", "a@home.example").await;
+    change(&alice, json!({ "sid": sid, "client_secret": "secret" }), PASSWORD).await.ok();
+    assert_eq!(addresses(&alice).await, ["a@home.example"]);
+    for what in ["register", "account/password"] {
+        let email = if what == "register" { "new@example.org" } else { "a@home.example" };
+        let sid = prove(&server, what, email).await;
+        let other = change(&alice, json!({ "sid": sid, "client_secret": "secret" }), PASSWORD);
+        other.await.refused(403, "M_THREEPID_AUTH_FAILED");
+    }
+}
+
+#[tokio::test]
+async fn nobody_changes_to_an_address_of_somebody_else() {
+    for hides in [true, false] {
+        let server = server_with(|settings| settings.hide_known_addresses = hides).await;
+        let alice = user(&server, "alice", ALICE).await;
+        let bob = user(&server, "bob", "bob@example.org").await;
+        let path = ["account", "email", "requestToken"];
+        let asked = bob.own(Method::POST, path).json(wish(ALICE)).await;
+        if hides {
+            let sid = &asked.ok()["sid"];
+            assert!(!server.mailbox().take(ALICE).await.text.contains("token="));
+            let refused = change(&bob, shown(sid, "000000"), PASSWORD).await;
+            refused.refused(400, "M_TOKEN_INCORRECT");
+        } else {
+            asked.refused(400, "M_THREEPID_IN_USE");
+        }
+        // Nor does one who proves it first get it twice.
+        let (sid, code) = ask_to_change(&server, &bob, "new@example.org").await;
+        let (other, other_code) = {
+            let mut wish = wish("new@example.org");
+            wish["client_secret"] = json!("other");
+            let asked = alice.own(Method::POST, path).json(wish).await.ok();
+            (asked["sid"].clone(), code_in(&server.mailbox().take("new@example.org").await))
+        };
+        change(&bob, shown(&sid, &code), PASSWORD).await.ok();
+        let mut late = shown(&other, &other_code);
+        late["client_secret"] = json!("other");
+        change(&alice, late, PASSWORD).await.refused(400, "M_THREEPID_IN_USE");
+        assert_eq!(addresses(&alice).await, [ALICE]);
+    }
+}
+
+#[tokio::test]
+async fn guesses_at_the_password_there_count_as_any_others() {
+    let server = server_with(|settings| settings.wrong_passwords = 3.try_into().ok()).await;
+    let alice = user(&server, "alice", ALICE).await;
+    let (sid, code) = ask_to_change(&server, &alice, "a@home.example").await;
+    for _ in 0..3 {
+        change(&alice, shown(&sid, &code), WRONG_PASSWORD).await.refused(403, "M_FORBIDDEN");
+    }
+    change(&alice, shown(&sid, &code), PASSWORD).await.refused(429, "M_LIMIT_EXCEEDED");
+    log_in(&server, "alice", PASSWORD).await.refused(429, "M_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
+async fn an_account_has_only_so_many_mails_sent() {
+    let server = server().await;
+    let alice = user(&server, "alice", ALICE).await;
+    let ask = |n: usize| {
+        let path = ["account", "email", "requestToken"];
+        alice.own(Method::POST, path).json(wish(&format!("a{n}@home.example")))
+    };
+    for n in 0..5 {
+        ask(n).await.ok();
+    }
+    ask(5).await.refused(429, "M_LIMIT_EXCEEDED");
+}

@@ -5,6 +5,10 @@ use tertulia_testkit::{Answered, Client, TestServer};
 
 use crate::people::get;
 
+/// What nobody may be called: control characters, what turns the direction of text, and what nobody sees.
+pub(crate) const UNFIT_NAMES: [&str; 5] =
+    ["\u{202e}ecila", "\u{2066}alice", "\u{200b}\u{200d}", "a\r\nBcc: b@example.org", " \u{2800}"];
+
 async fn set(client: &Client, field: &str, value: Value) -> Answered {
     client.put(["profile", client.id(), field]).json(json!({ field: value })).await
 }
@@ -107,6 +111,34 @@ async fn what_breaks_the_rules_is_refused() {
         .await
         .refused(400, "M_INVALID_PARAM");
     assert_eq!(whole(&server, &alice).await, json!({}));
+}
+
+#[tokio::test]
+async fn nobody_has_an_unfit_name_by_whatever_way() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let room = alice.create_public_room().await;
+    let (me, kind) = (alice.id(), "m.room.member");
+    for name in UNFIT_NAMES {
+        set(&alice, "displayname", json!(name)).await.refused(400, "M_INVALID_PARAM");
+        let old = format!("/_matrix/client/r0/profile/{me}/displayname");
+        let old = alice.put(old).json(json!({ "displayname": name }));
+        old.await.refused(400, "M_INVALID_PARAM");
+        // A name for one room, of oneself and of somebody who is invited.
+        for (whose, membership) in [(me, "join"), (bob.id(), "invite")] {
+            let content = json!({ "membership": membership, "displayname": name });
+            let state = alice.put(["rooms", &room, "state", kind, whose]).json(content.clone());
+            state.await.refused(400, "M_INVALID_PARAM");
+            let first = json!([{ "type": kind, "state_key": whose, "content": content }]);
+            let create = alice.post(["createRoom"]).json(json!({ "initial_state": first }));
+            create.await.refused(400, "M_INVALID_PARAM");
+        }
+    }
+    assert_eq!(whole(&server, &alice).await, json!({}));
+    for name in ["Alice in here", ""] {
+        let content = json!({ "membership": "join", "displayname": name });
+        alice.put(["rooms", &room, "state", kind, me]).json(content).await.ok();
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tertulia_testkit::{Call, Path, TestServer, TestServerBuilder, code_in};
 
 use crate::{
     people::{client, is_logged_in, log_in, post},
+    profile::UNFIT_NAMES,
     secrets::{PASSWORD, REGISTRATION_TOKEN},
 };
 
@@ -88,7 +89,7 @@ async fn each_thing_that_is_wrong_has_its_error() {
     with("password", Value::Null).await.refused(400, "M_BAD_JSON");
     with("email", Value::Null).await.refused(403, "M_THREEPID_AUTH_FAILED");
     with("email", json!({ "sid": sid })).await.refused(400, "M_BAD_JSON");
-    for nickname in ["\u{202e}nire", "\u{200b}\u{200d}", "a\r\nBcc: b@example.org"] {
+    for nickname in UNFIT_NAMES {
         with("nickname", json!(nickname)).await.refused(400, "M_INVALID_PARAM");
     }
     for (email, status, error) in [

@@ -37,6 +37,7 @@ mod typing;
 mod upgrades;
 
 pub(crate) use register::Registered;
+pub(crate) use threepid::Requested;
 
 use crate::Routes;
 

@@ -128,6 +128,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("POST /_matrix/client/v3/account/3pid/delete", Others::Refused(400, "M_THREEPID_NOT_FOUND")).body(r#"{"id_server":"x.org","medium":"email","address":"alice@example.org"}"#).answers(&[at(Kind::WrongWord, "medium", 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED")]),
     open("POST /_matrix/client/v3/account/3pid/unbind").body(r#"{"id_server":"x.org","medium":"email","address":"alice@example.org"}"#).answers(&[at(Kind::WrongWord, "medium", 200, "")]),
     open("POST /_tertulia/client/v1/register").body(r#"{"username":"new","nickname":"New","password":"new password","terms_accepted":false,"registration_token":"t","device_id":"NEW","initial_device_display_name":"new","refresh_token":false}"#),
+    open("POST /_tertulia/client/v1/account/email/requestToken").body(r#"{"client_secret":"new","email":"new@example.org","send_attempt":1}"#),
+    row("PUT /_tertulia/client/v1/account/email", Others::Refused(403, "M_FORBIDDEN")).body(r#"{"email":{"sid":"{session}","client_secret":"secret","token":"{code}"},"password":"password of alice"}"#),
     open("POST /_tertulia/client/v1/email/submit").body(r#"{"sid":"{session}","client_secret":"secret","token":"{code}"}"#),
     open("GET /_tertulia/client/v1/email/confirm").query(&[("session", "s"), ("token", "t")]),
     open("POST /_tertulia/client/v1/email/confirm").body(r#"{"session":"{session}","token":"{link}"}"#),

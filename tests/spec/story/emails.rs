@@ -123,7 +123,8 @@ async fn sign_up(story: &Story) {
     };
     sign_up(&code, "other").await.refused(400, "M_INVALID_PARAM");
     sign_up("none", "secret").await.refused(400, "M_TOKEN_INCORRECT");
-    let erin = story.client(&sign_up(&code, "secret").await.ok());
+    let session = sign_up(&code, "secret").await.ok();
+    let erin = story.client(&session);
     sign_up(&code, "secret").await.refused(400, "M_USER_IN_USE");
     let shown = erin.get(["profile", erin.id()]).await.ok();
     assert_eq!(shown["displayname"], "Erin 艾琳");
@@ -131,6 +132,25 @@ async fn sign_up(story: &Story) {
         erin.get(["account", "3pid"]).await.ok()["threepids"][0]["address"],
         "erin@example.org"
     );
+    replace(story, &erin).await;
+}
+
+/// Another address instead of the one that there was.
+async fn replace(story: &Story, erin: &Client) {
+    let wish = json!({ "client_secret": "s", "email": "erin@home.example", "send_attempt": 1 });
+    let asked = erin.own(Method::POST, ["account", "email", "requestToken"]).json(wish).await.ok();
+    let code = code_in(&story.mailbox.take("erin@home.example").await);
+    let put = async |code: &str, password: &str| {
+        let email = json!({ "sid": asked["sid"], "client_secret": "s", "token": code });
+        let change = json!({ "email": email, "password": password });
+        erin.own(Method::PUT, ["account", "email"]).json(change).await
+    };
+    put(&code, "wrong").await.refused(403, "M_FORBIDDEN");
+    put("none", PASSWORD).await.refused(400, "M_TOKEN_INCORRECT");
+    put(&code, PASSWORD).await.ok();
+    put(&code, PASSWORD).await.refused(400, "M_INVALID_PARAM");
+    let notice = story.mailbox.take("erin@example.org").await;
+    assert!(notice.text.contains("another e-mail address"), "{}", notice.text);
 }
 
 /// What is understood, and refused to everybody.

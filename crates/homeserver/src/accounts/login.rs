@@ -6,7 +6,7 @@ use tertulia_storage::{Command, Partition, Tx};
 
 use super::{EmailProof, passes::MOST as PASSES, password::Hashing, threepids, tries::Tries};
 use crate::{
-    AccessToken, Error, Homeserver, Language, NewDevice, Result, Session, User,
+    AccessToken, Error, Homeserver, Language, NewDevice, Result, Secret, Session, User,
     devices::{self, Opening},
     mail::{self, Letter, LetterKind},
     schema::{ACCOUNTS, LOGIN_TOKENS},
@@ -105,6 +105,16 @@ impl Homeserver {
 }
 
 impl User {
+    /// Lets pass who knows the user's password, as before anything that a stolen access token is not to do.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Homeserver::login`].
+    pub async fn confirm_password(&self, password: &Secret) -> Result<()> {
+        let server = Homeserver { core: self.core.clone() };
+        server.check_password(self.id.as_str(), password.reveal()).await.map(drop)
+    }
+
     /// Gives the user another password. The old one is worth nothing afterwards, not even to
     /// those who are logging in with it right now.
     ///

@@ -12,7 +12,7 @@ use tertulia_storage::{Command, Partition, Tx};
 
 use super::{
     Room,
-    membership::{guest_of, refuse_foreign_guest},
+    membership::{guest_of, refuse_foreign_guest, refuse_unfit_name},
 };
 use crate::{
     Error, Result,
@@ -82,8 +82,12 @@ impl User {
 }
 
 impl User {
-    /// Refuses wishes for invites that would reach nobody or are not wanted, before there is a room.
+    /// Refuses wishes for invites that would reach nobody, are not wanted, or give a guest an unfit name, before there
+    /// is a room.
     async fn refuse_guests(&self, room: &NewRoom) -> Result<()> {
+        for InitialState { kind, content, .. } in &room.initial_state {
+            refuse_unfit_name(kind, content)?;
+        }
         let state = room.initial_state.iter();
         let state = state.filter_map(|InitialState { kind, state_key, content }| {
             guest_of(kind, state_key, content)

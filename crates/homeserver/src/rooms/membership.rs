@@ -11,7 +11,7 @@ use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
 };
-use tertulia_protocol::{Draft, JsonObject, Welcome};
+use tertulia_protocol::{Draft, JsonObject, Welcome, check_display_name};
 
 use super::{Face, Room};
 use crate::{
@@ -225,6 +225,22 @@ pub(super) fn guest_of(
     let content: Content = serde_json::from_str(content.get()).ok()?;
     let invites = content.membership == MembershipState::Invite;
     UserId::parse(key).ok().filter(|_| invites).map(|user| user.to_owned())
+}
+
+/// Refuses a member event by which somebody would be called in a room as nobody may be called.
+pub(super) fn refuse_unfit_name(kind: &StateEventType, content: &RawValue) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Content {
+        displayname: Option<String>,
+    }
+    if *kind != StateEventType::RoomMember {
+        return Ok(());
+    }
+    let content = serde_json::from_str(content.get());
+    match content.ok().and_then(|content: Content| content.displayname) {
+        Some(name) if !name.is_empty() => Ok(check_display_name(&name)?),
+        _ => Ok(()),
+    }
 }
 
 /// The content of a member event.

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tertulia_protocol::{Draft, Pdu};
 use tertulia_storage::{Command, Key as _, Partition, Tx};
 
-use super::{Room, redact::refuse_as_state};
+use super::{Room, membership::refuse_unfit_name, redact::refuse_as_state};
 use crate::{
     Error, Result,
     core::Core,
@@ -64,7 +64,8 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As [`Room::send`]; [`Error::Forbidden`] for an invite of another server's user.
+    /// As [`Room::send`]; [`Error::Forbidden`] for an invite of another server's user, [`Error::UnfitName`] for a
+    /// member event with a name that nobody may have.
     pub async fn set_state(
         &self,
         kind: StateEventType,
@@ -72,6 +73,7 @@ impl Room {
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
         refuse_as_state(&kind)?;
+        refuse_unfit_name(&kind, &content)?;
         let content = self.with_face_of_guest(&kind, key, content).await?;
         let draft = Draft::state(self.me().to_owned(), kind, key, content);
         self.put_once(draft).await

@@ -54,10 +54,18 @@ const SUBMIT: &str = "/_tertulia/client/v1/email/submit";
 
 /// A session in which an address is proven, and where its code is to be sent.
 #[derive(Serialize)]
-struct Requested {
+pub(crate) struct Requested {
     sid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     submit_url: Option<String>,
+}
+
+impl Requested {
+    pub(crate) fn new(server: &Homeserver, sid: String) -> Self {
+        let base = server.settings().public_base_url.as_ref();
+        let submit_url = base.map(|base| format!("{}{SUBMIT}", base.trim_end_matches('/')));
+        Self { sid, submit_url }
+    }
 }
 
 /// What the endpoints have in common that have a mail sent. Where the link of the mail leads afterwards is for
@@ -77,9 +85,7 @@ async fn send_mail(
     let client_secret = secret.as_str();
     let wish = CodeRequest { email: &email, client_secret, attempt, language };
     let sid = server.request_code(proving, wish).await?;
-    let base = server.settings().public_base_url.as_ref();
-    let submit_url = base.map(|base| format!("{}{SUBMIT}", base.trim_end_matches('/')));
-    Ok(Answer(Requested { sid, submit_url }))
+    Ok(Answer(Requested::new(server, sid)))
 }
 
 fn wish(

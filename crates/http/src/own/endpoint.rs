@@ -10,11 +10,12 @@ use axum::{
 use http::Method;
 use ruma::api::auth_scheme::AccessToken;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tertulia::Homeserver;
+use tertulia::{Homeserver, Language};
 
 use crate::{
     Answer, ApiError, Identify, Reply, Routes, Terms, body,
     endpoint::{Route, admit, path_arguments},
+    language::language,
 };
 
 /// Where everything of our own begins.
@@ -30,6 +31,8 @@ pub(crate) struct Call<P = Nothing, Q = Nothing, B = Nothing, S: Identify = Acce
     pub(crate) path: P,
     pub(crate) query: Q,
     pub(crate) body: B,
+    /// In which language who asks wants to be written to.
+    pub(crate) language: Language,
 }
 
 impl<P, Q, B, S> Call<P, Q, B, S>
@@ -52,8 +55,9 @@ where
         let from = admit::<S>(server, &head, &arguments, terms).await?;
         let Path(path) = path.map_err(ApiError::invalid_param)?;
         let Query(query) = Query::try_from_uri(head.uri()).map_err(ApiError::invalid_param)?;
+        let language = language(&head);
         let body = terms.read_object(head.method(), body).await?;
-        Ok(Self { from, path, query, body: body::parsed(&body)? })
+        Ok(Self { from, path, query, body: body::parsed(&body)?, language })
     }
 }
 

@@ -1,9 +1,16 @@
 use ruma::user_id;
 use serde_json::json;
-use tertulia_storage::Direction;
+use tertulia_storage::{
+    Direction, LocalEngine, Memory,
+    testing::{FailingEngine, Fault},
+};
 
 use super::*;
-use crate::{Registration, schema::LOG, testing::server_where};
+use crate::{
+    Registration,
+    schema::LOG,
+    testing::{public_room, server_where},
+};
 
 async fn alice() -> User {
     let server = server_where(Registration::Open).await;
@@ -139,4 +146,34 @@ async fn who_does_not_exist_has_no_profile() {
     for user in [user_id!("@bob:example.org"), user_id!("@bob:example.com")] {
         assert!(matches!(server.profile(user).await, Err(Error::NotFound("user"))), "{user}");
     }
+}
+
+/// What it costs a user of so many rooms to take another name and another picture: reads and rows written, while
+/// nobody else does anything.
+async fn cost_of_a_face(rooms: usize) -> [usize; 2] {
+    let local = FailingEngine::new(Memory::default(), Fault::Never);
+    let counts = local.counts();
+    let engine = LocalEngine::start(local).unwrap();
+    let server = Homeserver::start("example.org", engine).await.unwrap();
+    let alice = server.create_user("alice").await.unwrap();
+    for _ in 0..=rooms {
+        public_room(&alice, "12").await;
+    }
+    server.stop_waiting();
+    server.core.tasks.close();
+    server.core.tasks.wait().await;
+    let count = || [counts.reads(), counts.written()];
+    let before = count();
+    alice.set_nickname(Some("Alice 爱丽丝")).await.unwrap();
+    alice.set_avatar_url(Some("mxc://example.org/face".into())).await.unwrap();
+    let after = count();
+    std::array::from_fn(|n| after[n] - before[n])
+}
+
+#[tokio::test]
+async fn a_new_face_costs_its_request_the_same_in_however_many_rooms() {
+    let (few, many) = (cost_of_a_face(0).await, cost_of_a_face(100).await);
+    println!("{few:?} reads and rows written");
+    assert_eq!(few, many);
+    assert!(many[1] <= 8, "{many:?}");
 }
