@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use anyhow::Context as _;
 use ruma::api::client::discovery::discover_support::{Contact, ContactRole};
-use tertulia::{FileBlobs, Homeserver, PasswordCost, TurnServer, TurnUsers};
+use tertulia::{FileBlobs, Homeserver, PasswordCost, TermsText, TurnServer, TurnUsers};
 use tertulia_http::{Places, RateLimits};
 use tertulia_rocksdb::RocksEngine;
 use tertulia_storage::{Durability, StoreOptions};
@@ -12,7 +12,8 @@ use tertulia_storage::{Durability, StoreOptions};
 use crate::{
     mail,
     settings::{
-        Commits, Directory, Mode, Publishers, Secret, Settings, SupportContact, SupportRole, Turn,
+        Commits, Directory, Document, Mode, Publishers, Secret, Settings, SupportContact,
+        SupportRole, Translation, Turn,
     },
 };
 
@@ -54,6 +55,7 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
         mib => Some(mib << 20),
     };
     library.registration = registration(settings)?;
+    library.terms = settings.registration.terms.iter().map(terms).collect();
     library.allow_guests = settings.registration.guests;
     library.hide_known_addresses = settings.registration.hide_known_addresses;
     library.turn = turn(&settings.turn)?;
@@ -111,6 +113,18 @@ fn registration(settings: &Settings) -> anyhow::Result<tertulia::Registration> {
         }
         Mode::Closed => tertulia::Registration::Closed,
     })
+}
+
+fn terms(document: &Document) -> tertulia::Terms {
+    let text = |text: &Translation| TermsText { name: text.name.clone(), url: text.url.clone() };
+    let translations = document.translations.iter();
+    tertulia::Terms {
+        id: document.id.clone(),
+        version: document.version.clone(),
+        translations: translations
+            .map(|(language, in_it)| (language.clone(), text(in_it)))
+            .collect(),
+    }
 }
 
 fn reveal(secret: &Secret) -> anyhow::Result<tertulia::Secret> {
@@ -203,6 +217,12 @@ mod tests {
         settings.media.max_mib_per_user = 3;
         settings.registration.guests = true;
         settings.registration.hide_known_addresses = false;
+        let (name, url) = ("条款".to_owned(), "https://example.org/terms".to_owned());
+        settings.registration.terms = vec![Document {
+            id: "terms".to_owned(),
+            version: "2".to_owned(),
+            translations: [("zh".to_owned(), Translation { name, url })].into(),
+        }];
         settings.support_page = Some("https://example.org/help".to_owned());
         let uris = vec!["turn:a".to_owned()];
         let secret = Some(Secret::Text("c".to_owned()));
@@ -228,6 +248,9 @@ mod tests {
         assert_eq!(library.directory, directory);
         assert!(library.allow_guests);
         assert!(!library.hide_known_addresses);
+        let terms = &library.terms[0];
+        assert_eq!((&*terms.id, &*terms.version), ("terms", "2"));
+        assert_eq!(terms.translations["zh"].name, "条款");
         assert_eq!(library.access_token_lifetime, Duration::from_secs(300));
         let users = TurnUsers::Shared(tertulia::Secret::new("c"));
         let turn = TurnServer { uris, users, lifetime: TURN_LIFETIME };
@@ -292,6 +315,7 @@ mod tests {
         assert_eq!(ours.max_media_per_user, theirs.max_media_per_user);
         assert_eq!(ours.registration, theirs.registration);
         assert_eq!(ours.hide_known_addresses, theirs.hide_known_addresses);
+        assert_eq!(ours.terms, theirs.terms);
         assert_eq!(ours.directory, theirs.directory);
         assert_eq!(ours.presence, theirs.presence);
         assert_eq!(ours.access_token_lifetime, theirs.access_token_lifetime);

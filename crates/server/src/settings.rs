@@ -12,6 +12,7 @@ mod print;
 mod secret;
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -103,8 +104,32 @@ pub(crate) struct Registration {
     pub(crate) hide_known_addresses: bool,
     /// What a client has to know when the mode is `token`.
     pub(crate) token: Option<Secret>,
+    /// What those who register have to accept.
+    pub(crate) terms: Vec<Document>,
     /// What a script has to know that makes accounts at `/_synapse/admin/v1/register`; off without it.
     pub(crate) shared_secret: Option<Secret>,
+}
+
+/// A document that has to be accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    /// What programs call it.
+    pub(crate) id: String,
+    /// Which of its versions it is.
+    pub(crate) version: String,
+    /// Where it stands, by the codes of languages.
+    pub(crate) translations: BTreeMap<String, Translation>,
+}
+
+/// A document in one language.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Translation {
+    /// What people call it.
+    pub(crate) name: String,
+    /// Where it stands.
+    pub(crate) url: String,
 }
 
 /// Somebody to turn to, by at least one of the ways.
@@ -339,6 +364,7 @@ impl Default for Registration {
             guests: false,
             hide_known_addresses: true,
             token: None,
+            terms: Vec::new(),
             shared_secret: None,
         }
     }
@@ -354,6 +380,11 @@ impl Settings {
         settings.listeners[0].key = Some("key.pem".into());
         settings.registration.token = file();
         settings.registration.shared_secret = file();
+        settings.registration.terms = vec![Document {
+            id: "terms_of_service".to_owned(),
+            version: "1.0".to_owned(),
+            translations: BTreeMap::new(),
+        }];
         settings.support_page = Some("https://example.org/help".to_owned());
         settings.turn.uris = vec!["turn:turn.example.org".to_owned()];
         settings.turn.secret = file();

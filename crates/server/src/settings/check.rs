@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use ruma::RoomVersionId;
 use tertulia::JsonObject;
 
-use super::{Listener, Mode, Settings, SupportContact, Turn};
+use super::{Document, Listener, Mode, Settings, SupportContact, Translation, Turn};
 use crate::{mail, telemetry, tls::Tls};
 
 /// Refuses settings with which a server could not run, or would surprise its operator.
@@ -86,9 +86,53 @@ fn check_registration(settings: &Settings) -> anyhow::Result<()> {
             "`registration.mode` is \"email\", so `public_base_url` has to be set: mail holds links to this server"
         );
     }
+    check_terms(&registration.terms)?;
     for secret in registration.token.iter().chain(&registration.shared_secret) {
         secret.reveal()?;
     }
+    Ok(())
+}
+
+fn check_terms(terms: &[Document]) -> anyhow::Result<()> {
+    let mut ids = HashSet::new();
+    for Document { id, version, translations } in terms {
+        ensure!(
+            !id.is_empty() && !version.is_empty(),
+            "one of `registration.terms` has an empty `id` or `version`: programs tell documents apart by them"
+        );
+        ensure!(
+            ids.insert(id),
+            "two of `registration.terms` have the `id` {id:?}: give each its own"
+        );
+        ensure!(
+            !translations.is_empty(),
+            "`registration.terms` has no `translations` of {id:?}: say what it is called and where it stands, such as \
+             translations = {{ en = {{ name = \"Terms\", url = \"https://example.org/terms\" }} }}"
+        );
+        translations.iter().try_for_each(check_translation)?;
+    }
+    Ok(())
+}
+
+fn check_translation((language, text): (&String, &Translation)) -> anyhow::Result<()> {
+    // Clients are told the version beside the languages.
+    let is_language = !language.is_empty()
+        && language != "version"
+        && language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    ensure!(
+        is_language,
+        "`registration.terms.translations` has {language:?}, which is no language, such as \"en\""
+    );
+    ensure!(
+        !text.name.is_empty(),
+        "`registration.terms.translations` has an empty `name` for {language:?}"
+    );
+    let url = &text.url;
+    let is_web = url.starts_with("http://") || url.starts_with("https://");
+    ensure!(
+        is_web,
+        "`registration.terms.translations` has the `url` {url:?}, which has to begin with http:// or https://"
+    );
     Ok(())
 }
 
@@ -351,6 +395,38 @@ mod tests {
         refused("nobody could turn to it", contact(None, None));
         for email in ["", "admin", "@example.org", "admin@", "an admin@example.org", "a@b c"] {
             refused("`support_contacts.email_address`", contact(Some(email), None));
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_accepted_has_a_name_and_a_place() {
+        let terms = |id: &str, language: &str, name: &str, url: &str| {
+            let text = Translation { name: name.to_owned(), url: url.to_owned() };
+            let translations = [(language.to_owned(), text)].into();
+            let document = Document { id: id.to_owned(), version: "1".to_owned(), translations };
+            move |settings: &mut Settings| settings.registration.terms.push(document.clone())
+        };
+        let good = || terms("terms", "en", "Terms", "https://example.org/terms");
+        accepted(good());
+        accepted(|settings| {
+            good()(settings);
+            terms("privacy", "zh-Hans", "隐私政策", "https://example.org/privacy")(settings);
+        });
+        refused("two of `registration.terms` have the `id` \"terms\"", |settings| {
+            good()(settings);
+            good()(settings);
+        });
+        refused("empty `id`", terms("", "en", "Terms", "https://example.org"));
+        refused("no `translations` of \"terms\"", |settings| {
+            good()(settings);
+            settings.registration.terms[0].translations.clear();
+        });
+        for language in ["", "version", "en us"] {
+            refused("is no language", terms("terms", language, "Terms", "https://example.org"));
+        }
+        refused("empty `name`", terms("terms", "en", "", "https://example.org"));
+        for url in ["", "example.org", "javascript:alert(1)"] {
+            refused("has to begin with http", terms("terms", "en", "Terms", url));
         }
     }
 

@@ -51,6 +51,7 @@ fn what_the_example_suggests_can_be_read() {
     assert!(settings.registration.shared_secret.is_some());
     assert!(settings.listeners[0].certificate.is_some());
     assert_eq!(settings.rtc_transports[0]["type"], "livekit");
+    assert_eq!(settings.registration.terms[0].translations["en"].name, "Terms of service");
     assert_eq!(settings.public_base_url.as_deref(), Some("https://matrix.example.org"));
 }
 

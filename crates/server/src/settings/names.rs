@@ -31,8 +31,9 @@ static MEANT: LazyLock<Vec<&str>> = LazyLock::new(|| {
     names
 });
 
-/// A list of tables in which anything may be named: what there is to say depends on its type.
-const FREE: &str = "rtc_transports";
+/// Tables in which anything may be named: what carries calls says what its type asks for, and translations are named by
+/// languages.
+const FREE: [&str; 2] = ["rtc_transports", "registration.terms.translations"];
 
 /// The name of every setting, in alphabetical order.
 #[cfg(test)]
@@ -67,7 +68,8 @@ pub(super) fn as_needed(path: &str, text: String) -> Value {
 pub(super) fn unknown(path: &str) -> Option<String> {
     let name = &name(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
     let is_known = KNOWN.iter().any(|known| known == name || is_within(known, name));
-    (!is_known && !is_within(name, FREE)).then(|| match nearest(name) {
+    let is_free = FREE.iter().any(|free| is_within(name, free));
+    (!is_known && !is_free).then(|| match nearest(name) {
         (likeness, meant) if likeness > 0.5 => {
             format!("there is no setting `{name}`; did you mean `{meant}`?")
         }
@@ -107,7 +109,7 @@ pub(super) fn leaves(value: &Value) -> Vec<(Vec<String>, &Value)> {
         })
     };
     match value {
-        Value::Dict(_, dict) => {
+        Value::Dict(_, dict) if !dict.is_empty() => {
             dict.iter().flat_map(|(key, value)| below(key.clone(), value)).collect()
         }
         Value::Array(_, items) if !items.is_empty() => items
@@ -205,6 +207,16 @@ mod tests {
         assert!(error.starts_with("there is no setting `zzz`; the nearest one is `"), "{error}");
         assert_eq!(unknown(&meant("zzz")), None);
         assert_eq!(meant("colour.mod"), "registration.mode");
+    }
+
+    #[test]
+    fn what_is_free_may_be_called_anything() {
+        for name in ["rtc_transports.livekit_service_url", "registration.terms.translations.zh.url"]
+        {
+            assert_eq!(unknown(name), None, "{name}");
+        }
+        assert_eq!(meant("registration.terms.translation"), "registration.terms.translations");
+        assert_eq!(meant("registration.terms.ids"), "registration.terms.id");
     }
 
     #[test]
