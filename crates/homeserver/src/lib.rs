@@ -83,7 +83,7 @@ pub use settings::{
     Directory, PasswordCost, Publishers, Registration, Secret, Settings, Terms, TermsText,
     TurnServer, TurnUsers,
 };
-pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken};
+pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken, Update};
 pub use tertulia_protocol::{
     AppendError, BadEmail, ContactPolicy, Email, Friendship, InitialState, JsonObject, MAX_NESTING,
     Malformed, MessageKind, NewRoom, Preset, RequestKind, RequestState, Resizing, Role,

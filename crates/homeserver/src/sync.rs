@@ -114,7 +114,8 @@ impl Session {
     }
 
     /// All updates from where the request says, as they come, until the server stops. Its timeout
-    /// does not count.
+    /// does not count. They end with an error as soon as the session does:
+    /// [`Error::UnknownToken`](crate::Error::UnknownToken).
     pub fn updates(
         &self,
         request: SyncRequest,
@@ -127,6 +128,7 @@ impl Session {
             let _there = Poll::begin(&session.core, &session.id, &request.set_presence).await?;
             let mut since = request.since;
             loop {
+                session.check_goes_on().await?;
                 session.note_told(since);
                 let update = wait::next_update(&session, &query, since, FOR_EVER).await?;
                 if session.core.stop.is_cancelled() {

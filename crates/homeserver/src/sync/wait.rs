@@ -59,6 +59,8 @@ pub(super) async fn next_update(
         // Whoever sits down where the room's bell is heard looks once more before waiting.
         let Some(taken) = seat.as_mut().filter(|seat| joined.is(&seat.rooms)) else {
             seat = Some(Seat::choose(session, seat, &joined));
+            // The end of the session may have rung before.
+            session.check_goes_on().await?;
             continue;
         };
         let _waiting = Waiting::begin(core);
@@ -141,12 +143,14 @@ impl Homeserver {
 }
 
 impl Session {
-    /// The present, as a token: whoever syncs from there is told only of what happens later.
+    /// The present, as a token: whoever syncs from there is told only of what happens later. Messages
+    /// that wait for the device are told all the same: nobody has seen them yet.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Storage`] if the store fails.
     pub async fn present(&self) -> Result<SyncToken> {
+        // None of the device's messages was delivered, so none is deleted.
         Ok(present(&self.core, 0).await?.1)
     }
 }

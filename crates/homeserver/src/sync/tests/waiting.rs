@@ -204,3 +204,65 @@ async fn a_stream_tells_everything_in_order_until_the_server_stops() {
     server.core.stop.cancel();
     assert!(updates.next().await.is_none());
 }
+
+#[tokio::test]
+async fn who_begins_at_the_present_is_told_what_happens_later_and_nothing_else() {
+    let (alice, bob, room) = alice_bob_room().await;
+    bob.room(&room).join(None).await.unwrap();
+    room.send_text("before").await.unwrap();
+    alice.session.start_typing(room.id(), LONG).await.unwrap();
+    let since = Some(bob.session.present().await.unwrap());
+    let mut updates = Box::pin(bob.session.updates(SyncRequest { since, ..unseen() }));
+    room.send_text("after").await.unwrap();
+    let update = updates.next().await.unwrap().unwrap();
+    let events = update.events().map(|event| (event.room().to_owned(), event.body().unwrap()));
+    assert_eq!(events.collect::<Vec<_>>(), [(room.id().to_owned(), "after".to_owned())]);
+    let told = read(&update);
+    assert_eq!(told["account_data"]["events"], json!([]));
+    assert_eq!(section(&told, "join", room.id())["ephemeral"]["events"], json!([]));
+}
+
+#[tokio::test]
+async fn an_update_tells_its_events_and_invitations_across_rooms() {
+    let (alice, bob, one) = alice_bob_room().await;
+    let (two, three) =
+        (alice.create_room(Preset::PublicChat).await, alice.create_room(Preset::PrivateChat).await);
+    for room in [&one, &two] {
+        bob.room(room).join(None).await.unwrap();
+    }
+    let since = Some(bob.session.present().await.unwrap());
+    for (room, body) in [(&one, "a"), (&two, "b"), (&one, "c")] {
+        room.send_text(body).await.unwrap();
+    }
+    three.invite(bob.session.id(), None, false).await.unwrap();
+    let update = bob.session.sync(SyncRequest { since, ..unseen() }).await.unwrap();
+    let said = |room: &Room| -> String {
+        let events = update.events().filter(|event| event.room() == room.id());
+        events.map(|event| event.body().unwrap()).collect()
+    };
+    assert_eq!((said(&one), said(&two), said(&three)), ("ac".into(), "b".into(), String::new()));
+    assert_eq!(update.invitations().collect::<Vec<_>>(), [three.id()]);
+    let since = Some(update.next_batch);
+    let update = bob.session.sync(SyncRequest { since, ..unseen() }).await.unwrap();
+    assert_eq!((update.events().count(), update.invitations().count()), (0, 0));
+}
+
+#[tokio::test]
+async fn updates_end_with_their_session_even_where_nobody_looked_meanwhile() {
+    let (alice, _, room) = alice_bob_room().await;
+    let since = Some(alice.session.present().await.unwrap());
+    let updates = || Box::pin(alice.session.updates(SyncRequest { since, ..unseen() }));
+    let (mut unasked, mut asked) = (updates(), updates());
+    room.send_text("news").await.unwrap();
+    asked.next().await.unwrap().unwrap();
+    alice.session.logout().await.unwrap();
+    room.send_text("not for those who are gone").await.unwrap();
+    for stream in [&mut unasked, &mut asked] {
+        let ended = stream.next().await.unwrap();
+        assert!(matches!(ended, Err(Error::UnknownToken)), "{ended:?}");
+        assert!(stream.next().await.is_none());
+    }
+    let mut quiet = alice;
+    quiet.request.since = Some(quiet.session.present().await.unwrap());
+    assert!(matches!(quiet.poll().await.unwrap(), Err(Error::UnknownToken)));
+}
