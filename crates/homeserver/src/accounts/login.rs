@@ -9,7 +9,7 @@ use crate::{
     AccessToken, Error, Homeserver, Language, NewDevice, Result, Secret, Session, User,
     devices::{self, Opening},
     mail::{self, Letter, LetterKind},
-    schema::{ACCOUNTS, LOGIN_TOKENS},
+    schema::{ACCOUNTS, LOGIN_TOKENS, Proving},
     users::{self, Standing},
 };
 
@@ -91,6 +91,26 @@ impl Homeserver {
                 Err(Error::WrongPassword)
             }
         }
+    }
+
+    /// Gives the user whose e-mail address was proven in a session another password, as
+    /// [`User::set_password_by_email`] does; tells who that is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`User::set_password_by_email`].
+    pub async fn reset_password_by_email(
+        &self,
+        proof: &EmailProof,
+        password: &str,
+        others: OtherSessions,
+        language: Language,
+    ) -> Result<User> {
+        let owner = self.find_owner(proof, Proving::Password).await?;
+        let owner = owner.ok().flatten().ok_or(Error::AddressNotProven)?;
+        let user = User::new(self.core.clone(), owner);
+        user.set_password_by_email(proof, password, others, language).await?;
+        Ok(user)
     }
 
     /// Gives the user called `name` another password and ends all their sessions, as an

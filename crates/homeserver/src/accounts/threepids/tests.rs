@@ -224,6 +224,28 @@ async fn a_forgotten_password_is_set_by_mail() {
 }
 
 #[tokio::test]
+async fn one_need_not_know_how_one_is_called_to_set_a_password_by_mail() {
+    let house = House::open().await;
+    let alice = house.user("alice", "alice@example.org").await;
+    let reset = |proof: &EmailProof| {
+        let (proof, server) = (proof.clone(), house.server.clone());
+        let others = OtherSessions::End;
+        async move {
+            server.reset_password_by_email(&proof, "new password", others, Language::English).await
+        }
+    };
+    let asked = house.ask(Proving::Password, "alice@example.org").await.unwrap();
+    let other = house.proven(Proving::Registration, "bob@example.org").await;
+    for unproven in [&asked, &other] {
+        assert!(matches!(reset(unproven).await, Err(Error::AddressNotProven)));
+    }
+    house.server.submit_code(&asked, &house.code(&asked)).await.unwrap();
+    assert_eq!(reset(&asked).await.unwrap().id(), alice.id());
+    house.server.login("alice", "new password", NewDevice::default()).await.unwrap();
+    assert!(matches!(reset(&asked).await, Err(Error::AddressNotProven)));
+}
+
+#[tokio::test]
 async fn other_sessions_go_on_if_that_is_wished_for() {
     let house = House::open().await;
     let alice = house.user("alice", "alice@example.org").await;
