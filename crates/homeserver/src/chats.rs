@@ -54,9 +54,14 @@ pub struct Chat {
     pub heroes: Vec<ChatHero>,
     /// How many are in it.
     pub member_count: u64,
+    /// What a group is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
     /// What the user may do in a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// Whether only admins and owners speak in a group.
+    pub announcements_only: bool,
     /// What was said last, if the user may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<LastMessage>,
@@ -87,6 +92,9 @@ pub struct LastMessage {
     pub event_id: ruma::OwnedEventId,
     /// Who said it.
     pub sender: OwnedUserId,
+    /// The nickname they show there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender_displayname: Option<String>,
     /// When, by the sender's word, in milliseconds since 1970.
     pub origin_server_ts: u64,
     /// What kind of message it is.

@@ -10,19 +10,22 @@ mod keep;
 mod list;
 mod unseen;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tertulia_protocol::{Bookmark, BookmarkNames, MessageKind};
-use tertulia_storage::{Command, Partition, Tx, View};
+use tertulia_storage::{Command, Json, Partition, Tx, View};
 
 use crate::{
     Error, Result,
     account_data::bookmarks::{self, delete_page, kind_of, of_message},
     core::{Core, User},
-    schema::{ACCOUNT_DATA, BookmarkKey, EVENT_META, REMOVED_ROOMS, SNAPSHOTS, Scope, SnapshotRow},
+    schema::{
+        ACCOUNT_DATA, BookmarkKey, EVENT_META, PROFILES, REMOVED_ROOMS, SNAPSHOTS, Scope,
+        SnapshotRow,
+    },
     users,
 };
 
@@ -64,6 +67,12 @@ pub struct Favourite {
     /// Who sent it, if that was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<OwnedUserId>,
+    /// The nickname of their profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender_displayname: Option<String>,
+    /// The picture of their profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender_avatar_url: Option<String>,
     /// How its room was called when it was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_name: Option<String>,
@@ -135,7 +144,26 @@ async fn shown(view: &View, user: &User, keys: Vec<BookmarkKey>) -> Result<Vec<F
         let favourite = favourite(id, bookmark, snapshot, is_redacted);
         if is_redacted || is_removed { favourite.blank() } else { favourite }
     };
-    Ok(kept.into_iter().map(shown).collect())
+    let mut favourites: Vec<_> = kept.into_iter().map(shown).collect();
+    name_senders(view, &mut favourites).await?;
+    Ok(favourites)
+}
+
+/// Says how those are called whose messages these are.
+async fn name_senders(view: &View, favourites: &mut [Favourite]) -> Result<()> {
+    let senders = favourites.iter().filter_map(|favourite| favourite.sender.clone());
+    let senders: Vec<_> =
+        senders.map(|sender| (sender,)).collect::<BTreeSet<_>>().into_iter().collect();
+    let profiles = view.get_many(&PROFILES, &senders).await?;
+    let profiles: BTreeMap<_, _> = senders.into_iter().zip(profiles).collect();
+    for favourite in favourites {
+        let Some(sender) = favourite.sender.clone() else { continue };
+        let Some(Some(Json(profile))) = profiles.get(&(sender,)) else { continue };
+        let text = |field: &str| Some(profile.get(field)?.as_str()?.to_owned());
+        favourite.sender_displayname = text("displayname");
+        favourite.sender_avatar_url = text("avatar_url");
+    }
+    Ok(())
 }
 
 type Kept = (String, Bookmark, Option<SnapshotRow>);
@@ -198,6 +226,8 @@ fn favourite(
         sent: bookmark.event_ts,
         kept: bookmark.bookmarked_ts,
         sender: sender.or(bookmark.sender),
+        sender_displayname: None,
+        sender_avatar_url: None,
         room_id: bookmark.room_id,
         event_id: bookmark.event_id,
         room_name: bookmark.room_name,

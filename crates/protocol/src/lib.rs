@@ -133,7 +133,7 @@ pub use resolve::{Contention, Unresolved, contention, resolve, resolve_contended
 pub use restricted::{
     Restriction, allowed_rooms, restriction, with_authoriser, without_authoriser,
 };
-pub use role::{Role, RoleChange, changed_levels, is_for_announcements};
+pub use role::{Role, RoleChange, changed_levels};
 pub use signer::{InvalidKey, Signer};
 pub use space::{SpaceChild, is_space};
 pub use summary::{SUMMARY, Summary};

@@ -119,6 +119,11 @@ impl Power {
         self.required(Field::UsersDefault) >= self.required(Field::Invite)
     }
 
+    /// Whether those of whom the power levels say nothing do not speak: announcements only.
+    pub fn is_for_announcements(&self) -> bool {
+        self.required(Field::EventsDefault) > self.required(Field::UsersDefault)
+    }
+
     /// Whether `user` has the power to kick `target`.
     pub fn may_kick(&self, user: &UserId, target: &UserId) -> bool {
         self.of(user) >= self.required(Field::Kick) && self.of(target) < self.of(user)
@@ -204,6 +209,19 @@ mod tests {
                 }
             }
             assert_eq!(got.join(" "), expected, "room version {version}");
+        }
+    }
+
+    #[test]
+    fn a_room_is_for_announcements_if_speaking_needs_more_than_one_has() {
+        for (levels, expected) in [
+            (None, false),
+            (Some(json!({})), false),
+            (Some(json!({ "events_default": 50 })), true),
+            (Some(json!({ "events_default": 50, "users_default": 50 })), false),
+            (Some(json!({ "users_default": -1 })), true),
+        ] {
+            assert_eq!(power("11", levels.clone()).is_for_announcements(), expected, "{levels:?}");
         }
     }
 

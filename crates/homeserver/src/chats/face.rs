@@ -11,7 +11,7 @@ use crate::{
     Result,
     core::Core,
     directory::summaries,
-    events::{Head, members},
+    events::{Head, member, members},
     schema::{Member, MembershipKind, Ordinal, TIMELINE, TimelineRow},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Face {
     pub(super) members: Vec<(OwnedUserId, Member)>,
     /// What was said last, if anything was.
     pub(super) spoken: Option<TimelineRow>,
+    /// The nickname of who said it.
+    pub(super) speaker: Option<String>,
 }
 
 /// A version of a room: its generation, its stretch, and where it last changed. A redaction of what is
@@ -78,11 +80,31 @@ async fn read(view: &View, core: &Core, heads: &[&Head]) -> Result<Vec<Face>> {
     let mut faces = Vec::with_capacity(heads.len());
     for ((head, summary), spoken) in heads.iter().zip(summaries).zip(spoken) {
         let mut members = members(view, head, None, MEMBERS).await?;
-        use MembershipKind::{Invite, Join};
-        members.retain(|(_, row)| matches!(row.kind, Join | Invite));
         // The beginning of a room is nothing that anybody said.
         let spoken = spoken.filter(|row| !row.is_state);
-        faces.push(Face { version: version(head), summary, members, spoken });
+        let speaker = match &spoken {
+            Some(row) => speaker(view, head, row, &members).await?,
+            None => None,
+        };
+        use MembershipKind::{Invite, Join};
+        members.retain(|(_, row)| matches!(row.kind, Join | Invite));
+        faces.push(Face { version: version(head), summary, members, spoken, speaker });
     }
     Ok(faces)
+}
+
+/// The nickname of who said something, looked for among `members` first.
+async fn speaker(
+    view: &View,
+    head: &Head,
+    said: &TimelineRow,
+    members: &[(OwnedUserId, Member)],
+) -> Result<Option<String>> {
+    let Some(push) = &said.push else { return Ok(None) };
+    let known = members.iter().find(|(user, _)| *user == push.sender);
+    let row = match known {
+        Some((_, row)) => Some(row.clone()),
+        None => member(view, head, &push.sender).await?,
+    };
+    Ok(row.and_then(|row| row.displayname))
 }

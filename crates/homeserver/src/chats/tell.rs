@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde::Deserialize;
-use tertulia_protocol::{Preview, Role};
+use tertulia_protocol::{Power, Preview, Role};
 use tertulia_storage::{Json, View};
 
 use super::{
@@ -116,11 +116,8 @@ impl<'a> Telling<'a> {
 
     async fn chat(&self, own: &Own, face: &Face) -> Result<Chat> {
         let named = self.named(own, face).await?;
-        let role = match own.kind {
-            Kind::Group => {
-                let power = current_power(self.view, self.core, &own.head).await?;
-                Some(Role::of(power.of(self.user)))
-            }
+        let power = match own.kind {
+            Kind::Group => Some(current_power(self.view, self.core, &own.head).await?),
             Kind::Direct(_) => None,
         };
         let unread = self.asking().unread(&own.head, &own.me, None).await?.total();
@@ -135,7 +132,9 @@ impl<'a> Telling<'a> {
             },
             heroes: named.heroes,
             member_count: own.head.row.joined,
-            role,
+            topic: face.summary.topic.clone().filter(|_| power.is_some()),
+            role: power.as_ref().map(|power| Role::of(power.of(self.user))),
+            announcements_only: power.as_ref().is_some_and(Power::is_for_announcements),
             last_message: self.last_message(own, face).await?,
             unread,
             marked_unread: own.marked_unread,
@@ -209,6 +208,7 @@ impl<'a> Telling<'a> {
         Ok(Some(LastMessage {
             event_id: row.event.clone(),
             sender: event.sender().to_owned(),
+            sender_displayname: face.speaker.clone(),
             origin_server_ts: event.origin_server_ts().get().into(),
             kind,
             text: preview.and_then(|preview| preview.text),

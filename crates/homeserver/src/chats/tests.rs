@@ -73,6 +73,7 @@ async fn a_chat_shows_what_was_said_last_and_how_much_is_unread() {
     let last = chat.last_message.clone().unwrap();
     assert_eq!((last.event_id, last.sender.as_str()), (said.clone(), "@alice:x"));
     assert_eq!((last.kind, last.text.as_deref()), (MessageKind::Text, Some("two")));
+    assert_eq!(last.sender_displayname, None, "she has not said how she is called");
     assert_eq!((chat.unread.notification_count, chat.role), (2, Some(Role::Member)));
     assert_eq!((chat.member_count, chat.kind), (2, ChatKind::Group));
     alice.room(tea.id()).redact(&said, None, None).await.unwrap();
@@ -82,6 +83,31 @@ async fn a_chat_shows_what_was_said_last_and_how_much_is_unread() {
     tea.send(TimelineEventType::RoomMessage, raw(&image), None).await.unwrap();
     let last = bob.chats().get(tea.id()).await.unwrap().last_message.unwrap();
     assert_eq!((last.kind, last.text.as_deref()), (MessageKind::Image, Some("tea.png")));
+}
+
+#[tokio::test]
+async fn a_group_shows_who_spoke_what_it_is_about_and_whether_only_some_speak() {
+    let server = server().await;
+    // More than are looked at to find names for groups that have none.
+    let all = ["alice", "b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "zoe"];
+    let all = all.map(|name| user(&server, name));
+    let [alice, .., zoe] = &all;
+    let tea = group(alice, "tea", &all[1..].iter().collect::<Vec<_>>()).await;
+    tea.set_state(StateEventType::RoomTopic, "", field("topic", "what to drink")).await.unwrap();
+    for (user, nickname) in [(alice, "Alice"), (zoe, "Zoe")] {
+        let member = raw(&json!({ "membership": "join", "displayname": nickname }));
+        let room = user.room(tea.id());
+        room.set_state(StateEventType::RoomMember, user.id().as_str(), member).await.unwrap();
+        room.send_text("green").await.unwrap();
+        let last = zoe.chats().get(tea.id()).await.unwrap().last_message.unwrap();
+        assert_eq!(last.sender_displayname.as_deref(), Some(nickname));
+    }
+    for only in [true, false] {
+        alice.groups().set_announcements_only(tea.id(), only).await.unwrap();
+        let chat = zoe.chats().get(tea.id()).await.unwrap();
+        assert_eq!((chat.announcements_only, chat.role), (only, Some(Role::Member)));
+        assert_eq!(chat.topic.as_deref(), Some("what to drink"));
+    }
 }
 
 #[tokio::test]

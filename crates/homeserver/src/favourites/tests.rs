@@ -98,6 +98,20 @@ async fn a_kept_message_is_a_bookmark_that_any_client_reads() {
 }
 
 #[tokio::test]
+async fn who_sent_it_is_called_as_they_are_called_now() {
+    let (server, _alice, bob, room) = scene().await;
+    let zoe = server.create_user("zoe").await.unwrap();
+    zoe.room(room.id()).join(None).await.unwrap();
+    let event = zoe.room(room.id()).send_text("hello").await.unwrap();
+    assert_eq!(keep(&bob, &room, &event).await.sender_displayname, None);
+    zoe.set_nickname(Some("Zoe")).await.unwrap();
+    zoe.set_avatar_url(Some("mxc://x/zoe".into())).await.unwrap();
+    let [kept] = &list(&bob).await[..] else { panic!("one is kept") };
+    assert_eq!(kept.sender_displayname.as_deref(), Some("Zoe"));
+    assert_eq!(kept.sender_avatar_url.as_deref(), Some("mxc://x/zoe"));
+}
+
+#[tokio::test]
 async fn keeping_twice_is_keeping_once_and_dropping_is_for_good() {
     let (_server, alice, _bob, room) = scene().await;
     let event = room.send_text("a").await.unwrap();
@@ -446,8 +460,8 @@ async fn keeping_and_a_first_page_cost_the_same_whatever_is_kept() {
         let page = alice.favourites().list(&query).await.unwrap();
         assert_eq!(page.favourites.len(), 50);
         let page = counts.reads() - before;
-        // The list, and of each favourite its item, snapshot and message.
-        assert!(page <= 2 + 3 * 50, "{page}");
+        // The list, the profile of who sent them, and of each favourite its item, snapshot and message.
+        assert!(page <= 3 + 3 * 50, "{page}");
         costs.push((reads, read, written, page));
     }
     assert_eq!(costs[0], costs[1]);
