@@ -25,9 +25,19 @@ const DOCUMENT: &str = include_str!("../../docs/api.md");
 const OWN_API: &str = include_str!("../../docs/openapi.yaml");
 
 /// The pages of a chat application.
-const PAGES: [&str; 2] = ["Sign up", "Log in"];
-/// The endpoints of our own that the document tells of so far.
-const TOLD: [&str; 1] = ["/email/submit"];
+const PAGES: [&str; 9] = [
+    "Sign up",
+    "Log in",
+    "Reset the password",
+    "Profile",
+    "Friends",
+    "Groups",
+    "Chats",
+    "Chat",
+    "Favourites",
+];
+/// Endpoints of our own that the document does not tell of yet.
+const UNTOLD: [&str; 2] = ["/register", "/account/email"];
 
 /// Reads the document from beginning to end, and tells which calls it made.
 async fn read(curl: Curl) -> Vec<(String, String)> {
@@ -43,7 +53,7 @@ async fn what_the_document_says_is_answered() {
     let calls = read(Curl::StandIn).await;
     let document: Value = serde_saphyr::from_str(OWN_API).unwrap();
     let paths = document["paths"].as_object().unwrap().iter();
-    let paths = paths.filter(|(path, _)| TOLD.contains(&path.as_str()));
+    let paths = paths.filter(|(path, _)| !UNTOLD.contains(&path.as_str()));
     let own = paths.flat_map(|(path, item)| {
         let methods = item.as_object().unwrap().keys();
         methods.map(move |method| (method.to_uppercase(), format!("/_tertulia/client/v1{path}")))

@@ -1,13 +1,13 @@
 //! One who reads the document and does what it says.
 
-use std::{fs, io::Cursor, time::Duration};
+use std::{collections::BTreeSet, fs, io::Cursor, time::Duration};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use tempfile::TempDir;
 use tertulia::{Encryption, Homeserver, PasswordCost, Registration, Settings, Smtp, SmtpServer};
 use tertulia_http::{Options, RateLimits};
 use tertulia_storage::MemoryEngine;
-use tertulia_testkit::{DrivenClock, Listening, SmtpSink};
+use tertulia_testkit::{DrivenClock, Listening, ReceivedMail, SmtpSink};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -23,6 +23,8 @@ const BASE: &str = "https://chat.example.org";
 const FOLLOWS: [&str; 2] = ["/sync", "/user_directory/search"];
 /// How long a call may take, and how long what follows may be waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The largest file that may be uploaded. One that is larger is on its way as a whole before it is refused.
+const LARGEST: usize = 6_000;
 
 pub(crate) struct Reader {
     /// Method and path of each call that was answered as the document says.
@@ -33,6 +35,8 @@ pub(crate) struct Reader {
     assigned: String,
     folder: TempDir,
     sink: SmtpSink,
+    /// Which of the mails that came, by their order, were read.
+    read_mails: BTreeSet<usize>,
     listening: Listening,
     _server: Homeserver,
 }
@@ -52,12 +56,14 @@ impl Reader {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("photo.png"), photo()).expect("a picture");
         fs::write(folder.path().join("plan.pdf"), "%PDF-1.7").expect("a file");
+        fs::write(folder.path().join("huge.bin"), [0; LARGEST + 1]).expect("a file");
         let mut options = Options::default();
         options.rate_limits = RateLimits::off();
         options.public_base_url = Some(BASE.to_owned());
         let listening = Listening::start(tertulia_http::router_with(server.clone(), options)).await;
         let (calls, assigned) = (Vec::new(), String::new());
-        Self { calls, curl, names, assigned, folder, sink, listening, _server: server }
+        let read_mails = BTreeSet::new();
+        Self { calls, curl, names, assigned, folder, sink, read_mails, listening, _server: server }
     }
 
     /// Does what a section says.
@@ -131,23 +137,24 @@ impl Reader {
         self.calls.push((request.method, path));
     }
 
-    /// Takes the mail that is shown: whom it goes to, and lines of it in their order.
+    /// Waits for the mail that is shown: whom it goes to, its subject, and lines of it in their order.
     async fn receive(&mut self, shown: &str, place: &str) {
-        let mut lines = shown.lines();
-        let to =
-            lines.next().and_then(|line| line.strip_prefix("To: ")).expect("a mail is to someone");
-        let mail = timeout(PATIENCE, self.sink.take(to)).await;
-        let mail = mail.unwrap_or_else(|_| panic!("{place}: no mail to {to}"));
-        let subject = format!("Subject: {}", mail.header("Subject").unwrap_or_default());
-        let text = mail.text();
-        let mut given = std::iter::once(subject.as_str()).chain(text.lines().map(str::trim));
         // What an earlier mail said is over.
         for name in ["code", "token"] {
             self.names.remove(name);
         }
-        for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
-            let found = given.any(|given| compare_text(line, given, &mut self.names).is_ok());
-            assert!(found, "{place}: no {line:?} in\n{}\n{text}", mail.raw);
+        let mut looked = 0;
+        loop {
+            let mails = timeout(PATIENCE, self.sink.received(looked + 1)).await;
+            let mails = mails.unwrap_or_else(|_| {
+                panic!("{place}: no such mail among {:#?}", self.sink.mails());
+            });
+            let mail = &mails[looked];
+            if !self.read_mails.contains(&looked) && is_mail(mail, shown, &mut self.names) {
+                self.read_mails.insert(looked);
+                return;
+            }
+            looked += 1;
         }
     }
 
@@ -163,6 +170,21 @@ impl Reader {
     }
 }
 
+/// Whether a mail is the one that is shown; names what it names.
+fn is_mail(mail: &ReceivedMail, shown: &str, names: &mut Names) -> bool {
+    let subject = format!("Subject: {}", mail.header("Subject").unwrap_or_default());
+    let text = mail.text();
+    let to = format!("To: {}", mail.to);
+    let mut given = [to.as_str(), &subject].into_iter().chain(text.lines().map(str::trim));
+    let mut found = names.clone();
+    let mut shown = shown.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_it = shown.all(|line| given.any(|given| compare_text(line, given, &mut found).is_ok()));
+    if is_it {
+        *names = found;
+    }
+    is_it
+}
+
 /// The status that a block says its last call has.
 fn status_in(lines: &str) -> u16 {
     let mut said = lines.lines().filter_map(|line| line.strip_prefix("# ")?.get(..3)?.parse().ok());
@@ -175,6 +197,8 @@ async fn server(sink: &SmtpSink) -> Homeserver {
     settings.registration = Registration::Email;
     settings.password_cost = PasswordCost::LEAST;
     settings.public_base_url = Some(BASE.to_owned());
+    settings.directory.all_users = true;
+    settings.max_upload_size = LARGEST as u64;
     let mut post = SmtpServer::new("127.0.0.1", "Tertulia <noreply@example.org>");
     (post.port, post.encryption) = (Some(sink.port()), Encryption::None);
     let builder = Homeserver::builder("example.org").expect("a server name");
