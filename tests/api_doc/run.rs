@@ -1,10 +1,18 @@
 //! One who reads the document and does what it says.
 
-use std::{collections::BTreeSet, fs, io::Cursor, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Cursor,
+    time::Duration,
+};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use tempfile::TempDir;
-use tertulia::{Encryption, Homeserver, PasswordCost, Registration, Settings, Smtp, SmtpServer};
+use tertulia::{
+    Encryption, Homeserver, PasswordCost, Registration, Settings, Smtp, SmtpServer, Terms,
+    TermsText,
+};
 use tertulia_http::{Options, RateLimits};
 use tertulia_storage::MemoryEngine;
 use tertulia_testkit::{DrivenClock, Listening, ReceivedMail, SmtpSink};
@@ -197,6 +205,7 @@ async fn server(sink: &SmtpSink) -> Homeserver {
     settings.registration = Registration::Email;
     settings.password_cost = PasswordCost::LEAST;
     settings.public_base_url = Some(BASE.to_owned());
+    settings.terms = vec![terms()];
     settings.directory.all_users = true;
     settings.max_upload_size = LARGEST as u64;
     let mut post = SmtpServer::new("127.0.0.1", "Tertulia <noreply@example.org>");
@@ -205,6 +214,16 @@ async fn server(sink: &SmtpSink) -> Homeserver {
     let builder = builder.settings(settings).clock(DrivenClock::default());
     let builder = builder.mailer(Smtp::new(post).expect("a way to send mail"));
     builder.start(MemoryEngine::default()).await.expect("a server starts")
+}
+
+/// What users accept.
+fn terms() -> Terms {
+    let (name, url) = ("Terms of use".to_owned(), "https://example.org/terms".to_owned());
+    Terms {
+        id: "terms_of_service".to_owned(),
+        version: "1.0".to_owned(),
+        translations: BTreeMap::from([("en".to_owned(), TermsText { name, url })]),
+    }
 }
 
 /// A picture, as PNG.
