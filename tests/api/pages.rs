@@ -2,11 +2,12 @@
 
 use http::{Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use tertulia::{Registration, Secret};
-use tertulia_testkit::{Answered, TestServer};
+use tertulia::{PasswordCost, Registration, Secret, Terms, TermsText};
+use tertulia_http::Rate;
+use tertulia_testkit::{Answered, TestServer, code_in};
 
 use crate::{
-    people::{challenged, client, is_logged_in, open_server, post, register, server_where},
+    people::{challenged, client, is_logged_in, log_in, open_server, post, register, server_where},
     secrets::{NEW_PASSWORD, PASSWORD, REGISTRATION_TOKEN, WRONG_PASSWORD},
 };
 
@@ -21,14 +22,23 @@ async fn fill(server: &TestServer, stage: &str, form: Value) -> Answered {
 #[tokio::test]
 async fn a_page_is_there_for_each_stage_and_for_the_login() {
     let server = open_server().await;
-    for stage in ["m.login.dummy", "m.login.password", "m.login.registration_token"] {
+    for stage in [
+        "m.login.dummy",
+        "m.login.password",
+        "m.login.registration_token",
+        "m.login.email.identity",
+    ] {
         let page = server.call(Method::GET, path(stage)).query("session", "s").await;
         assert_eq!(page.status, 200, "{stage}");
         assert_eq!(page.headers[CONTENT_TYPE], HTML);
         server.call(Method::GET, path(stage)).await.refused(400, "M_MISSING_PARAM");
     }
-    let unknown = server.call(Method::GET, path("m.login.recaptcha")).query("session", "s");
-    unknown.await.refused(404, "M_NOT_FOUND");
+    // There is nothing to accept here.
+    for stage in ["m.login.recaptcha", "m.login.terms"] {
+        let unknown = server.call(Method::GET, path(stage)).query("session", "s");
+        unknown.await.refused(404, "M_NOT_FOUND");
+        fill(&server, stage, json!({ "session": "s" })).await.refused(404, "M_NOT_FOUND");
+    }
     let login = server.call(Method::GET, "/_matrix/static/client/login/").await;
     assert_eq!(login.status, 200);
     assert_eq!(login.headers[CONTENT_TYPE], HTML);
@@ -62,6 +72,98 @@ async fn one_registers_by_a_page() {
     assert!(is_logged_in(&alice).await);
     body["username"] = json!("bob");
     assert_eq!(post(&server, "register", body).await.status, 401, "a proof is used once");
+}
+
+/// A server that asks for a proven address and for the acceptance of a document.
+async fn careful_server() -> TestServer {
+    let builder = TestServer::builder().settings(|settings| {
+        let (name, url) = ("Terms & more".to_owned(), "https://example.org/terms".to_owned());
+        settings.registration = Registration::Email;
+        settings.password_cost = PasswordCost::LEAST;
+        settings.terms = vec![Terms {
+            id: "terms_of_service".to_owned(),
+            version: "1.0".to_owned(),
+            translations: [("en".to_owned(), TermsText { name, url })].into(),
+        }];
+    });
+    builder.start().await
+}
+
+/// The session that a challenge opened.
+fn session_of(challenge: &Answered) -> String {
+    challenge.json()["session"].as_str().unwrap().to_owned()
+}
+
+const EMAIL: &str = "m.login.email.identity";
+
+/// Passes the stage by the page's two steps, with a code; tells the session of the address.
+async fn prove_by_page(server: &TestServer, session: &str, email: &str) -> Value {
+    let form = json!({ "session": session, "email": email, "send_attempt": 1 });
+    let sid = fill(server, EMAIL, form).await.ok()["sid"].clone();
+    let code = code_in(&server.mailbox().take(email).await);
+    let shown = |code: &str| json!({ "session": session, "sid": sid, "token": code });
+    fill(server, EMAIL, shown("")).await.refused(403, "M_FORBIDDEN");
+    fill(server, EMAIL, shown("none")).await.refused(400, "M_TOKEN_INCORRECT");
+    fill(server, EMAIL, shown(&code)).await.ok();
+    sid
+}
+
+#[tokio::test]
+async fn terms_are_accepted_and_an_address_is_proven_on_pages() {
+    let server = careful_server().await;
+    let mut body = json!({ "username": "alice", "password": PASSWORD });
+    let told = post(&server, "register", body.clone()).await.json();
+    let session = told["session"].as_str().unwrap();
+    let page = server.call(Method::GET, path("m.login.terms")).query("session", session).await;
+    let page = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(page.contains(r#"href="https://example.org/terms""#), "{page}");
+    assert!(page.contains("Terms &amp; more"), "{page}");
+    let wish = json!({ "session": session, "email": "alice@example.org", "send_attempt": 1 });
+    fill(&server, EMAIL, wish.clone()).await.refused(403, "M_FORBIDDEN");
+    fill(&server, "m.login.terms", json!({ "session": "none" })).await.refused(403, "M_FORBIDDEN");
+    fill(&server, "m.login.terms", json!({ "session": session })).await.ok();
+    prove_by_page(&server, session, "alice@example.org").await;
+    fill(&server, EMAIL, wish).await.refused(403, "M_FORBIDDEN");
+    body["auth"] = json!({ "session": session });
+    let alice = client(&server, &post(&server, "register", body.clone()).await);
+    let told = alice.get(["account", "3pid"]).await.ok();
+    assert_eq!(told["threepids"][0]["address"], "alice@example.org");
+    body["username"] = json!("bob");
+    assert_eq!(post(&server, "register", body).await.status, 401, "a proof is used once");
+}
+
+#[tokio::test]
+async fn an_address_on_a_page_is_proven_for_what_the_session_needs() {
+    let server = open_server().await;
+    let told = post(&server, "register", json!({ "username": "a", "password": PASSWORD })).await;
+    prove_by_page(&server, &session_of(&told), "alice@example.org").await;
+    let auth = json!({ "session": session_of(&told) });
+    let body = json!({ "username": "a", "password": PASSWORD, "auth": auth });
+    client(&server, &post(&server, "register", body).await);
+    // Nobody is logged in who has forgotten the password.
+    let mut body = json!({ "new_password": NEW_PASSWORD });
+    let session = session_of(&post(&server, "account/password", body.clone()).await);
+    let sid = prove_by_page(&server, &session, "alice@example.org").await;
+    // The session of the address is for those who know the session that it is for.
+    let other = session_of(&post(&server, "account/password", body.clone()).await);
+    let stolen = json!({ "session": other, "sid": sid });
+    fill(&server, EMAIL, stolen).await.refused(403, "M_FORBIDDEN");
+    body["auth"] = json!({ "session": session });
+    post(&server, "account/password", body).await.ok();
+    log_in(&server, "a", NEW_PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn pages_send_no_more_mail_than_the_endpoints() {
+    let builder = TestServer::builder().settings(|settings| {
+        settings.registration = Registration::Open;
+    });
+    let rate = Some(Rate::new(1, 0.0));
+    let server = builder.options(|options| options.rate_limits.mail = rate).start().await;
+    let session = session_of(&post(&server, "register", json!({})).await);
+    let form = |email: &str| json!({ "session": session, "email": email, "send_attempt": 1 });
+    fill(&server, EMAIL, form("a@example.org")).await.ok();
+    fill(&server, EMAIL, form("b@example.org")).await.refused(429, "M_LIMIT_EXCEEDED");
 }
 
 #[tokio::test]

@@ -206,6 +206,13 @@ impl Interactions {
         Ok(self.end_if_complete(id))
     }
 
+    /// The ways to prove what the session `id` is for; none if there is no such session.
+    pub(crate) fn flows(&self, id: &str, now: MilliSecondsSinceUnixEpoch) -> &'static [Flow] {
+        let session = self.sessions.get(id);
+        let open = session.filter(|session| !is_over(session.opened, now.get().into()));
+        open.map_or(&[], |session| session.flows)
+    }
+
     /// Whether `stage` may be tried in the session `id` by whoever knows the session, and whose
     /// proof is needed there: anybody's if that is `None`.
     pub(crate) fn may_try_aside(

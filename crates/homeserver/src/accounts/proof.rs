@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tertulia_protocol::Email;
 
 use super::{
-    EmailProof,
+    CodeRequest, EmailProof,
     interaction::{Flow, Interactions, Operation, Progress, Proven, Refusal, Stage},
 };
 use crate::{Error, Homeserver, Registration, Result, Secret};
@@ -94,6 +94,9 @@ impl Operation<'static> {
     }
 }
 
+const UNKNOWN_STAGE: &str = "this server does not know this stage";
+const PASSED: &str = "this was proven already";
+
 /// The sessions of this server.
 #[derive(Default)]
 struct Sessions(Mutex<Interactions>);
@@ -145,8 +148,9 @@ impl Homeserver {
         credential: Credential,
     ) -> Result<Result<(), &'static str>> {
         let sessions = self.core.local::<Sessions>();
-        let Some(stage) = credential.stage(&[]) else {
-            return Ok(Err("this server does not know this stage"));
+        let stage = match self.stage_aside(session, &credential) {
+            Ok(stage) => stage,
+            Err(failure) => return Ok(Err(failure)),
         };
         let owner = match sessions.0.lock().may_try_aside(session, stage, self.core.steady()) {
             Err(Refusal::Passed) => return Ok(Ok(())),
@@ -161,6 +165,44 @@ impl Homeserver {
         Ok(passed.map_err(|refusal| words(refusal).unwrap_or_default()))
     }
 
+    /// Sends a mail with a code to an address that somebody on a page of this server wants to prove in one stage of a
+    /// `session` that a client has opened; tells the session in which they prove it, for
+    /// [`Homeserver::prove_aside`]. What it is to be proven for is what the client's session needs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Homeserver::request_code`].
+    pub async fn request_code_aside(
+        &self,
+        session: &str,
+        wish: CodeRequest<'_>,
+    ) -> Result<Result<String, &'static str>> {
+        let proof = EmailProof { session: String::new(), client_secret: Secret::new("") };
+        let stage = match self.stage_aside(session, &Credential::Email(proof)) {
+            Ok(stage) => stage,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let sessions = self.core.local::<Sessions>();
+        let may = sessions.0.lock().may_try_aside(session, stage, self.core.steady());
+        match (stage, may) {
+            (Stage::Email(proving), Ok(_)) => Ok(Ok(self.request_code(proving, wish).await?)),
+            (_, Err(refusal)) => Ok(Err(words(refusal).unwrap_or(PASSED))),
+            _ => Ok(Err(UNKNOWN_STAGE)),
+        }
+    }
+
+    /// The stage of a `session` that `credential` may pass.
+    fn stage_aside(&self, session: &str, credential: &Credential) -> Result<Stage, &'static str> {
+        let sessions = self.core.local::<Sessions>();
+        let flows = sessions.0.lock().flows(session, self.core.steady());
+        let unknown = words(Refusal::UnknownSession).unwrap_or_default();
+        match credential.stage(flows) {
+            _ if flows.is_empty() => Err(unknown),
+            Some(stage) => Ok(stage),
+            None => Err(UNKNOWN_STAGE),
+        }
+    }
+
     /// The inner error is why the client may try again; `None` says that nothing was wrong.
     async fn try_stage(
         &self,
@@ -170,7 +212,7 @@ impl Homeserver {
     ) -> Result<Result<Progress, Option<&'static str>>> {
         let sessions = self.core.local::<Sessions>();
         let Some(stage) = credential.stage(operation.flows) else {
-            return Ok(Err(Some("this server does not know this stage")));
+            return Ok(Err(Some(UNKNOWN_STAGE)));
         };
         let now = self.core.steady();
         if let Err(refusal) = sessions.0.lock().may_try(session, &operation, stage, now) {

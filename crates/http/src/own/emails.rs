@@ -13,7 +13,61 @@ use super::endpoint::{Call, Nothing};
 use crate::{Action, ApiError, Routes, endpoint::path_arguments, language::language, pages::page};
 
 const CONFIRM: &str = include_str!("confirm.html");
-const CONFIRM_IN_CHINESE: &str = include_str!("confirm.zh.html");
+
+/// What the page says in one language.
+struct Words {
+    language: &'static str,
+    title: &'static str,
+    question: &'static str,
+    button: &'static str,
+    done: &'static str,
+    silence: &'static str,
+    late: &'static str,
+}
+
+const ENGLISH: Words = Words {
+    language: "en",
+    title: "Confirm your e-mail address",
+    question: "Only go on if it was you who asked for this mail just now.",
+    button: "It was me",
+    done: "Thank you. You can close this window and go on where you came from.",
+    silence: "The server did not answer. Try again.",
+    late: "This link is too old, or was used up. Ask for another mail.",
+};
+
+const CHINESE: Words = Words {
+    language: "zh-Hans",
+    title: "确认您的邮箱地址",
+    question: "仅当刚才是您本人请求了这封邮件时，才请继续。",
+    button: "是我本人",
+    done: "谢谢！您可以关闭此窗口，回到原来的地方继续。",
+    silence: "服务器没有响应，请重试。",
+    late: "此链接已过期或已失效，请重新获取邮件。",
+};
+
+impl Words {
+    fn of(language: Language) -> Self {
+        match language {
+            Language::Chinese => CHINESE,
+            _ => ENGLISH,
+        }
+    }
+
+    /// The page in this language.
+    fn page(&self) -> String {
+        let said = [
+            ("{language}", self.language),
+            ("{title}", self.title),
+            ("{question}", self.question),
+            ("{button}", self.button),
+            ("{done}", self.done),
+            ("{silence}", self.silence),
+            ("{late}", self.late),
+        ];
+        let page = CONFIRM.to_owned();
+        said.into_iter().fold(page, |page, (place, words)| page.replace(place, words))
+    }
+}
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -51,11 +105,7 @@ async fn ask(State(server): State<Homeserver>, request: Request) -> Response {
     if let Err(error) = path_arguments(&mut parts, &server).await {
         return error.into_response();
     }
-    let text = match language(&http::Request::from_parts(parts, ())) {
-        Language::Chinese => CONFIRM_IN_CHINESE,
-        _ => CONFIRM,
-    };
-    page(text.to_owned())
+    page(Words::of(language(&http::Request::from_parts(parts, ()))).page())
 }
 
 /// What the page sends, from its own address.
@@ -71,4 +121,18 @@ async fn confirm(
 ) -> Result<Nothing, ApiError> {
     server.follow_link(&call.body.session, &call.body.token).await?;
     Ok(Nothing {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_everything_in_either_language() {
+        for language in [Language::English, Language::Chinese] {
+            let page = Words::of(language).page();
+            assert!(!page.contains("=\"{") && !page.contains(">{"), "{page}");
+            assert_eq!(page.contains("邮箱"), language == Language::Chinese);
+        }
+    }
 }
