@@ -124,7 +124,8 @@ impl Session {
     }
 
     /// As [`User::set_account_data`], on this session's device: rooms that the server has added to
-    /// `m.direct`, and of which the device was not told yet, stay there.
+    /// `m.direct`, and of which the device was not told yet when it made this write, stay there. A
+    /// write may have been on its way for ten seconds.
     ///
     /// # Errors
     ///

@@ -2,10 +2,11 @@ use ruma::{RoomVersionId, room_id};
 use serde_json::{Value, json};
 use tertulia_protocol::NewRoom;
 
+use super::told::ON_ITS_WAY;
 use crate::{
     Error, Homeserver, Room, Session, SyncRequest, User,
     schema::{DIRECT, DirectBy},
-    testing::{listed, public_room, raw, server},
+    testing::{DrivenClock, listed, public_room, raw, server, server_at},
 };
 
 async fn session(server: &Homeserver, name: &str) -> Session {
@@ -73,7 +74,8 @@ async fn nobodys_list_is_written_before_they_act() {
 
 #[tokio::test]
 async fn what_a_client_lists_is_left_alone() {
-    let server = server().await;
+    let clock = DrivenClock::default();
+    let server = server_at(&clock).await;
     let (alice, bob) = (session(&server, "alice").await, session(&server, "bob").await);
     let room = public_room(&alice, "12").await;
     let content = json!({ "@carol:y": [room.id(), "!unknown:z"], "odd": 7, "@dave:x": [] });
@@ -88,6 +90,7 @@ async fn what_a_client_lists_is_left_alone() {
     assert_eq!(direct(&alice).await, content);
     // What a client has taken out stays out, whatever happens in the room.
     sync(&alice).await;
+    clock.advance(ON_ITS_WAY);
     write(&alice, json!({ "odd": 7 })).await;
     room.invite(bob.id(), Some("again".to_owned()), false).await.unwrap();
     bob.room(room.id()).join(None).await.unwrap();
@@ -113,11 +116,13 @@ async fn clients_that_list_the_room_themselves_list_it_once() {
 
 #[tokio::test]
 async fn a_write_does_not_undo_what_its_writer_was_not_told() {
-    let server = server().await;
+    let clock = DrivenClock::default();
+    let server = server_at(&clock).await;
     let (alice, bob) = (session(&server, "alice").await, session(&server, "bob").await);
     let old = public_room(&alice, "12").await;
     write(&alice, json!({ "@carol:y": [old.id()] })).await;
     sync(&alice).await;
+    clock.advance(ON_ITS_WAY);
     let room = direct_room(&alice, &bob).await;
     listed(&server).await;
     let both = json!({ "@carol:y": [old.id()], "@bob:x": [room.id()] });
@@ -126,8 +131,13 @@ async fn a_write_does_not_undo_what_its_writer_was_not_told() {
     write(&alice, json!({ "@dave:y": [old.id()] })).await;
     let merged = json!({ "@dave:y": [old.id()], "@bob:x": [room.id()] });
     assert_eq!(direct_of(&alice).await, merged);
-    // One that knows has its will, and so has one who asked what there is.
+    // Nor does one whose sync has overtaken its write.
     sync(&alice).await;
+    clock.advance(ON_ITS_WAY - 1);
+    write(&alice, json!({ "@erin:y": [old.id()] })).await;
+    assert_eq!(direct_of(&alice).await, json!({ "@erin:y": [old.id()], "@bob:x": [room.id()] }));
+    // One that knows has its will, and so has one who asked what there is.
+    clock.advance(1);
     write(&alice, json!({ "@dave:y": [old.id()] })).await;
     assert_eq!(direct_of(&alice).await, json!({ "@dave:y": [old.id()] }));
     listed(&server).await;
@@ -136,6 +146,7 @@ async fn a_write_does_not_undo_what_its_writer_was_not_told() {
     listed(&server).await;
     assert_eq!(direct(&alice).await["@bob:x"], json!([room.id()]));
     alice.account_data(None, super::DIRECT).await.unwrap();
+    clock.advance(ON_ITS_WAY);
     write(&alice, json!({})).await;
     assert_eq!(direct_of(&alice).await, json!({}));
 }
