@@ -9,7 +9,8 @@ use anyhow::{Context, ensure};
 /// This folder.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
 /// What JavaScript finds its packages by, so it has to lie beside them.
-const JAVASCRIPT: [&str; 3] = ["package.json", "package-lock.json", "sdk_client.mjs"];
+const JAVASCRIPT: [&str; 5] =
+    ["package.json", "package-lock.json", "sdk_bookmarks.mjs", "sdk_client.mjs", "sdk_friends.mjs"];
 
 /// A client that can be started.
 #[derive(Debug)]

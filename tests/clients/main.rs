@@ -1,26 +1,32 @@
 //! `cargo xtask clients`: two clients published by others talk through the real program, which is killed meanwhile.
 //!
 //! Beside this file lie the two clients, `nio_client.py` on matrix-nio and `sdk_client.mjs` on matrix-js-sdk: programs that
-//! obey commands in JSON lines. The story that they act in is in `story.rs`.
+//! obey commands in JSON lines. The story that they act in first is in `story.rs`. In the other chapters (`friends.rs`, `bookmarks.rs`)
+//! they meet our own API, of which they know nothing.
 #![allow(clippy::print_stdout, reason = "a program that tells how far it is")]
 
+mod bookmarks;
 mod client;
+mod friends;
 mod install;
+mod people;
 mod story;
 
 use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tertulia_tests::program::Program;
 use tokio::time::timeout;
 
 use crate::client::Client;
+use crate::install::Script;
+use crate::people::Cast;
 use crate::story::Story;
 
-/// The whole story takes seconds; what takes longer hangs.
+/// The whole story takes seconds, and so does each chapter; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Has two real clients talk through the server.
@@ -32,32 +38,79 @@ struct Arguments {
     /// Where the clients are installed, and where data and logs lie
     #[arg(long)]
     home: PathBuf,
+    /// One chapter alone
+    #[arg(long)]
+    chapter: Option<Chapter>,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Chapter {
+    Talk,
+    Friends,
+    Bookmarks,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { server, home } = Arguments::parse();
+    let Arguments { server, home, chapter } = Arguments::parse();
     let home = std::path::absolute(home)?;
     fs::create_dir_all(&home)?;
     let (nio, sdk) = install::install(&home).context("installing the clients")?;
-    let world = home.join("world");
-    if world.exists() {
-        fs::remove_dir_all(&world)?;
+    for &one in Chapter::value_variants() {
+        if chapter.is_none_or(|chapter| chapter == one) {
+            let world = home.join(one.name());
+            let begun = Instant::now();
+            let told = timeout(PATIENCE, one.tell(&server, &world, &nio, &sdk)).await;
+            let told = told.with_context(|| format!("it did not end within {PATIENCE:?}"));
+            told.flatten().with_context(|| format!("the logs are in {}", world.display()))?;
+            println!("that took {:.1} s", begun.elapsed().as_secs_f64());
+        }
     }
-    let program = Program::settle(&server, &world, "")?;
-    let alice = Client::start(
-        nio.command(&program.url()),
-        "alice, on matrix-nio",
-        &world.join("alice.log"),
-    )?;
-    let bob = Client::start(
-        sdk.command(&program.url()),
-        "bob, on matrix-js-sdk",
-        &world.join("bob.log"),
-    )?;
-    let story = Story::begin(&program, alice, bob).await?;
-    let outcome = timeout(PATIENCE, story.tell()).await;
-    let outcome =
-        outcome.with_context(|| format!("the story did not end within {PATIENCE:?}")).flatten();
-    outcome.with_context(|| format!("the logs are in {}", world.display()))
+    Ok(())
+}
+
+impl Chapter {
+    /// What its folder is called.
+    fn name(self) -> &'static str {
+        match self {
+            Chapter::Talk => "world",
+            Chapter::Friends => "friends",
+            Chapter::Bookmarks => "bookmarks",
+        }
+    }
+
+    /// Tells it, with a server of its own.
+    async fn tell(
+        self,
+        server: &Path,
+        world: &Path,
+        nio: &Script,
+        sdk: &Script,
+    ) -> anyhow::Result<()> {
+        if world.exists() {
+            fs::remove_dir_all(world)?;
+        }
+        let program = Program::settle(server, world, "")?;
+        if self == Chapter::Talk {
+            return talk(&program, nio, sdk).await;
+        }
+        let (_server, _) = program.start(program.command()?).await?;
+        let cast = Cast { program: &program, nio, sdk };
+        match self {
+            Chapter::Talk => Ok(()),
+            Chapter::Friends => friends::tell(&cast).await,
+            Chapter::Bookmarks => bookmarks::tell(&cast).await,
+        }
+    }
+}
+
+/// The two clients talk, and the server is killed meanwhile.
+async fn talk(program: &Program, nio: &Script, sdk: &Script) -> anyhow::Result<()> {
+    let start = |script: &Script, name, log| {
+        Client::start(script.command(&program.url()), name, &program.file(log))
+    };
+    let alice = start(nio, "alice, on matrix-nio", "alice.log")?;
+    let bob = start(sdk, "bob, on matrix-js-sdk", "bob.log")?;
+    Story::begin(program, alice, bob).await?.tell().await
 }

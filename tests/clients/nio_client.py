@@ -11,21 +11,17 @@ import sys
 
 import nio
 
+from nio_friends import Friends, checked
+
 
 def tell(line):
     print(json.dumps(line), flush=True)
 
 
-def checked(response):
-    """matrix-nio returns errors; here they are raised."""
-    if isinstance(response, nio.ErrorResponse):
-        raise RuntimeError(str(response))
-    return response
-
-
-class Client:
+class Client(Friends):
     def __init__(self, url):
         self.nio = nio.AsyncClient(url)
+        self.watch_account()
         self.messages = {}  # what syncs told: by room, (ID, text), oldest first
         self.news = asyncio.Condition()
         self.server_is_back = asyncio.Event()
@@ -33,6 +29,7 @@ class Client:
     # What syncs tell.
 
     async def on_sync(self, response):
+        self.note_memberships(response)
         for room_id, room in response.rooms.join.items():
             missed = await self.missed(room_id, room.timeline)
             known = self.messages.setdefault(room_id, [])
@@ -64,6 +61,14 @@ class Client:
 
     async def register(self, name, password):
         checked(await self.nio.register(name, password))
+        return await self.begin()
+
+    async def log_in(self, name, password):
+        self.nio.user = name
+        checked(await self.nio.login(password))
+        return await self.begin()
+
+    async def begin(self):
         checked(await self.nio.sync())
         self.nio.add_response_callback(self.on_sync, nio.SyncResponse)
         self.syncing = asyncio.create_task(self.nio.sync_forever(timeout=30_000))
@@ -185,4 +190,5 @@ async def main(url):
     await client.nio.close()
 
 
-asyncio.run(main(sys.argv[1]))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

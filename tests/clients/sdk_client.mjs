@@ -19,6 +19,9 @@ import {
     createClient,
 } from "matrix-js-sdk";
 
+import { bookmarks } from "./sdk_bookmarks.mjs";
+import { friends } from "./sdk_friends.mjs";
+
 // Standard output belongs to the answers; the SDK's log goes elsewhere.
 globalThis.console = new Console(process.stderr);
 
@@ -75,24 +78,36 @@ async function send(roomId, content) {
     }
 }
 
+/** Begins to sync with what a registration or a login gave. */
+async function begin({ user_id, access_token, device_id }) {
+    client = createClient({ baseUrl, userId: user_id, accessToken: access_token, deviceId: device_id });
+    for (const event of [RoomEvent.Timeline, RoomEvent.LocalEchoUpdated, RoomEvent.MyMembership, RoomEvent.Receipt]) {
+        client.on(event, look);
+    }
+    client.on(RoomMemberEvent.Typing, look);
+    client.on(RoomMemberEvent.Membership, look);
+    client.on(ClientEvent.AccountData, look);
+    client.on(ClientEvent.Sync, (state) => {
+        if (state === SyncState.Syncing) syncs += 1;
+        look();
+    });
+    await client.startClient({ pendingEventOrdering: PendingEventOrdering.Detached });
+    await until(() => client.isInitialSyncComplete());
+    return user_id;
+}
+
 const commands = {
+    ...bookmarks(() => client, until),
+    ...friends(() => client, until),
+
     async register({ name, password }) {
-        const guest = createClient({ baseUrl });
         const auth = { type: "m.login.dummy" };
-        const { user_id, access_token, device_id } = await guest.registerRequest({ username: name, password, auth });
-        client = createClient({ baseUrl, userId: user_id, accessToken: access_token, deviceId: device_id });
-        for (const event of [RoomEvent.Timeline, RoomEvent.LocalEchoUpdated, RoomEvent.MyMembership, RoomEvent.Receipt]) {
-            client.on(event, look);
-        }
-        client.on(RoomMemberEvent.Typing, look);
-        client.on(RoomMemberEvent.Membership, look);
-        client.on(ClientEvent.Sync, (state) => {
-            if (state === SyncState.Syncing) syncs += 1;
-            look();
-        });
-        await client.startClient({ pendingEventOrdering: PendingEventOrdering.Detached });
-        await until(() => client.isInitialSyncComplete());
-        return user_id;
+        return begin(await createClient({ baseUrl }).registerRequest({ username: name, password, auth }));
+    },
+
+    async log_in({ name, password }) {
+        const identifier = { type: "m.id.user", user: name };
+        return begin(await createClient({ baseUrl }).loginRequest({ type: "m.login.password", identifier, password }));
     },
 
     async create_room({ invite }) {

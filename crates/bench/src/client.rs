@@ -119,6 +119,11 @@ impl Client {
         self.json(path, self.request(Method::POST, path).json(body)).await
     }
 
+    /// Deletes what is at `path`.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.json(path, self.request(Method::DELETE, path)).await
+    }
+
     /// Posts bytes of a media type.
     pub async fn post_bytes<T: DeserializeOwned>(
         &self,
