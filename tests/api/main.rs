@@ -38,6 +38,7 @@ mod refresh;
 mod register;
 mod relations;
 mod reports;
+mod requests;
 mod rooms;
 mod secrets;
 mod session;

@@ -10,6 +10,7 @@ mod friends;
 mod groups;
 mod media;
 mod order;
+mod requests;
 mod rooms;
 mod syncing;
 mod talk;
@@ -132,6 +133,7 @@ async fn every_answer_is_as_the_specification_has_it() {
     talk::chapter(&witness).await;
     friends::chapter(&witness).await;
     groups::chapter(&witness).await;
+    requests::chapter(&witness).await;
     favourites::chapter(&witness).await;
     syncing::chapter(&witness).await;
     let complaints = witness.complaints();

@@ -72,7 +72,7 @@ pub use ports::{
 pub use presence::Presence;
 pub use receipts::ReadMarks;
 pub use reports::{Report, ReportId, Reported};
-pub use requests::{Request, RequestCounts, Requests, RequestsPage, RequestsPageOf};
+pub use requests::{Request, RequestBox, RequestCounts, Requests, RequestsPage};
 pub use rooms::{
     Context, JoinedMember, MembersQuery, MessagesQuery, Moment, Page, RelationsPage,
     RelationsQuery, Room, RoomNews, ThreadsPage, ThreadsQuery, Transaction,

@@ -6,32 +6,22 @@
 use std::ops::Bound;
 
 use ruma::{OwnedRoomId, OwnedUserId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tertulia_protocol::{RequestKind, RequestState};
 use tertulia_storage::{Command, Descending, Direction, Json, Partition, Position, Tx, View};
 
-pub use crate::events::RequestCounts;
 use crate::{
     Error, Result,
     core::{Core, User},
     directory::summaries,
     events::{self, Head},
-    schema::{HEADS, PROFILES, Profile, REQUESTS, REQUESTS_SEEN, RequestBox, RequestRow},
+    schema::{HEADS, PROFILES, Profile, REQUESTS, REQUESTS_SEEN, RequestRow},
     users,
 };
+pub use crate::{events::RequestCounts, schema::RequestBox};
 
 /// How many requests a page has at most.
 const MOST: usize = 200;
-
-/// Which requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RequestsPageOf {
-    /// What others ask the user.
-    Received,
-    /// What the user asks others.
-    Sent,
-}
 
 /// A request, as its page shows it. It serialises as our own API has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,6 +53,9 @@ pub struct Request {
     pub asked: u64,
     /// What has become of it.
     pub state: RequestState,
+    /// When that was, as `asked`; none while it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
     /// Whether it is new to the user.
     pub unread: bool,
 }
@@ -104,14 +97,14 @@ impl Requests {
     /// [`Error::Invalid`] if `from` is no token of a page before.
     pub async fn list(
         &self,
-        of: RequestsPageOf,
+        of: RequestBox,
         from: Option<&str>,
         limit: usize,
     ) -> Result<RequestsPage> {
         let from = from.map(position).transpose()?;
         let view = self.user.core.store.view().await?;
         let limit = limit.clamp(1, MOST);
-        let mut rows = self.rows(&view, stored(of), from, limit + 1).await?;
+        let mut rows = self.rows(&view, of, from, limit + 1).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|(at, _)| at.get().to_string());
@@ -123,18 +116,18 @@ impl Requests {
     async fn rows(
         &self,
         view: &View,
-        page: RequestBox,
+        of: RequestBox,
         from: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Row>> {
-        let prefix = (self.user.id.clone(), page);
-        let from = from.map(|from| (prefix.0.clone(), page, Descending(from)));
+        let prefix = (self.user.id.clone(), of);
+        let from = from.map(|from| (prefix.0.clone(), of, Descending(from)));
         let from = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let rows = view.scan_from(&REQUESTS, &prefix, from, Direction::Forward, limit).await?;
         Ok(rows.into_iter().map(|((_, _, Descending(at)), row)| (at, row)).collect())
     }
 
-    async fn tell(&self, view: &View, of: RequestsPageOf, rows: Vec<Row>) -> Result<Vec<Request>> {
+    async fn tell(&self, view: &View, of: RequestBox, rows: Vec<Row>) -> Result<Vec<Request>> {
         let core = &self.user.core;
         let seen = view.get(&REQUESTS_SEEN, &(self.user.id.clone(),)).await?;
         let others: Vec<_> = rows.iter().map(|(_, row)| (other(of, row).clone(),)).collect();
@@ -153,12 +146,13 @@ impl Requests {
                 room_avatar_url: room.1,
                 displayname: text("displayname"),
                 avatar_url: text("avatar_url"),
-                unread: waits && is_new && of == RequestsPageOf::Received,
+                unread: waits && is_new && of == RequestBox::Received,
                 state: row.state(),
                 user_id,
                 room_id: row.room,
                 reason: row.reason,
                 asked: row.asked,
+                ended: row.ended,
             }
         };
         Ok(told.map(request).collect())
@@ -207,9 +201,9 @@ impl Requests {
     }
 
     /// The request `id`, if it waits.
-    async fn waiting(&self, page: RequestBox, id: &str) -> Result<RequestRow> {
+    async fn waiting(&self, of: RequestBox, id: &str) -> Result<RequestRow> {
         let view = self.user.core.store.view().await?;
-        let key = (self.user.id.clone(), page, Descending(position(id)?));
+        let key = (self.user.id.clone(), of, Descending(position(id)?));
         let row = view.get(&REQUESTS, &key).await?;
         let row = row.filter(|row| row.state() == RequestState::Waiting);
         row.ok_or(Error::NotFound("request"))
@@ -220,9 +214,8 @@ impl Requests {
     /// # Errors
     ///
     /// [`Error::NotFound`] if there is no such request, or it waits.
-    pub async fn dismiss(&self, of: RequestsPageOf, id: &str) -> Result<()> {
-        let at = position(id)?;
-        let dismiss = Dismiss { user: self.user.id.clone(), page: stored(of), at };
+    pub async fn dismiss(&self, id: &str) -> Result<()> {
+        let dismiss = Dismiss { user: self.user.id.clone(), at: position(id)? };
         self.user.core.store.write(dismiss).await?;
         Ok(())
     }
@@ -240,10 +233,10 @@ impl Requests {
 }
 
 /// The one to be shown beside a request.
-fn other(of: RequestsPageOf, row: &RequestRow) -> &OwnedUserId {
+fn other(of: RequestBox, row: &RequestRow) -> &OwnedUserId {
     match of {
-        RequestsPageOf::Received => &row.asker,
-        RequestsPageOf::Sent => &row.subject,
+        RequestBox::Received => &row.asker,
+        RequestBox::Sent => &row.subject,
     }
 }
 
@@ -267,13 +260,6 @@ async fn rooms(view: &View, core: &Core, rows: &[Row]) -> Result<Vec<Named>> {
     Ok(named.collect())
 }
 
-fn stored(of: RequestsPageOf) -> RequestBox {
-    match of {
-        RequestsPageOf::Received => RequestBox::Received,
-        RequestsPageOf::Sent => RequestBox::Sent,
-    }
-}
-
 fn position(id: &str) -> Result<Position> {
     id.parse().map(Position::new).map_err(|_| Error::Invalid("the ID of the request"))
 }
@@ -281,7 +267,6 @@ fn position(id: &str) -> Result<Position> {
 /// Takes a request off its page.
 struct Dismiss {
     user: OwnedUserId,
-    page: RequestBox,
     at: Position,
 }
 
@@ -294,12 +279,16 @@ impl Command for Dismiss {
     }
 
     async fn run(&self, tx: &mut Tx) -> Result<()> {
-        let key = (self.user.clone(), self.page, Descending(self.at));
-        let row = tx.get_guarded(&REQUESTS, &key).await?;
-        let over = row.filter(|row| row.state() != RequestState::Waiting);
-        over.ok_or(Error::NotFound("request"))?;
-        tx.delete(&REQUESTS, &key);
-        Ok(())
+        // Nobody both asks and is asked by one event.
+        for of in [RequestBox::Received, RequestBox::Sent] {
+            let key = (self.user.clone(), of, Descending(self.at));
+            let row = tx.get_guarded(&REQUESTS, &key).await?;
+            if row.is_some_and(|row| row.state() != RequestState::Waiting) {
+                tx.delete(&REQUESTS, &key);
+                return Ok(());
+            }
+        }
+        Err(Error::NotFound("request"))
     }
 }
 

@@ -12,6 +12,7 @@ mod endpoint;
 mod favourites;
 mod friends;
 mod groups;
+mod requests;
 
 use serde::Deserialize;
 
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Routes {
         .merge(favourites::routes())
         .merge(friends::routes())
         .merge(groups::routes())
+        .merge(requests::routes())
 }
 
 /// How many rows a page is to have; lists have bounds of their own beside.

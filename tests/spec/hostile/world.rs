@@ -102,6 +102,7 @@ impl World {
         for (asker, asked) in [(&frank, me), (&alice, gina.id())] {
             asker.own(Method::POST, ["friends"]).json(json!({ "user": asked })).await.ok();
         }
+        let (received, sent) = (requests(&alice, "received").await, requests(&alice, "sent").await);
         let left = alice.create_room(json!({})).await;
         alice.leave(&left).await;
         let knock = json!({ "type": "m.room.join_rules", "content": { "join_rule": "knock" } });
@@ -150,6 +151,9 @@ impl World {
             ("refresh", text(&erin["refresh_token"])),
             ("promised", promised),
             ("group", text(&group["room_id"])),
+            ("requestId", request(&received, "waiting")),
+            ("sent", request(&sent, "waiting")),
+            ("over", request(&sent, "accepted")),
             ("favouriteId", text(&favourite["id"])),
             ("openid", text(&openid["access_token"])),
         ]);
@@ -274,6 +278,17 @@ fn fixed() -> BTreeMap<&'static str, String> {
         ("authType", "m.login.dummy"),
     ];
     names.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+}
+
+/// One page of a user's requests.
+async fn requests(user: &Client, page: &'static str) -> Value {
+    user.own(Method::GET, ["requests", page]).await.ok()
+}
+
+/// The first request of a page that is in this state.
+fn request(page: &Value, state: &str) -> String {
+    let mut requests = page["requests"].as_array().expect("a list").iter();
+    text(&requests.find(|request| request["state"] == state).expect("one of each")["id"])
 }
 
 fn text(value: &Value) -> String {

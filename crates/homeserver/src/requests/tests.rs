@@ -18,7 +18,7 @@ async fn users<const N: usize>(server: &Homeserver, names: [&str; N]) -> [User; 
 }
 
 /// The requests of a page, as text.
-async fn page(user: &User, of: RequestsPageOf) -> Vec<String> {
+async fn page(user: &User, of: RequestBox) -> Vec<String> {
     let page = user.requests().list(of, None, 50).await.unwrap();
     let text = |request: Request| {
         let reason = request.reason.map(|reason| format!(" \"{reason}\"")).unwrap_or_default();
@@ -29,16 +29,16 @@ async fn page(user: &User, of: RequestsPageOf) -> Vec<String> {
 }
 
 async fn received(user: &User) -> Vec<String> {
-    page(user, RequestsPageOf::Received).await
+    page(user, RequestBox::Received).await
 }
 
 async fn sent(user: &User) -> Vec<String> {
-    page(user, RequestsPageOf::Sent).await
+    page(user, RequestBox::Sent).await
 }
 
 /// The ID of the newest request received.
 async fn newest(user: &User) -> String {
-    let page = user.requests().list(RequestsPageOf::Received, None, 1).await.unwrap();
+    let page = user.requests().list(RequestBox::Received, None, 1).await.unwrap();
     page.requests[0].id.clone()
 }
 
@@ -82,7 +82,7 @@ async fn what_stock_clients_do_shows_and_answers() {
     let [alice, bob, carol] = users(&server, ["alice", "bob", "carol"]).await;
     let tea = group(&alice, &[bob.id(), carol.id()]).await;
     assert_eq!(received(&bob).await, ["Group alice Waiting"]);
-    let page = bob.requests().list(RequestsPageOf::Received, None, 50).await.unwrap();
+    let page = bob.requests().list(RequestBox::Received, None, 50).await.unwrap();
     assert_eq!(page.requests[0].room_name.as_deref(), Some("Tea"));
     bob.room(tea.id()).join(None).await.unwrap();
     tea.kick(carol.id(), None).await.unwrap();
@@ -108,7 +108,7 @@ async fn who_knocks_is_let_in_or_not_by_those_who_may() {
     );
     alice.requests().refuse(&newest(&alice).await).await.unwrap();
     assert_eq!(sent(&carol).await, ["Knock carol Void \"thirst\""]);
-    let page = alice.requests().list(RequestsPageOf::Received, None, 50).await.unwrap();
+    let page = alice.requests().list(RequestBox::Received, None, 50).await.unwrap();
     alice.requests().accept(&page.requests[1].id).await.unwrap();
     assert_eq!(sent(&bob).await, ["Knock bob Accepted \"thirst\""]);
     assert_eq!(received(&bob).await, ["Group alice Waiting"], "that is how one is let in");
@@ -119,7 +119,7 @@ async fn a_request_is_taken_back_by_who_asks() {
     let server = server().await;
     let [alice, bob] = users(&server, ["alice", "bob"]).await;
     alice.friends().request(bob.id(), None).await.unwrap();
-    let page = alice.requests().list(RequestsPageOf::Sent, None, 50).await.unwrap();
+    let page = alice.requests().list(RequestBox::Sent, None, 50).await.unwrap();
     alice.requests().withdraw(&page.requests[0].id).await.unwrap();
     assert_eq!(received(&bob).await, ["Friend alice Withdrawn"]);
     assert_eq!(counts(&bob).await, (0, 0, 0));
@@ -133,16 +133,16 @@ async fn what_was_looked_at_is_not_unread_and_what_is_over_can_go() {
     bob.requests().mark_seen().await.unwrap();
     assert_eq!(counts(&bob).await, (1, 0, 0));
     carol.friends().request(bob.id(), None).await.unwrap();
-    let page = bob.requests().list(RequestsPageOf::Received, None, 50).await.unwrap();
+    let page = bob.requests().list(RequestBox::Received, None, 50).await.unwrap();
     let unread: Vec<_> = page.requests.iter().map(|request| request.unread).collect();
     assert_eq!((unread, page.counts.unread), (vec![true, false], 1));
     let [new, old] = [0, 1].map(|n| page.requests[n].id.clone());
-    let waits = bob.requests().dismiss(RequestsPageOf::Received, &old).await.unwrap_err();
+    let waits = bob.requests().dismiss(&old).await.unwrap_err();
     assert!(matches!(waits, Error::NotFound("request")));
     bob.requests().refuse(&old).await.unwrap();
     bob.requests().refuse(&new).await.unwrap();
     assert_eq!(counts(&bob).await, (0, 0, 0));
-    bob.requests().dismiss(RequestsPageOf::Received, &old).await.unwrap();
+    bob.requests().dismiss(&old).await.unwrap();
     assert_eq!(received(&bob).await, ["Friend carol Refused"]);
 }
 
@@ -163,7 +163,7 @@ async fn only_the_server_says_how_many_wait() {
     let [alice] = users(&server, ["alice"]).await;
     let lie = alice.set_account_data(None, "org.tertulia.requests", raw(&json!({}))).await;
     assert!(matches!(lie.unwrap_err(), Error::SetByServer(_)));
-    let odd = alice.requests().list(RequestsPageOf::Sent, Some("odd"), 5).await.unwrap_err();
+    let odd = alice.requests().list(RequestBox::Sent, Some("odd"), 5).await.unwrap_err();
     assert!(matches!(odd, Error::Invalid(_)));
 }
 
@@ -176,7 +176,7 @@ async fn pages_follow_each_other() {
     }
     let (mut seen, mut from) = (0, None);
     loop {
-        let page = bob.requests().list(RequestsPageOf::Received, from.as_deref(), 2).await.unwrap();
+        let page = bob.requests().list(RequestBox::Received, from.as_deref(), 2).await.unwrap();
         seen += page.requests.len();
         from = page.next;
         if from.is_none() {
