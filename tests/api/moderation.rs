@@ -96,6 +96,10 @@ async fn a_suspended_user_reads_leaves_and_takes_back_but_does_not_speak() {
         bob.post(["createRoom"]).json(json!({})),
         bob.post(["rooms", &other, "invite"]).json(json!({ "user_id": alice.id() })),
         bob.post(["join", &room]).json(json!({})),
+        bob.own(Method::POST, ["friends"]).json(json!({ "user": "alice" })),
+        bob.own(Method::POST, ["groups"]).json(json!({ "name": "x" })),
+        bob.own(Method::POST, ["groups", "join"]).json(json!({ "group": room })),
+        bob.own(Method::POST, ["groups", &other, "dissolve"]),
     ] {
         call.await.refused(403, "M_USER_SUSPENDED");
     }

@@ -32,6 +32,13 @@ const NOT_WHILE_SUSPENDED: &[&str] = &[
     "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}",
     "POST /_tertulia/client/v1/friends",
     "POST /_tertulia/client/v1/friends/{userId}/accept",
+    "POST /_tertulia/client/v1/requests/{requestId}/accept",
+    "POST /_tertulia/client/v1/groups",
+    "POST /_tertulia/client/v1/groups/join",
+    "PUT /_tertulia/client/v1/groups/{roomId}/members/{userId}/role",
+    "POST /_tertulia/client/v1/groups/{roomId}/hand_over",
+    "PUT /_tertulia/client/v1/groups/{roomId}/announcements",
+    "POST /_tertulia/client/v1/groups/{roomId}/dissolve",
 ];
 
 /// What guests may do, as the specification has it; what one needs to come and go; and what says
@@ -202,6 +209,9 @@ mod tests {
             "DELETE /_matrix/client/v3/devices/{device_id}",
             "POST /_matrix/client/v3/account/deactivate",
             "POST /_tertulia/client/v1/friends/{userId}/refuse",
+            "GET /_tertulia/client/v1/groups",
+            "POST /_tertulia/client/v1/favourites",
+            "POST /_tertulia/client/v1/requests/{requestId}/refuse",
         ] {
             check(endpoint, false, true);
         }
@@ -215,6 +225,10 @@ mod tests {
             "POST /_matrix/client/v3/join/{room_id_or_alias}",
             "POST /_tertulia/client/v1/friends",
             "POST /_tertulia/client/v1/friends/{userId}/accept",
+            "POST /_tertulia/client/v1/requests/{requestId}/accept",
+            "POST /_tertulia/client/v1/groups",
+            "POST /_tertulia/client/v1/groups/join",
+            "PUT /_tertulia/client/v1/groups/{roomId}/announcements",
         ] {
             check(endpoint, false, false);
         }
