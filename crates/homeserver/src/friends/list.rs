@@ -91,11 +91,11 @@ impl Friends {
         next: Option<OwnedUserId>,
     ) -> Result<FriendsPage> {
         let (core, me) = (&self.user.core, &self.user.id);
-        let (users, ids): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let keys: Vec<_> = ids.iter().map(|room| (me.clone(), room.clone())).collect();
+        let keys: Vec<_> = found.iter().map(|(_, room)| (me.clone(), room.clone())).collect();
         let mine = view.get_many(&MEMBERSHIPS, &keys).await?;
-        let rooms: Vec<_> =
-            ids.into_iter().zip(mine).filter_map(|(id, me)| Some((id, me?))).collect();
+        let rows = found.into_iter().zip(mine);
+        let rows = rows.filter_map(|((user, room), me)| Some((user, (room, me?))));
+        let (users, rooms): (Vec<_>, Vec<_>) = rows.unzip();
         let unread = unread_of(view, core, me, &rooms).await?;
         let presence = presence_of_many(view, core, &users).await?;
         let keys: Vec<_> = users.iter().map(|user| (user.clone(),)).collect();
