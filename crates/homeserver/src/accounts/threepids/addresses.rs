@@ -134,7 +134,10 @@ impl Homeserver {
         proof: &EmailProof,
         proving: Proving,
     ) -> Result<Result<Option<OwnedUserId>, &'static str>> {
-        let refused = Ok(Err("the e-mail address is not proven"));
+        // As Error::AddressNotProven has it.
+        let refused = Ok(Err(
+            "the e-mail address is not proven; show the code of the mail, or open its link",
+        ));
         let Some((key, word)) = id::read(&proof.session) else { return refused };
         let view = self.core.store.view().await?;
         let Some(session) = view.get(&THREEPID_SESSIONS, &key).await? else { return refused };
