@@ -9,8 +9,14 @@ use anyhow::{Context, ensure};
 /// This folder.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
 /// What JavaScript finds its packages by, so it has to lie beside them.
-const JAVASCRIPT: [&str; 5] =
-    ["package.json", "package-lock.json", "sdk_bookmarks.mjs", "sdk_client.mjs", "sdk_friends.mjs"];
+const JAVASCRIPT: [&str; 6] = [
+    "package.json",
+    "package-lock.json",
+    "sdk_bookmarks.mjs",
+    "sdk_client.mjs",
+    "sdk_friends.mjs",
+    "sdk_groups.mjs",
+];
 
 /// A client that can be started.
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! `cargo xtask clients`: two clients published by others talk through the real program, which is killed meanwhile.
 //!
 //! Beside this file lie the two clients, `nio_client.py` on matrix-nio and `sdk_client.mjs` on matrix-js-sdk: programs that
-//! obey commands in JSON lines. The story that they act in first is in `story.rs`. In the other chapters (`friends.rs`, `bookmarks.rs`)
-//! they meet our own API, of which they know nothing.
+//! obey commands in JSON lines. The story that they act in first is in `story.rs`. In the other chapters (`friends.rs`,
+//! `bookmarks.rs`, `groups.rs`) they meet our own API, of which they know nothing.
 #![allow(clippy::print_stdout, reason = "a program that tells how far it is")]
 
 mod bookmarks;
 mod client;
 mod friends;
+mod groups;
 mod install;
 mod people;
 mod story;
@@ -49,6 +50,7 @@ enum Chapter {
     Talk,
     Friends,
     Bookmarks,
+    Groups,
 }
 
 #[tokio::main]
@@ -77,6 +79,7 @@ impl Chapter {
             Chapter::Talk => "world",
             Chapter::Friends => "friends",
             Chapter::Bookmarks => "bookmarks",
+            Chapter::Groups => "groups",
         }
     }
 
@@ -101,6 +104,7 @@ impl Chapter {
             Chapter::Talk => Ok(()),
             Chapter::Friends => friends::tell(&cast).await,
             Chapter::Bookmarks => bookmarks::tell(&cast).await,
+            Chapter::Groups => groups::tell(&cast).await,
         }
     }
 }

@@ -12,16 +12,18 @@ import sys
 import nio
 
 from nio_friends import Friends, checked
+from nio_groups import Groups
 
 
 def tell(line):
     print(json.dumps(line), flush=True)
 
 
-class Client(Friends):
+class Client(Friends, Groups):
     def __init__(self, url):
         self.nio = nio.AsyncClient(url)
         self.watch_account()
+        self.watch_groups()
         self.messages = {}  # what syncs told: by room, (ID, text), oldest first
         self.news = asyncio.Condition()
         self.server_is_back = asyncio.Event()

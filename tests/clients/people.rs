@@ -147,6 +147,10 @@ impl Own {
         Ok(self.0.client.post(&format!("{OWN}{path}"), &body).await?)
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        Ok(self.0.client.put(&format!("{OWN}{path}"), &body).await?)
+    }
+
     pub async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         Ok(self.0.client.delete(&format!("{OWN}{path}")).await?)
     }

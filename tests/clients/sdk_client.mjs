@@ -21,6 +21,7 @@ import {
 
 import { bookmarks } from "./sdk_bookmarks.mjs";
 import { friends } from "./sdk_friends.mjs";
+import { groups } from "./sdk_groups.mjs";
 
 // Standard output belongs to the answers; the SDK's log goes elsewhere.
 globalThis.console = new Console(process.stderr);
@@ -86,6 +87,7 @@ async function begin({ user_id, access_token, device_id }) {
     }
     client.on(RoomMemberEvent.Typing, look);
     client.on(RoomMemberEvent.Membership, look);
+    client.on(RoomMemberEvent.PowerLevel, look);
     client.on(ClientEvent.AccountData, look);
     client.on(ClientEvent.Sync, (state) => {
         if (state === SyncState.Syncing) syncs += 1;
@@ -99,6 +101,7 @@ async function begin({ user_id, access_token, device_id }) {
 const commands = {
     ...bookmarks(() => client, until),
     ...friends(() => client, until),
+    ...groups(() => client, until),
 
     async register({ name, password }) {
         const auth = { type: "m.login.dummy" };
