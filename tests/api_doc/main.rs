@@ -25,13 +25,14 @@ const DOCUMENT: &str = include_str!("../../docs/api.md");
 const OWN_API: &str = include_str!("../../docs/openapi.yaml");
 
 /// The pages of a chat application.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "Sign up",
     "Log in",
     "Reset the password",
     "Profile",
     "Friends",
     "Groups",
+    "Requests",
     "Chats",
     "Chat",
     "Favourites",

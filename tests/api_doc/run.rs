@@ -10,8 +10,8 @@ use std::{
 use image::{DynamicImage, ImageFormat, RgbImage};
 use tempfile::TempDir;
 use tertulia::{
-    Encryption, Homeserver, PasswordCost, Registration, Settings, Smtp, SmtpServer, Terms,
-    TermsText,
+    Encryption, Homeserver, NewAccount, PasswordCost, Registration, Settings, Smtp, SmtpServer,
+    Terms, TermsText,
 };
 use tertulia_http::{Options, RateLimits};
 use tertulia_storage::MemoryEngine;
@@ -55,8 +55,9 @@ impl Reader {
         let sink = SmtpSink::start().await;
         let server = server(&sink).await;
         let mut names = Names::new();
-        for name in ["bob", "carol"] {
-            let (session, token) = server.register(name).await.expect("the name is free");
+        for name in ["bob", "carol", "root"] {
+            let account = NewAccount { admin: name == "root", ..name.into() };
+            let (session, token) = server.register(account).await.expect("the name is free");
             let nickname = name[..1].to_uppercase() + &name[1..];
             session.set_nickname(Some(&nickname)).await.expect("a nickname");
             names.insert(name.to_owned(), token.reveal().to_owned());
