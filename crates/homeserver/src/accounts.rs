@@ -69,6 +69,20 @@ impl From<&str> for NewAccount {
     }
 }
 
+impl NewAccount {
+    /// Lets the user log in with this password.
+    #[must_use]
+    pub fn with_password(self, password: impl Into<String>) -> Self {
+        Self { password: Some(Secret::new(password)), ..self }
+    }
+
+    /// Calls the user so.
+    #[must_use]
+    pub fn with_display_name(self, name: impl Into<String>) -> Self {
+        Self { display_name: Some(name.into()), ..self }
+    }
+}
+
 impl Homeserver {
     /// Makes an account and logs in to it. Whether people may register, and choose such a password,
     /// is not asked here; see [`Homeserver::sign_up`].
@@ -100,6 +114,25 @@ impl Homeserver {
         let register = self.prepare(id.clone(), &account, None).await?;
         self.core.store.write(register).await?;
         Ok(User::new(self.core.clone(), id))
+    }
+
+    /// The user of this name, with an account that is made if there is none: for a program that knows its
+    /// users by itself, and for its bots. Of an account that is there already, nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deactivated`] if the account was closed, and those of [`Homeserver::create_user`].
+    pub async fn ensure_user(&self, account: impl Into<NewAccount>) -> Result<User> {
+        let account = account.into();
+        let Some(name) = account.name.clone() else { return self.create_user(account).await };
+        match self.user(&name).await {
+            Err(Error::NotFound(_)) => match self.create_user(account).await {
+                // Somebody else was faster.
+                Err(Error::UserNameTaken) => self.user(&name).await,
+                created => created,
+            },
+            known => known,
+        }
     }
 
     async fn choose_id(&self, name: Option<&str>) -> Result<OwnedUserId> {

@@ -23,6 +23,9 @@ pub use token::{AccessToken, Renewal};
 /// How many devices one commit removes: up to eight rows each, and a commit bears 500.
 const PAGE: usize = 50;
 
+/// Where a program acts by itself.
+const NO_DEVICE: &str = "";
+
 /// The longest device ID and the longest display name, in bytes.
 const LONGEST: usize = 255;
 
@@ -31,7 +34,8 @@ const LONGEST: usize = 255;
 pub struct Session {
     user: User,
     device: OwnedDeviceId,
-    token: TokenHash,
+    /// None where the program itself acts, which needs to show nothing.
+    token: Option<TokenHash>,
     standing: Standing,
 }
 
@@ -76,7 +80,12 @@ impl Homeserver {
             None => self.take_up(&view, &user, token).await?,
         };
         let standing = users::standing(&view, &user).await?;
-        Ok(Session { user: User::new(self.core.clone(), user), device, token, standing })
+        Ok(Session {
+            user: User::new(self.core.clone(), user),
+            device,
+            token: Some(token),
+            standing,
+        })
     }
 }
 
@@ -89,6 +98,11 @@ impl Deref for Session {
 }
 
 impl Session {
+    /// The program itself, as `user`: on no device, and for as long as there is such an account.
+    pub(crate) fn of_program(user: User) -> Self {
+        Self { user, device: NO_DEVICE.into(), token: None, standing: Standing::default() }
+    }
+
     /// The device that the session is on.
     pub fn device(&self) -> &DeviceId {
         &self.device
@@ -112,7 +126,11 @@ impl Session {
     /// [`Error::Storage`] if that cannot be read.
     pub async fn is_valid(&self) -> Result<bool> {
         let view = self.core.store.view().await?;
-        let key = (self.id.clone(), self.token);
+        let Some(token) = self.token else {
+            let account = users::account(&view, &self.id).await?;
+            return Ok(account.is_some_and(|account| account.deactivated.is_none()));
+        };
+        let key = (self.id.clone(), token);
         Ok(view.get(&TOKENS, &key).await?.is_some()
             || view.get(&EXPIRING_TOKENS, &key).await?.is_some())
     }
@@ -321,7 +339,7 @@ impl Opening {
     pub(crate) fn done(self, server: &Homeserver, standing: Standing) -> (Session, AccessToken) {
         let user = User::new(server.core.clone(), self.user);
         let token = self.token.hash();
-        let session = Session { user, device: self.device, token, standing };
+        let session = Session { user, device: self.device, token: Some(token), standing };
         (session, self.token)
     }
 }
@@ -359,6 +377,9 @@ pub(crate) async fn delete_page(
     let prefix = (user.to_owned(),);
     let page = tx.scan(&DEVICES, &prefix, Direction::Forward, PAGE).await?;
     let more = page.len() == PAGE;
+    if except.is_none() {
+        tx.wake(device_topic(user, NO_DEVICE.into()));
+    }
     for (key, row) in page {
         if except != Some(&*key.1) {
             tx.guard(&DEVICES, &key);

@@ -77,18 +77,20 @@ pub use rooms::{
     Context, JoinedMember, MembersQuery, MessagesQuery, Moment, Page, RelationsPage,
     RelationsQuery, Room, RoomNews, ThreadsPage, ThreadsQuery, Transaction,
 };
+/// Matrix's types, of the version that this library speaks: identifiers, and the contents of events.
+pub use ruma;
 pub use schema::{BlobId, Language, MembershipKind, Proving};
 pub use server::Builder;
 pub use settings::{
     Directory, PasswordCost, Publishers, Registration, Secret, Settings, Terms, TermsText,
     TurnServer, TurnUsers,
 };
-pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken, Update};
+pub use sync::{StateFor, SyncFilter, SyncRequest, SyncToken, Update, Updates};
 pub use tertulia_protocol::{
     AppendError, BadEmail, ContactPolicy, Email, Friendship, InitialState, JsonObject, MAX_NESTING,
     Malformed, MessageKind, NewRoom, Preset, RequestKind, RequestState, Resizing, Role,
     RoomIdShown, Summary, UnfitName,
 };
-pub use tertulia_storage::Error as StorageError;
+pub use tertulia_storage::{Durability, Engine, Error as StorageError, MemoryEngine, StoreOptions};
 pub use unread::{Notification, Notifications, UnreadCounts};
 pub use users::Standing;

@@ -26,6 +26,7 @@ mod newest;
 mod news;
 mod older;
 mod present;
+mod program;
 mod reading;
 mod renewal;
 mod room;
@@ -55,6 +56,7 @@ use crate::{
 };
 
 pub use self::older::{EventStream, Fleeting, InitialSync, Messages, RoomSnapshot, Streamed};
+pub use self::program::Updates;
 pub use self::{
     answer::{
         DeviceLists, Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, Rooms, Shown, State,
@@ -128,6 +130,7 @@ impl Session {
             let _there = Poll::begin(&session.core, &session.id, &request.set_presence).await?;
             let mut since = request.since;
             loop {
+                // A session that ended while nobody asked is not heard of otherwise.
                 session.check_goes_on().await?;
                 session.note_told(since);
                 let update = wait::next_update(&session, &query, since, FOR_EVER).await?;

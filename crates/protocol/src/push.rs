@@ -200,6 +200,11 @@ impl Content {
     }
 }
 
+/// Whether an event says that it is for the attention of `user` (`m.mentions`).
+pub fn mentions(pdu: &Pdu, user: &UserId) -> bool {
+    Content::of(pdu).mentioned.iter().any(|mentioned| mentioned == user)
+}
+
 fn read<T: DeserializeOwned>(json: Option<&RawValue>) -> Option<T> {
     serde_json::from_str(json?.get()).ok()
 }

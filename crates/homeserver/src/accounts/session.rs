@@ -17,13 +17,10 @@ impl User {
     ///
     /// ```
     /// # async fn enter(server: tertulia::Homeserver, name: &str) -> tertulia::Result<()> {
-    /// use tertulia::{Error, NewDevice};
+    /// use tertulia::NewDevice;
     ///
     /// // The program has made sure that this is `name`.
-    /// let user = match server.user(name).await {
-    ///     Err(Error::NotFound(_)) => server.create_user(name).await?,
-    ///     known => known?,
-    /// };
+    /// let user = server.ensure_user(name).await?;
     /// let (session, token) = user.open_session(NewDevice::default()).await?;
     /// # drop((session, token));
     /// # Ok(())
@@ -86,6 +83,27 @@ mod tests {
         let old = server.authenticate(token.reveal()).await;
         assert!(matches!(old, Err(Error::UnknownToken)), "one device has one session");
         server.authenticate(next.reveal()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_user_is_made_who_is_not_there_yet() {
+        let server = server_where(Registration::Closed).await;
+        let named = || NewAccount::from("alice").with_display_name("Alice").with_password("first");
+        let alice = server.ensure_user(named()).await.unwrap();
+        assert_eq!(alice.nickname().await.unwrap().as_deref(), Some("Alice"));
+        let other = named().with_display_name("Mallory").with_password("second");
+        let again = server.ensure_user(other).await.unwrap();
+        assert_eq!(again.id(), alice.id());
+        assert_eq!(again.nickname().await.unwrap().as_deref(), Some("Alice"), "nothing changes");
+        let (one, other) = tokio::join!(server.ensure_user("bob"), server.ensure_user("bob"));
+        assert_eq!(one.unwrap().id(), other.unwrap().id());
+        let someone = server.ensure_user(NewAccount::default()).await.unwrap();
+        assert_ne!(someone.id(), alice.id());
+        let wrong = server.ensure_user("No Name").await;
+        assert!(matches!(wrong, Err(Error::InvalidUserName(_))), "{wrong:?}");
+        alice.deactivate(Remains::Keep).await.unwrap();
+        let closed = server.ensure_user("alice").await;
+        assert!(matches!(closed, Err(Error::Deactivated)), "{closed:?}");
     }
 
     #[tokio::test]

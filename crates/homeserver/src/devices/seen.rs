@@ -53,17 +53,14 @@ impl Seen {
 impl Session {
     /// Notes that the session's client calls now, from `address`. Costs no write, as a rule.
     pub fn seen_from(&self, address: IpAddr) {
+        let Some(token) = self.token else { return };
         let at = self.core.now().get().into();
         let sighting = Sighting { at, from: address.to_string() };
-        if !self.core.local::<Seen>().note(&self.token, sighting.clone()) {
+        if !self.core.local::<Seen>().note(&token, sighting.clone()) {
             return;
         }
-        let write = WriteSighting {
-            user: self.id.clone(),
-            device: self.device.clone(),
-            token: self.token,
-            sighting,
-        };
+        let write =
+            WriteSighting { user: self.id.clone(), device: self.device.clone(), token, sighting };
         let store = self.core.store.clone();
         self.core.tasks.spawn(async move {
             if let Err(error) = store.write(write).await {

@@ -10,7 +10,7 @@ use ruma::{
 };
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use tertulia_protocol::{Pdu, Rendered, RoomIdShown, content_for_clients};
+use tertulia_protocol::{Pdu, Rendered, RoomIdShown, content_for_clients, push};
 
 /// An event as a client gets it: the event all readers share, and what is this reader's own.
 ///
@@ -153,6 +153,12 @@ impl ClientEvent {
         let is_message =
             *self.kind() == TimelineEventType::RoomMessage && self.state_key().is_none();
         is_message.then(|| self.content_as::<Spoken>().ok()).flatten().map(|spoken| spoken.body)
+    }
+
+    /// Whether it says that it is for the attention of `user`, as an answer to what they said does, or
+    /// one in which somebody picked their name.
+    pub fn mentions(&self, user: &UserId) -> bool {
+        push::mentions(&self.pdu, user)
     }
 
     /// The event as servers know it.

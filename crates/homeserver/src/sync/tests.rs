@@ -4,6 +4,7 @@ mod forms;
 mod generations;
 mod ignoring;
 mod leaving;
+mod program;
 mod rooms;
 mod state;
 mod waiting;
