@@ -15,7 +15,7 @@ struct Rule {
     never: &'static [&'static str],
 }
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule {
         package: "tertulia-protocol",
         ours: &[],
@@ -78,6 +78,12 @@ const RULES: [Rule; 10] = [
             "tertulia-testkit",
         ],
         never: &["rocksdb"],
+    },
+    // What others copy from: nothing but what they have, too.
+    Rule {
+        package: "tertulia-examples",
+        ours: &["tertulia", "tertulia-http", "tertulia-rocksdb"],
+        never: &["ruma", "rocksdb"],
     },
     // It speaks only the standard API, so that any homeserver can be measured.
     Rule { package: "tertulia-bench", ours: &[], never: &["ruma", "rocksdb"] },
