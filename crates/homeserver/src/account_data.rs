@@ -25,9 +25,9 @@ pub(crate) use carry::carry_settings;
 use crate::{
     Error, Result, User,
     devices::Session,
-    events::REQUESTS_KIND,
+    events::{REQUESTS_KIND, reconsider_requests, says_who_is_welcome},
     log,
-    schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, AccountDatum, Entry, Scope},
+    schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, Scope},
     users,
 };
 
@@ -91,6 +91,10 @@ impl User {
             known,
         };
         self.core.store.write(command).await?;
+        if room.is_none() && says_who_is_welcome(kind) {
+            let user = &self.id;
+            while self.core.store.write(Reconsider { user: user.clone() }).await?.out {}
+        }
         Ok(())
     }
 
@@ -194,7 +198,30 @@ impl Command for SetAccountData {
             let old = old.as_ref().map(|old| &*old.content);
             content = direct::merge(tx, &self.user, old, content, self.known).await?;
         }
-        put(tx, &self.user, &self.scope, &self.kind, content).await
+        let at = put(tx, &self.user, &self.scope, &self.kind, content).await?;
+        if self.scope == Scope::Global && says_who_is_welcome(&self.kind) {
+            reconsider_requests(tx, &self.user).await?;
+        }
+        Ok(at)
+    }
+}
+
+/// Goes on with hiding and showing requests, where one commit does not bear all; tells whether there may be
+/// more. What a stop leaves is done when the user says the next time who is welcome.
+struct Reconsider {
+    user: OwnedUserId,
+}
+
+impl Command for Reconsider {
+    type Out = bool;
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        partition(&self.user)
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<bool> {
+        reconsider_requests(tx, &self.user).await
     }
 }
 
@@ -212,21 +239,10 @@ async fn put(
     content: String,
 ) -> Result<Position> {
     users::refuse_closed(tx, user).await?;
-    let key = (user.to_owned(), scope.clone(), kind.to_owned());
-    if let Some(old) = tx.get_guarded(&ACCOUNT_DATA, &key).await? {
-        tx.delete(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), old.at));
-    }
-    let entry = Entry::AccountData {
-        user: user.to_owned(),
-        room: scope.room().map(ToOwned::to_owned),
-        kind: kind.to_owned(),
-    };
-    let at = log::record(tx, &entry);
+    let at = log::set_account_data(tx, user, scope, kind, content).await?;
     if kind == DIRECT {
         tx.wake(log::direct_topic());
     }
-    tx.put(&ACCOUNT_DATA, &key, &AccountDatum { at, content });
-    tx.put(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), at), &(scope.clone(), kind.to_owned()));
     Ok(at)
 }
 

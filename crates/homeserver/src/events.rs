@@ -57,7 +57,7 @@ pub use generation::{Extent, NextGeneration};
 pub(crate) use guests::{lets_guests_in, refuse_guest};
 pub(crate) use history::{Base, FullState, current_state, slot_at, state_at};
 pub(crate) use ignored::Ignored;
-pub(crate) use invitations::Invitations;
+pub(crate) use invitations::{Invitations, says_who_is_welcome};
 pub(crate) use members::MemberContent;
 pub(crate) use newest::{NewestPlaces, Placed, PlacedRow};
 pub(crate) use place::place;
@@ -66,7 +66,10 @@ pub(crate) use redact::{Shown, current_power, load_many_as_told, load_redacted, 
 pub(crate) use relations::{Place, check_sent, children_from, part_in_thread};
 pub(crate) use replaced::{Replacements, load_pairs, load_replaced};
 pub use requests::RequestCounts;
-pub(crate) use requests::{KIND as REQUESTS_KIND, count as count_requests, request_counts};
+pub(crate) use requests::{
+    KIND as REQUESTS_KIND, count as count_requests, reconsider as reconsider_requests,
+    request_counts, void as void_request,
+};
 pub(crate) use roster::{member, members};
 pub(crate) use shown_media::forget_media;
 pub(crate) use sight::Sight;

@@ -18,12 +18,15 @@
 //! | `CLOSED_TO_GUESTS`, `REOPENED_ROOMS`, `UPGRADES`, `GENERATIONS` | those who do what is noted there |
 //! | `MAIL_QUEUE` | the follower `mail`, or the job `mail_queue` where there is none any more; removing the user |
 //! | `UNDELIVERED_MAIL` | the job `undelivered_mail`; a later mail of the session |
+//! | `REQUESTS` that do not wait any more | the job `requests`; their users, who dismiss them |
+//! | `OPEN_REQUESTS`, `HIDDEN_REQUESTS` | the answer; removing the room or the user |
 //! | `HOURS`, `JOB_CURSORS` | housekeeping itself |
 //!
 //! Proofs of who one is, nonces, wrong passwords, typing and presence expire in memory.
 
 mod mails;
 mod passes;
+mod requests;
 mod threepids;
 mod transactions;
 mod uploads;
@@ -93,7 +96,7 @@ impl Page {
 }
 
 /// All that expires in the store. What lives in memory only is bounded where it lives.
-const JOBS: [Job; 7] = [
+const JOBS: [Job; 8] = [
     Job {
         name: "transactions",
         keep: 24,
@@ -135,6 +138,12 @@ const JOBS: [Job; 7] = [
         keep: 0,
         every: 1,
         page: |core, page| Box::pin(mails::page_of_undelivered(core, page)),
+    },
+    Job {
+        name: "requests",
+        keep: 0,
+        every: 24,
+        page: |core, page| Box::pin(requests::page(core, page)),
     },
 ];
 

@@ -3,7 +3,10 @@
 use ruma::{DeviceId, RoomId, UserId};
 use tertulia_storage::{Position, Topic, Tx};
 
-use crate::schema::{Entry, LOG};
+use crate::{
+    Result,
+    schema::{ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, AccountDatum, Entry, LOG, Scope},
+};
 
 /// The shard of an embedded store. Several shards come with an engine for several nodes.
 pub(crate) const SHARD: u16 = 0;
@@ -16,6 +19,29 @@ pub(crate) fn record(tx: &mut Tx, entry: &Entry) -> Position {
         tx.wake(topic);
     }
     position
+}
+
+/// Sets account data, and records that it is another. Who may set it was asked before.
+pub(crate) async fn set_account_data(
+    tx: &mut Tx,
+    user: &UserId,
+    scope: &Scope,
+    kind: &str,
+    content: String,
+) -> Result<Position> {
+    let key = (user.to_owned(), scope.clone(), kind.to_owned());
+    if let Some(old) = tx.get_guarded(&ACCOUNT_DATA, &key).await? {
+        tx.delete(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), old.at));
+    }
+    let entry = Entry::AccountData {
+        user: user.to_owned(),
+        room: scope.room().map(ToOwned::to_owned),
+        kind: kind.to_owned(),
+    };
+    let at = record(tx, &entry);
+    tx.put(&ACCOUNT_DATA, &key, &AccountDatum { at, content });
+    tx.put(&ACCOUNT_DATA_CHANGES, &(user.to_owned(), at), &(scope.clone(), kind.to_owned()));
+    Ok(at)
 }
 
 /// What happens in a room.

@@ -3,11 +3,11 @@
 //! They are written where invites, knocks and what follows them are (`events/requests.rs`), so that what
 //! any client does shows here. To answer one is to do what any client does: join, leave, invite, remove.
 
-use std::ops::Bound;
+use std::{collections::BTreeMap, ops::Bound};
 
 use ruma::{OwnedRoomId, OwnedUserId};
 use serde::Serialize;
-use tertulia_protocol::{RequestKind, RequestState};
+use tertulia_protocol::{RequestKind, RequestState, Summary};
 use tertulia_storage::{Command, Descending, Direction, Json, Partition, Position, Tx, View};
 
 use crate::{
@@ -32,10 +32,10 @@ pub struct Request {
     pub kind: RequestKind,
     /// Into which room.
     pub room_id: OwnedRoomId,
-    /// How the room is called, where that is told.
+    /// How the room is called, where that is told; of a request that is over, how it was when it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_name: Option<String>,
-    /// The picture of the room, where that is told.
+    /// The picture of the room, as its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_avatar_url: Option<String>,
     /// Who asks; on the page of what the user asks, who is asked, or the user where that is a room.
@@ -138,16 +138,17 @@ impl Requests {
             let Json(profile) = profile.unwrap_or_default();
             let text = |field: &str| Some(profile.get(field)?.as_str()?.to_owned());
             let is_new = seen.is_none_or(|(seen,)| at > seen);
-            let waits = row.state() == RequestState::Waiting;
+            let (kind, state) = (row.kind(), row.state());
+            let waits = state == RequestState::Waiting;
             Request {
                 id: at.get().to_string(),
-                kind: row.kind(),
-                room_name: room.0,
-                room_avatar_url: room.1,
+                kind,
+                room_name: room.0.or(row.room_name),
+                room_avatar_url: room.1.or(row.room_avatar),
                 displayname: text("displayname"),
                 avatar_url: text("avatar_url"),
                 unread: waits && is_new && of == RequestBox::Received,
-                state: row.state(),
+                state,
                 user_id,
                 room_id: row.room,
                 reason: row.reason,
@@ -243,19 +244,24 @@ fn other(of: RequestBox, row: &RequestRow) -> &OwnedUserId {
 /// The name and the picture of a room.
 type Named = (Option<String>, Option<String>);
 
-/// What the rooms of some requests are called. Rooms for two have no name of their own.
+/// What the rooms of requests that wait are called now. Rooms for two have no name of their own; of those
+/// who were not let into a room it is nobody's business how it is called later.
 async fn rooms(view: &View, core: &Core, rows: &[Row]) -> Result<Vec<Named>> {
-    let keys: Vec<_> = rows.iter().map(|(_, row)| (row.room.clone(),)).collect();
+    let waiting = |row: &RequestRow| row.state() == RequestState::Waiting;
+    let keys: Vec<_> = rows.iter().filter(|(_, row)| waiting(row)).collect();
+    let keys: Vec<_> = keys.into_iter().map(|(_, row)| (row.room.clone(),)).collect();
     let found = view.get_many(&HEADS, &keys).await?;
     let mut heads = Vec::with_capacity(keys.len());
     for ((room,), head) in keys.into_iter().zip(found) {
-        heads.push(head.map(|head| Head::new(room, head)).transpose()?);
+        heads.extend(head.map(|head| Head::new(room, head)).transpose()?);
     }
-    let there: Vec<_> = heads.iter().flatten().collect();
-    let mut told = summaries(view, core, &there).await?.into_iter();
-    let named = heads.iter().map(|head| match head.as_ref().and_then(|_| told.next()) {
-        Some(summary) => (summary.name, summary.avatar_url),
-        None => (None, None),
+    let told = summaries(view, core, &heads.iter().collect::<Vec<_>>()).await?;
+    let named = |summary: Summary| (summary.name, summary.avatar_url);
+    let rooms = heads.iter().map(|head| head.room.clone());
+    let named: BTreeMap<_, _> = rooms.zip(told.into_iter().map(named)).collect();
+    let named = rows.iter().map(|(_, row)| match waiting(row) {
+        true => named.get(&row.room).cloned().unwrap_or_default(),
+        false => Named::default(),
     });
     Ok(named.collect())
 }

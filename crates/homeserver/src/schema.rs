@@ -292,6 +292,11 @@ pub const REQUESTS: Table<(OwnedUserId, RequestBox, Descending<Position>), Reque
 pub const OPEN_REQUESTS: Table<(OwnedRoomId, OwnedUserId), OpenRequest> =
     Table::new(141, "open_requests");
 
+/// User and position, newest first → a request that waits, by one of whom the user does not want to hear: it
+/// comes onto the user's page when they do.
+pub const HIDDEN_REQUESTS: Table<(OwnedUserId, Descending<Position>), RequestRow> =
+    Table::new(143, "hidden_requests");
+
 /// User → up to where the user has looked at requests received.
 pub const REQUESTS_SEEN: Table<(OwnedUserId,), (Position,)> = Table::new(142, "requests_seen");
 

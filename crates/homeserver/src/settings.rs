@@ -48,6 +48,8 @@ pub struct Settings {
     /// Whether the server forgets by itself what is old, hour by hour. Otherwise whoever embeds it
     /// calls [`Homeserver::keep_house`](crate::Homeserver::keep_house).
     pub housekeeping: bool,
+    /// For how long a request stays on its pages that does not wait any more.
+    pub requests_kept: Duration,
     /// Who finds rooms and users.
     pub directory: Directory,
     /// Whether users are told how present those are with whom they share a room.
@@ -231,6 +233,7 @@ impl Default for Settings {
             password_cost: PasswordCost::default(),
             wrong_passwords: NonZeroU32::new(60),
             housekeeping: true,
+            requests_kept: Duration::from_secs(90 * 24 * 60 * 60),
             directory: Directory::default(),
             access_token_lifetime: Duration::from_secs(60 * 60),
             presence: true,

@@ -62,6 +62,8 @@ fn library(settings: &Settings) -> anyhow::Result<tertulia::Settings> {
     library.rtc_transports.clone_from(&settings.rtc_transports);
     let minutes = u64::from(settings.sessions.access_token_minutes);
     library.access_token_lifetime = Duration::from_secs(60 * minutes);
+    let days = u64::from(settings.requests.keep_days);
+    library.requests_kept = Duration::from_secs(24 * 60 * 60 * days);
     library.directory = directory(&settings.directory);
     library.presence = settings.presence;
     library.public_base_url.clone_from(&settings.public_base_url);
@@ -316,6 +318,7 @@ mod tests {
         assert_eq!(ours.registration, theirs.registration);
         assert_eq!(ours.hide_known_addresses, theirs.hide_known_addresses);
         assert_eq!(ours.terms, theirs.terms);
+        assert_eq!(ours.requests_kept, theirs.requests_kept);
         assert_eq!(ours.directory, theirs.directory);
         assert_eq!(ours.presence, theirs.presence);
         assert_eq!(ours.access_token_lifetime, theirs.access_token_lifetime);

@@ -64,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) rtc_transports: Vec<JsonObject>,
     /// What new rooms are like.
     pub(crate) rooms: Rooms,
+    /// What becomes of requests to be friends, to come into groups, to be let in.
+    pub(crate) requests: Requests,
     /// Who finds rooms and users.
     pub(crate) directory: Directory,
     /// What passwords are like, and what hashing one costs.
@@ -162,6 +164,14 @@ pub(crate) enum SupportRole {
 pub(crate) struct Sessions {
     /// How long an access token is good whose client can get the next one by itself, in minutes.
     pub(crate) access_token_minutes: u32,
+}
+
+/// What becomes of requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Requests {
+    /// For how many days a request stays on its pages that does not wait any more.
+    pub(crate) keep_days: u32,
 }
 
 /// A TURN server, which helps calls through firewalls.
@@ -342,6 +352,7 @@ impl Default for Settings {
             mail: Mail::default(),
             rtc_transports: Vec::new(),
             rooms: Rooms { default_version: RoomVersionId::V12 },
+            requests: Requests { keep_days: 90 },
             directory: Directory {
                 publishers: Publishers::Moderators,
                 open: true,

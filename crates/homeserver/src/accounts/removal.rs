@@ -12,12 +12,12 @@ use super::threepids;
 use crate::{
     Error, Homeserver, Result, User,
     account_data::bookmarks,
-    log, mail, media, presence, receipts,
+    events, log, mail, media, presence, receipts,
     schema::{
         ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, DEVICES, DIRECT, DIRECT_LISTED, DIRECT_WITH,
-        ERASED, EXPIRING_TOKENS, Entry, FILTER_COUNTS, FILTERS, LAST_SEEN, LOGIN_TOKENS,
-        MEMBERSHIPS, MembershipKind, OPENID_TOKENS, PROFILES, REFRESH_TOKENS, REMOVED_USERS,
-        REQUESTS, REQUESTS_SEEN, RemovedUser, STATUSES, TOKENS, TRANSACTIONS,
+        ERASED, EXPIRING_TOKENS, Entry, FILTER_COUNTS, FILTERS, HIDDEN_REQUESTS, LAST_SEEN,
+        LOGIN_TOKENS, MEMBERSHIPS, MembershipKind, OPENID_TOKENS, PROFILES, REFRESH_TOKENS,
+        REMOVED_USERS, REQUESTS, REQUESTS_SEEN, RemovedUser, STATUSES, TOKENS, TRANSACTIONS,
     },
     users,
 };
@@ -81,7 +81,8 @@ impl User {
                 if !matches!(row.kind, MembershipKind::Leave | MembershipKind::Ban) {
                     self.leave_if_possible(&room).await?;
                 }
-                let vanish = || Vanish { user: self.id.clone(), room: room.clone() };
+                let at = self.core.now().get().into();
+                let vanish = || Vanish { user: self.id.clone(), room: room.clone(), at };
                 while !self.core.store.write(vanish()).await?.out {}
             }
         }
@@ -139,6 +140,7 @@ impl Command for Close {
 struct Vanish {
     user: OwnedUserId,
     room: OwnedRoomId,
+    at: u64,
 }
 
 impl Command for Vanish {
@@ -156,6 +158,7 @@ impl Command for Vanish {
         let is_last = receipts::delete_page(tx, &self.room, &self.user, STEP).await? < STEP
             && tx.delete_all(&TRANSACTIONS, &own, STEP).await?;
         if is_last {
+            events::void_request(tx, &self.room, &self.user, self.at).await?;
             tx.delete(&MEMBERSHIPS, &key);
         }
         Ok(is_last)
@@ -198,6 +201,7 @@ impl Command for DeleteRows {
             && tx.delete_all(&DIRECT_WITH, &key, STEP).await?
             && tx.delete_all(&DIRECT_LISTED, &key, STEP).await?
             && tx.delete_all(&REQUESTS, &key, STEP).await?
+            && tx.delete_all(&HIDDEN_REQUESTS, &key, STEP).await?
             && tx.delete_all(&REQUESTS_SEEN, &key, STEP).await?
             && tx.delete_all(&DEVICES, &key, STEP).await?;
         if finished {

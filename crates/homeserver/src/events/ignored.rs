@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The type of the account data that says whom a user ignores.
-const IGNORED_USER_LIST: &str = "m.ignored_user_list";
+pub(super) const IGNORED_USER_LIST: &str = "m.ignored_user_list";
 
 /// Those whom a user ignores.
 #[derive(Clone, Debug, Default)]

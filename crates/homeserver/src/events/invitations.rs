@@ -2,9 +2,9 @@
 
 use ruma::UserId;
 use tertulia_protocol::{InvitePermission, Welcome};
-use tertulia_storage::View;
+use tertulia_storage::{Tx, View};
 
-use super::Ignored;
+use super::{Ignored, ignored::IGNORED_USER_LIST};
 use crate::{
     Result,
     schema::{ACCOUNT_DATA, Scope},
@@ -17,6 +17,11 @@ const KINDS: [&str; 3] = [
     "org.matrix.msc4380.invite_permission_config",
     "org.matrix.msc4155.invite_permission_config",
 ];
+
+/// Whether account data of this type says whose invites a user wants to be told of.
+pub(crate) fn says_who_is_welcome(kind: &str) -> bool {
+    kind == IGNORED_USER_LIST || KINDS.contains(&kind)
+}
 
 /// Whose invites a user wants to be told of.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +39,14 @@ impl Invitations {
         let permission = set.map(|datum| InvitePermission::read(&datum.content));
         let permission = permission.unwrap_or_default();
         Ok(Self { ignored: Ignored::by(view, user).await?, permission })
+    }
+
+    /// The same, for a commit that holds only if `user` does not decide otherwise meanwhile.
+    pub(super) async fn guarded(tx: &Tx, user: &UserId) -> Result<Self> {
+        for kind in KINDS.into_iter().chain([IGNORED_USER_LIST]) {
+            tx.guard(&ACCOUNT_DATA, &(user.to_owned(), Scope::Global, kind.to_owned()));
+        }
+        Self::to(tx, user).await
     }
 
     /// What becomes of an invite by `inviter`.

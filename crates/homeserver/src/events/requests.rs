@@ -1,49 +1,45 @@
 //! Requests on the pages of those who ask and who are asked: a projection of invites and knocks, and of
 //! the memberships that answer them.
-//!
-//! How many wait is told to clients as the account data [`KIND`], which only the server writes.
 
-use ruma::{OwnedUserId, UserId, events::room::member::MembershipState};
-use serde::{Deserialize, Serialize};
-use tertulia_protocol::{Pdu, RequestKind, RequestState, Welcome};
-use tertulia_storage::{Descending, Position, Tx};
+mod counts;
+mod hidden;
 
+use ruma::{
+    OwnedUserId, RoomId, UserId,
+    events::{StateEventType, room::member::MembershipState},
+};
+use serde::Deserialize;
+use tertulia_protocol::{Pdu, RequestKind, RequestState, Summary, Welcome};
+use tertulia_storage::{Descending, Direction, Position, Tx};
+
+pub use self::counts::RequestCounts;
+use self::{counts::is_unread, hidden::on_page};
+pub(crate) use self::{
+    counts::{KIND, count, request_counts},
+    hidden::reconsider,
+};
 use super::{
-    Head, Invitations, current_power,
+    EventCache, Head, Invitations, current_power, current_rows,
     members::{Asking, MemberContent},
     roster,
 };
 use crate::{
     Result,
     core::Core,
-    log,
     schema::{
-        ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ACCOUNTS, AccountDatum, Entry, MembershipKind,
-        OPEN_REQUESTS, OpenRequest, REQUESTS, REQUESTS_SEEN, RequestBox, RequestPage, RequestRow,
-        Scope,
+        ACCOUNTS, HIDDEN_REQUESTS, MembershipKind, OPEN_REQUESTS, OpenRequest, REQUESTS,
+        RequestBox, RequestPage, RequestRow,
     },
 };
 
-/// The account data that says how many requests wait.
-pub(crate) const KIND: &str = "org.tertulia.requests";
 /// How many of those who may let people in are told of a knock.
 const MOST_TOLD: usize = 20;
-/// How many characters of a reason are kept.
-const REASON: usize = 500;
-
-/// How many requests wait, as clients are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestCounts {
-    /// How many others ask the user.
-    #[serde(default)]
-    pub received: u64,
-    /// How many of them the user has not looked at.
-    #[serde(default)]
-    pub unread: u64,
-    /// How many the user asks.
-    #[serde(default)]
-    pub sent: u64,
-}
+/// How many characters of a reason are kept, and of the name of a room.
+const TEXT: usize = 500;
+/// The longest address of a picture that is kept, in bytes.
+const ADDRESS: usize = 1_000;
+/// How many that wait in a room are looked at when somebody leaves it.
+const MOST_LEFT: usize = 100;
 
 /// A member event that may ask or answer.
 pub(super) struct Moved<'a> {
@@ -57,29 +53,62 @@ pub(super) struct Moved<'a> {
     pub(super) position: Position,
 }
 
+impl Moved<'_> {
+    fn by_themself(&self) -> bool {
+        self.because.sender() == self.user
+    }
+
+    fn time(&self) -> u64 {
+        self.because.origin_server_ts().get().into()
+    }
+}
+
 /// Ends the request that a membership answers, and begins the one that it is.
 pub(super) async fn note(tx: &mut Tx, core: &Core, head: &Head, moved: Moved<'_>) -> Result<()> {
     let key = (head.room.clone(), moved.user.clone());
     let state = moved.content.membership.map(|kind| MembershipState::from(kind.name()));
-    if let Some(open) = tx.get(&OPEN_REQUESTS, &key).await? {
-        let kind = RequestKind::ALL.get(usize::from(open.kind)).copied();
-        let by_themself = moved.because.sender() == moved.user;
-        let kind = kind.unwrap_or(RequestKind::Group);
-        let after = RequestState::after(kind, state.as_ref(), by_themself);
+    if let Some(open) = tx.get_guarded(&OPEN_REQUESTS, &key).await? {
+        let after = RequestState::after(open.kind(), state.as_ref(), moved.by_themself());
         if after == RequestState::Waiting {
             return Ok(());
         }
-        tx.delete(&OPEN_REQUESTS, &key);
-        let ended = moved.because.origin_server_ts().get().into();
-        for page in &open.pages {
-            end(tx, page, open.at, after, ended).await?;
+        close(tx, &head.room, moved.user, &open, after, moved.time()).await?;
+    }
+    use MembershipKind::{Invite, Join, Knock};
+    match (moved.content.membership, moved.event) {
+        (Some(Invite | Knock), Some(event)) => begin(tx, core, head, &moved, event).await,
+        (Some(Join), _) => Ok(()),
+        _ if head.row.invited > 0 => end_those_of(tx, head, &moved).await,
+        _ => Ok(()),
+    }
+}
+
+/// Ends the friend requests of one who has left the room that they asked into: whoever accepted now would
+/// find nobody there, and be nobody's friend.
+async fn end_those_of(tx: &mut Tx, head: &Head, moved: &Moved<'_>) -> Result<()> {
+    let state = match moved.by_themself() {
+        true => RequestState::Withdrawn,
+        false => RequestState::Void,
+    };
+    let asked = RequestPage { user: moved.user.clone(), page: RequestBox::Sent };
+    let prefix = (head.room.clone(),);
+    for ((room, subject), open) in
+        tx.scan(&OPEN_REQUESTS, &prefix, Direction::Forward, MOST_LEFT).await?
+    {
+        if open.kind() == RequestKind::Friend && open.pages.contains(&asked) {
+            tx.guard(&OPEN_REQUESTS, &(room.clone(), subject.clone()));
+            close(tx, &room, &subject, &open, state, moved.time()).await?;
         }
     }
-    match (moved.content.membership, moved.event) {
-        (Some(MembershipKind::Invite | MembershipKind::Knock), Some(event)) => {
-            begin(tx, core, head, &moved, event).await
-        }
-        _ => Ok(()),
+    Ok(())
+}
+
+/// Ends the request of or to a user of whom a room keeps nothing.
+pub(crate) async fn void(tx: &mut Tx, room: &RoomId, user: &UserId, at: u64) -> Result<()> {
+    let key = (room.to_owned(), user.to_owned());
+    match tx.get_guarded(&OPEN_REQUESTS, &key).await? {
+        Some(open) => close(tx, room, user, &open, RequestState::Void, at).await,
+        None => Ok(()),
     }
 }
 
@@ -90,12 +119,49 @@ async fn begin(
     moved: &Moved<'_>,
     event: &Pdu,
 ) -> Result<()> {
+    let row = row(tx, core, head, moved, event).await?;
+    let Told { mut pages, hidden } = told(tx, core, head, moved, &row).await?;
+    let mut open = Vec::new();
+    for page in pages.drain(..) {
+        if is_open(tx, &page.user).await? {
+            tx.put(&REQUESTS, &on_page(&page, moved.position), &row);
+            count(tx, &page.user, |counts| counts.add(page.page, true)).await?;
+            open.push(page);
+        }
+    }
+    let hidden = hidden && is_open(tx, moved.user).await?;
+    if hidden {
+        let key = (moved.user.clone(), Descending(moved.position));
+        tx.put(&HIDDEN_REQUESTS, &key, &row);
+    }
+    if hidden || !open.is_empty() {
+        let open = OpenRequest { kind: row.kind, at: moved.position, pages: open, hidden };
+        tx.put(&OPEN_REQUESTS, &(head.room.clone(), moved.user.clone()), &open);
+    }
+    Ok(())
+}
+
+/// Whether somebody has an account here that was not closed, and will not be before the commit.
+async fn is_open(tx: &Tx, user: &UserId) -> Result<bool> {
+    let account = tx.get_guarded(&ACCOUNTS, &(user.to_owned(),)).await?;
+    Ok(account.is_some_and(|account| account.deactivated.is_none()))
+}
+
+/// The request that a member event is.
+async fn row(
+    tx: &Tx,
+    core: &Core,
+    head: &Head,
+    moved: &Moved<'_>,
+    event: &Pdu,
+) -> Result<RequestRow> {
     let kind = match moved.content.membership {
         Some(MembershipKind::Knock) => RequestKind::Knock,
         _ if moved.asking.direct => RequestKind::Friend,
         _ => RequestKind::Group,
     };
-    let row = RequestRow {
+    let (room_name, room_avatar) = called(tx, core, head).await?;
+    Ok(RequestRow {
         kind: kind as u8,
         room: head.room.clone(),
         subject: moved.user.clone(),
@@ -104,59 +170,82 @@ async fn begin(
         asked: event.origin_server_ts().get().into(),
         state: RequestState::Waiting as u8,
         ended: None,
-    };
-    let mut pages = Vec::new();
-    for page in pages_of(tx, core, head, moved, &row).await? {
-        let account = tx.get(&ACCOUNTS, &(page.user.clone(),)).await?;
-        if account.is_none_or(|account| account.deactivated.is_some()) {
-            continue;
-        }
-        let key = (page.user.clone(), page.page, Descending(moved.position));
-        tx.put(&REQUESTS, &key, &row);
-        count(tx, &page.user, |counts| match page.page {
-            RequestBox::Received => {
-                counts.received += 1;
-                counts.unread += 1;
-            }
-            RequestBox::Sent => counts.sent += 1,
-        })
-        .await?;
-        pages.push(page);
-    }
-    if !pages.is_empty() {
-        let open = OpenRequest { kind: kind as u8, at: moved.position, pages };
-        tx.put(&OPEN_REQUESTS, &(head.room.clone(), moved.user.clone()), &open);
-    }
-    Ok(())
+        room_name,
+        room_avatar,
+    })
 }
 
-/// On whose pages a request is to stand: the asker's, and those of whoever can answer it and wants to
-/// hear of it.
-async fn pages_of(
+/// How a room is called, and its picture.
+async fn called(tx: &Tx, core: &Core, head: &Head) -> Result<(Option<String>, Option<String>)> {
+    let slots = [StateEventType::RoomName, StateEventType::RoomAvatar];
+    let rows = current_rows(tx, head, &slots.map(|kind| (kind, String::new()))).await?;
+    let told = rows.into_iter().flatten().filter(|row| !row.redacted);
+    let ids: Vec<_> = told.map(|row| row.event).collect();
+    let events = core.local::<EventCache>().load_many(tx, &head.rules, &ids).await?;
+    let events = events.into_iter().flatten().collect();
+    let summary = Summary::of(&head.rules.authorization, &events);
+    let avatar = summary.avatar_url.filter(|url| url.len() <= ADDRESS);
+    Ok((summary.name.as_deref().and_then(text), avatar))
+}
+
+/// On whose pages a request is to stand.
+struct Told {
+    pages: Vec<RequestPage>,
+    /// Whether whoever is asked does not want to hear of it as long as they ignore who asks.
+    hidden: bool,
+}
+
+/// The asker's page, and those of whoever can answer a request and wants to hear of it.
+async fn told(
     tx: &Tx,
     core: &Core,
     head: &Head,
     moved: &Moved<'_>,
     row: &RequestRow,
-) -> Result<Vec<RequestPage>> {
+) -> Result<Told> {
+    let received = |user| RequestPage { user, page: RequestBox::Received };
     let mut pages = vec![RequestPage { user: row.asker.clone(), page: RequestBox::Sent }];
+    let mut hidden = false;
+    if row.kind() == RequestKind::Knock {
+        pages.extend(answerers(tx, core, head).await?.into_iter().map(received));
+    } else if core.is_local(moved.user.server_name()) && !moved.asking.unwelcome {
+        let welcome = Invitations::guarded(tx, moved.user).await?.by(&row.asker);
+        hidden = welcome != Welcome::Told;
+        pages.extend((!hidden).then(|| received(moved.user.clone())));
+    }
+    pages.retain(|page| core.is_local(page.user.server_name()));
+    Ok(Told { pages, hidden })
+}
+
+/// Those who are in a room and may let others in.
+async fn answerers(tx: &Tx, core: &Core, head: &Head) -> Result<Vec<OwnedUserId>> {
     let mut answerers = Vec::new();
-    if row.kind() != RequestKind::Knock {
-        let welcome = Invitations::to(tx, moved.user).await?.by(&row.asker);
-        let is_told = welcome == Welcome::Told && !moved.asking.unwelcome;
-        answerers.extend(is_told.then(|| moved.user.clone()));
-    } else {
-        for inviter in current_power(tx, core, head).await?.inviters().into_iter().take(MOST_TOLD) {
-            let member = roster::member(tx, head, &inviter).await?;
-            if member.is_some_and(|member| member.kind == MembershipKind::Join) {
-                answerers.push(inviter);
-            }
+    for inviter in current_power(tx, core, head).await?.inviters().into_iter().take(MOST_TOLD) {
+        let member = roster::member(tx, head, &inviter).await?;
+        if member.is_some_and(|member| member.kind == MembershipKind::Join) {
+            answerers.push(inviter);
         }
     }
-    let received = |user| RequestPage { user, page: RequestBox::Received };
-    pages.extend(answerers.into_iter().map(received));
-    pages.retain(|page| core.is_local(page.user.server_name()));
-    Ok(pages)
+    Ok(answerers)
+}
+
+/// Says on all pages what has become of a request.
+async fn close(
+    tx: &mut Tx,
+    room: &RoomId,
+    subject: &UserId,
+    open: &OpenRequest,
+    state: RequestState,
+    ended: u64,
+) -> Result<()> {
+    tx.delete(&OPEN_REQUESTS, &(room.to_owned(), subject.to_owned()));
+    if open.hidden {
+        tx.delete(&HIDDEN_REQUESTS, &(subject.to_owned(), Descending(open.at)));
+    }
+    for page in &open.pages {
+        end(tx, page, open.at, state, ended).await?;
+    }
+    Ok(())
 }
 
 /// Says on one page what has become of a request.
@@ -167,62 +256,15 @@ async fn end(
     state: RequestState,
     ended: u64,
 ) -> Result<()> {
-    let key = (page.user.clone(), page.page, Descending(at));
+    let key = on_page(page, at);
     let Some(row) = tx.get_guarded(&REQUESTS, &key).await? else { return Ok(()) };
     let told = match page.page {
         RequestBox::Received => state,
         RequestBox::Sent => state.for_asker(),
     };
     tx.put(&REQUESTS, &key, &RequestRow { state: told as u8, ended: Some(ended), ..row });
-    let seen = tx.get(&REQUESTS_SEEN, &(page.user.clone(),)).await?;
-    let was_unread = seen.is_none_or(|(seen,)| at > seen);
-    count(tx, &page.user, |counts| match page.page {
-        RequestBox::Received => {
-            counts.received = counts.received.saturating_sub(1);
-            counts.unread = counts.unread.saturating_sub(u64::from(was_unread));
-        }
-        RequestBox::Sent => counts.sent = counts.sent.saturating_sub(1),
-    })
-    .await
-}
-
-/// How many requests of a user wait.
-pub(crate) async fn request_counts(
-    tx: &tertulia_storage::View,
-    user: &UserId,
-) -> Result<RequestCounts> {
-    let datum = tx.get(&ACCOUNT_DATA, &counts_key(user)).await?;
-    Ok(datum.map(|datum| read_counts(&datum)).unwrap_or_default())
-}
-
-fn counts_key(user: &UserId) -> (OwnedUserId, Scope, String) {
-    (user.to_owned(), Scope::Global, KIND.to_owned())
-}
-
-fn read_counts(datum: &AccountDatum) -> RequestCounts {
-    serde_json::from_str(&datum.content).unwrap_or_default()
-}
-
-/// Tells a user's clients how many requests wait, after a change of that.
-pub(crate) async fn count(
-    tx: &mut Tx,
-    user: &UserId,
-    change: impl FnOnce(&mut RequestCounts),
-) -> Result<()> {
-    let key = counts_key(user);
-    let old = tx.get_guarded(&ACCOUNT_DATA, &key).await?;
-    let mut counts = old.as_ref().map(read_counts).unwrap_or_default();
-    change(&mut counts);
-    if let Some(old) = old {
-        tx.delete(&ACCOUNT_DATA_CHANGES, &(key.0.clone(), old.at));
-    }
-    let (user, kind) = (user.to_owned(), KIND.to_owned());
-    let at =
-        log::record(tx, &Entry::AccountData { user: user.clone(), room: None, kind: kind.clone() });
-    let content = serde_json::to_string(&counts).expect("numbers are JSON");
-    tx.put(&ACCOUNT_DATA, &key, &AccountDatum { at, content });
-    tx.put(&ACCOUNT_DATA_CHANGES, &(user, at), &(Scope::Global, kind));
-    Ok(())
+    let was_unread = is_unread(tx, &page.user, at).await?;
+    count(tx, &page.user, |counts| counts.remove(page.page, was_unread)).await
 }
 
 /// Why somebody asks.
@@ -231,7 +273,11 @@ fn reason(event: &Pdu) -> Option<String> {
     struct Content {
         reason: Option<String>,
     }
-    let reason = event.content_as::<Content>()?.reason?;
-    let reason: String = reason.chars().take(REASON).collect();
-    (!reason.trim().is_empty()).then_some(reason)
+    text(&event.content_as::<Content>()?.reason?)
+}
+
+/// The beginning of a text, if there is anything to see.
+fn text(text: &str) -> Option<String> {
+    let text: String = text.chars().take(TEXT).collect();
+    (!text.trim().is_empty()).then_some(text)
 }

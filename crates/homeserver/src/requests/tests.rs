@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Homeserver, Joined, NewGroup, Room,
-    testing::{raw, server},
+    Friendship, Homeserver, Joined, NewGroup, Room, Settings,
+    schema::OPEN_REQUESTS,
+    testing::{DrivenClock, raw, server},
 };
 
 async fn users<const N: usize>(server: &Homeserver, names: [&str; N]) -> [User; N] {
@@ -146,14 +147,161 @@ async fn what_was_looked_at_is_not_unread_and_what_is_over_can_go() {
     assert_eq!(received(&bob).await, ["Friend carol Refused"]);
 }
 
+async fn ignore(user: &User, ignored: &[&str]) {
+    let ignored: serde_json::Map<_, _> =
+        ignored.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+    let list = raw(&json!({ "ignored_users": ignored }));
+    user.set_account_data(None, "m.ignored_user_list", list).await.unwrap();
+}
+
 #[tokio::test]
 async fn whom_one_ignores_one_does_not_hear_and_they_see_it_wait() {
     let server = server().await;
+    let [alice, bob, carol] = users(&server, ["alice", "bob", "carol"]).await;
+    ignore(&bob, &["@alice:x"]).await;
+    carol.friends().request(bob.id(), None).await.unwrap();
+    bob.requests().mark_seen().await.unwrap();
+    alice.friends().request(bob.id(), Some("hear me".to_owned())).await.unwrap();
+    assert_eq!(received(&bob).await, ["Friend carol Waiting"]);
+    assert_eq!(sent(&alice).await, ["Friend bob Waiting \"hear me\""]);
+    assert_eq!(counts(&bob).await, (1, 0, 0));
+    ignore(&bob, &["@carol:x"]).await;
+    assert_eq!(received(&bob).await, ["Friend alice Waiting \"hear me\""]);
+    assert_eq!(counts(&bob).await, (1, 1, 0));
+    ignore(&bob, &[]).await;
+    assert_eq!(received(&bob).await, ["Friend alice Waiting \"hear me\"", "Friend carol Waiting"]);
+    assert_eq!(counts(&bob).await, (2, 1, 0));
+    bob.requests().accept(&newest(&bob).await).await.unwrap();
+    assert_eq!(sent(&alice).await, ["Friend bob Accepted \"hear me\""]);
+    ignore(&bob, &["@alice:x"]).await;
+    assert_eq!(received(&bob).await[0], "Friend alice Accepted \"hear me\"", "that is over");
+}
+
+#[tokio::test]
+async fn what_is_answered_while_nobody_hears_of_it_stays_unheard() {
+    let server = server().await;
     let [alice, bob] = users(&server, ["alice", "bob"]).await;
-    let ignored = raw(&json!({ "ignored_users": { "@alice:x": {} } }));
-    bob.set_account_data(None, "m.ignored_user_list", ignored).await.unwrap();
+    ignore(&bob, &["@alice:x"]).await;
     alice.friends().request(bob.id(), None).await.unwrap();
+    alice.friends().withdraw(bob.id()).await.unwrap();
+    ignore(&bob, &[]).await;
     assert_eq!(received(&bob).await, [""; 0]);
+    assert_eq!(sent(&alice).await, ["Friend bob Withdrawn"]);
+    // The other kind of account data that says so.
+    let kind = "m.invite_permission_config";
+    for (config, expected) in [
+        (json!({ "ignored_users": ["@alice:x"] }), &[][..]),
+        (json!({}), &["Friend alice Waiting"]),
+        (json!({ "ignored_users": ["@alice:x"] }), &[]),
+    ] {
+        bob.set_account_data(None, kind, raw(&config)).await.unwrap();
+        alice.friends().request(bob.id(), None).await.unwrap();
+        assert_eq!(received(&bob).await, expected, "{config}");
+        let page = bob.requests().list(RequestBox::Received, None, 1).await.unwrap();
+        assert_eq!(page.counts.received, expected.len() as u64);
+    }
+}
+
+#[tokio::test]
+async fn more_than_one_commit_bears_come_onto_the_page_and_go() {
+    let server = server().await;
+    let [alice, bob] = users(&server, ["alice", "bob"]).await;
+    ignore(&bob, &["@alice:x"]).await;
+    for _ in 0..120 {
+        group(&alice, &[bob.id()]).await;
+    }
+    let many = async || {
+        let page = bob.requests().list(RequestBox::Received, None, 200).await.unwrap();
+        (page.requests.len(), page.counts.received)
+    };
+    assert_eq!(many().await, (0, 0));
+    ignore(&bob, &[]).await;
+    assert_eq!(many().await, (120, 120));
+    ignore(&bob, &["@alice:x"]).await;
+    assert_eq!(many().await, (0, 0));
+}
+
+#[tokio::test]
+async fn who_leaves_the_room_asks_nobody_to_be_a_friend_there() {
+    let server = server().await;
+    let [alice, bob] = users(&server, ["alice", "bob"]).await;
+    alice.friends().request(bob.id(), None).await.unwrap();
+    let tea = group(&alice, &[bob.id()]).await;
+    let status = alice.friends().status(bob.id()).await.unwrap();
+    alice.room(status.room().unwrap()).leave(None).await.unwrap();
+    tea.leave(None).await.unwrap();
+    assert_eq!(received(&bob).await, ["Group alice Waiting", "Friend alice Withdrawn"]);
+    assert_eq!(sent(&alice).await, ["Group bob Waiting", "Friend bob Withdrawn"]);
+    assert_eq!(counts(&bob).await, (1, 1, 0));
+    assert_eq!(bob.friends().status(alice.id()).await.unwrap(), Friendship::Stranger);
+}
+
+#[tokio::test]
+async fn those_who_close_their_account_neither_ask_nor_are_asked() {
+    let server = server().await;
+    let [alice, bob, carol] = users(&server, ["alice", "bob", "carol"]).await;
+    alice.friends().request(bob.id(), None).await.unwrap();
+    carol.friends().request(alice.id(), None).await.unwrap();
+    group(&carol, &[alice.id()]).await;
+    server.remove_user(alice.id()).await.unwrap();
+    assert_eq!(received(&bob).await, ["Friend alice Withdrawn"]);
+    assert_eq!(sent(&carol).await, ["Group alice Void", "Friend alice Void"]);
+    assert_eq!((counts(&bob).await, counts(&carol).await), ((0, 0, 0), (0, 0, 0)));
+    let view = server.core.store.view().await.unwrap();
+    assert!(view.scan(&OPEN_REQUESTS, &(), Direction::Forward, 1).await.unwrap().is_empty());
+    let left = view.scan(&REQUESTS, &(alice.id().to_owned(),), Direction::Forward, 1).await;
+    assert!(left.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn how_a_room_is_called_later_is_not_told_those_who_are_not_in_it() {
+    let server = server().await;
+    let [alice, bob] = users(&server, ["alice", "bob"]).await;
+    let tea = group(&alice, &[bob.id()]).await;
+    let name = async |name: &str| {
+        tea.set_state("m.room.name".into(), "", raw(&json!({ "name": name }))).await.unwrap();
+    };
+    let told = async || {
+        let page = bob.requests().list(RequestBox::Received, None, 1).await.unwrap();
+        page.requests[0].room_name.clone().unwrap()
+    };
+    assert_eq!(told().await, "Tea");
+    name("Coffee").await;
+    assert_eq!(told().await, "Coffee");
+    bob.requests().refuse(&newest(&bob).await).await.unwrap();
+    name("Wine").await;
+    assert_eq!(told().await, "Tea", "as it was when bob was asked");
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten_after_as_long_as_the_owner_says() {
+    const DAY: u64 = 24 * 60 * 60 * 1_000;
+    let clock = DrivenClock::default();
+    let settings = Settings {
+        housekeeping: false,
+        requests_kept: std::time::Duration::from_millis(90 * DAY),
+        ..Settings::default()
+    };
+    let server = Homeserver::builder("x").unwrap().settings(settings).clock(clock.clone());
+    let server = server.start(tertulia_storage::MemoryEngine::default()).await.unwrap();
+    let [alice, bob, carol] = users(&server, ["alice", "bob", "carol"]).await;
+    alice.friends().request(bob.id(), None).await.unwrap();
+    carol.friends().request(bob.id(), None).await.unwrap();
+    clock.advance(DAY);
+    bob.requests().refuse(&newest(&bob).await).await.unwrap();
+    let keep_house = async || {
+        for _ in 0..24 {
+            server.keep_house().await.unwrap();
+        }
+    };
+    // A clock that was set wrong by less than a day makes nothing go early.
+    clock.advance(91 * DAY - 1);
+    keep_house().await;
+    assert_eq!(received(&bob).await, ["Friend carol Refused", "Friend alice Waiting"]);
+    clock.advance(1);
+    keep_house().await;
+    assert_eq!(received(&bob).await, ["Friend alice Waiting"]);
+    assert_eq!(sent(&carol).await, [""; 0]);
     assert_eq!(sent(&alice).await, ["Friend bob Waiting"]);
 }
 

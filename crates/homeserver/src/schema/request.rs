@@ -62,13 +62,18 @@ pub struct RequestRow {
     pub state: u8,
     /// When that was, as `asked`; none while it waits.
     pub ended: Option<u64>,
+    /// How the room was called when it was asked.
+    pub room_name: Option<String>,
+    /// Its picture then.
+    pub room_avatar: Option<String>,
 }
-record!(RequestRow = 1 { kind, room, subject, asker, reason, asked, state, ended });
+record!(RequestRow = 2 { kind, room, subject, asker, reason, asked, state, ended }
+    since 2 { room_name = None, room_avatar = None });
 
 impl RequestRow {
     /// What is asked.
     pub fn kind(&self) -> RequestKind {
-        RequestKind::ALL.get(usize::from(self.kind)).copied().unwrap_or(RequestKind::Group)
+        kind(self.kind)
     }
 
     /// What has become of it.
@@ -86,8 +91,21 @@ pub struct OpenRequest {
     pub at: Position,
     /// On whose pages, and on which.
     pub pages: Vec<RequestPage>,
+    /// Whether whoever is asked does not want to hear of it, so that it is on none of theirs.
+    pub hidden: bool,
 }
-record!(OpenRequest = 1 { kind, at, pages });
+record!(OpenRequest = 2 { kind, at, pages } since 2 { hidden = false });
+
+impl OpenRequest {
+    /// What is asked.
+    pub fn kind(&self) -> RequestKind {
+        kind(self.kind)
+    }
+}
+
+fn kind(number: u8) -> RequestKind {
+    RequestKind::ALL.get(usize::from(number)).copied().unwrap_or(RequestKind::Group)
+}
 
 /// One page of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,12 +146,18 @@ mod tests {
             asked: 300,
             state: 2,
             ended: None,
+            room_name: None,
+            room_avatar: None,
         };
-        check(&row, b"\x01\x01\x04!r:x\x04@b:x\x04@a:x\x01\x03why\xac\x02\x02\x00");
+        let golden = b"\x01\x01\x04!r:x\x04@b:x\x04@a:x\x01\x03why\xac\x02\x02\x00";
+        assert_eq!(<RequestRow as Value>::read(&mut Reader::new(golden)).unwrap(), row);
+        check(&row, b"\x02\x01\x04!r:x\x04@b:x\x04@a:x\x01\x03why\xac\x02\x02\x00\x00\x00");
         assert_eq!((row.kind(), row.state()), (RequestKind::Group, RequestState::Refused));
         let pages = vec![RequestPage { user: owned_user_id!("@a:x"), page: RequestBox::Sent }];
-        let open = OpenRequest { kind: 2, at: Position::new(9), pages };
-        check(&open, b"\x01\x02\x00\x00\x00\x00\x00\x00\x00\x09\x01\x01\x04@a:x\x01");
+        let open = OpenRequest { kind: 2, at: Position::new(9), pages, hidden: false };
+        let golden = b"\x01\x02\x00\x00\x00\x00\x00\x00\x00\x09\x01\x01\x04@a:x\x01";
+        assert_eq!(<OpenRequest as Value>::read(&mut Reader::new(golden)).unwrap(), open);
+        check(&open, b"\x02\x02\x00\x00\x00\x00\x00\x00\x00\x09\x01\x01\x04@a:x\x01\x00");
     }
 
     #[test]
@@ -147,6 +171,8 @@ mod tests {
             asked: 0,
             state: 9,
             ended: Some(1),
+            room_name: None,
+            room_avatar: None,
         };
         assert_eq!((row.kind(), row.state()), (RequestKind::Group, RequestState::Void));
     }
