@@ -8,7 +8,9 @@ import asyncio
 import hashlib
 import json
 import sys
+import uuid
 
+import aiohttp
 import nio
 
 from nio_friends import Friends, checked
@@ -73,8 +75,15 @@ class Client(Friends, Groups):
     async def begin(self):
         checked(await self.nio.sync())
         self.nio.add_response_callback(self.on_sync, nio.SyncResponse)
-        self.syncing = asyncio.create_task(self.nio.sync_forever(timeout=30_000))
+        self.syncing = asyncio.create_task(self.keep_syncing())
         return self.nio.user_id
+
+    async def keep_syncing(self):
+        while True:
+            try:
+                await self.nio.sync_forever(timeout=30_000)
+            except aiohttp.ClientPayloadError:
+                pass  # An answer broke off in its middle, which matrix-nio leaves to its user.
 
     async def create_room(self, invite):
         return checked(await self.nio.room_create(name="A room for two", invite=[invite])).room_id
@@ -99,7 +108,12 @@ class Client(Friends, Groups):
         return events
 
     async def send(self, room, content):
-        return checked(await self.nio.room_send(room, "m.room.message", content)).event_id
+        transaction = str(uuid.uuid4())
+        while True:
+            try:
+                return checked(await self.nio.room_send(room, "m.room.message", content, transaction)).event_id
+            except aiohttp.ClientPayloadError:
+                pass  # As above. The server knows the transaction if the event had arrived.
 
     async def send_file(self, room, path, kind, mimetype, hold=False):
         with open(path, "rb") as file:

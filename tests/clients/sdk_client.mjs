@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 
 import {
     ClientEvent,
-    ConnectionError,
+    HTTPError,
     PendingEventOrdering,
     RoomEvent,
     RoomMemberEvent,
@@ -69,7 +69,8 @@ async function send(roomId, content) {
             return (await sending).event_id;
         } catch (error) {
             const event = room.getPendingEvents().find((event) => event.getTxnId() === transaction);
-            if (!(error instanceof ConnectionError && event)) throw error;
+            // An answer that breaks off in its middle is an error of another kind than a connection that is lost.
+            if (error instanceof HTTPError || !event) throw error;
             const before = syncs;
             await until(() => syncs > before);
             // A sync may have brought it: then it had arrived, and only the answer was lost.
