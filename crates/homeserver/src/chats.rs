@@ -159,7 +159,7 @@ impl Chats {
     ///
     /// [`Error::Invalid`] if `from` is no token of a page before.
     pub async fn list(&self, query: &ChatsQuery) -> Result<ChatsPage> {
-        let User { core, id } = &self.user;
+        let User { core, id, .. } = &self.user;
         let mut at = query.from.as_deref().map(order::Place::parse).transpose()?;
         let view = core.store.view().await?;
         let order = Order::now(&view, core, id).await?;
@@ -191,7 +191,7 @@ impl Chats {
     ///
     /// [`Error::NotFound`] if the user is in no such room, or it is a space.
     pub async fn get(&self, room: &RoomId) -> Result<Chat> {
-        let User { core, id } = &self.user;
+        let User { core, id, .. } = &self.user;
         let view = core.store.view().await?;
         let telling = Telling::of(&view, core, id).await?;
         let kind = telling.kinds(vec![room.to_owned()]).await?.remove(0);

@@ -15,7 +15,7 @@ use tertulia_protocol::Signer;
 use tertulia_storage::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Blobs, Clock, Mailer, Random, Settings};
+use crate::{Blobs, Clock, Error, Mailer, Random, Result, Settings};
 
 /// What every module needs and none owns.
 pub(crate) struct Core {
@@ -119,15 +119,35 @@ pub struct Homeserver {
 }
 
 /// A local user, as the one who acts. Cheap to clone.
+///
+/// What a user may do is judged wherever it is done. That a user was suspended is seen by handles that were
+/// asked for after that.
 #[derive(Clone)]
 pub struct User {
     pub(crate) core: Arc<Core>,
     pub(crate) id: OwnedUserId,
+    suspended: bool,
 }
 
 impl User {
+    /// The user as the server itself lets them act: for what was decided before, and goes on.
     pub(crate) fn new(core: Arc<Core>, id: OwnedUserId) -> Self {
-        Self { core, id }
+        Self { core, id, suspended: false }
+    }
+
+    /// The user as they act by themselves, suspended or not.
+    pub(crate) fn acting(core: Arc<Core>, id: OwnedUserId, suspended: bool) -> Self {
+        Self { core, id, suspended }
+    }
+
+    /// Refuses what one may not do who is suspended: to speak, to meet others, to change how one looks
+    /// (client-server API, "Account suspension"). To read, to leave and to take back what one said is left.
+    pub(crate) fn refuse_suspended(&self) -> Result<()> {
+        if self.suspended { Err(Error::Suspended) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
     /// The user's ID.

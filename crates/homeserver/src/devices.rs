@@ -81,7 +81,7 @@ impl Homeserver {
         };
         let standing = users::standing(&view, &user).await?;
         Ok(Session {
-            user: User::new(self.core.clone(), user),
+            user: User::acting(self.core.clone(), user, standing.suspended),
             device,
             token: Some(token),
             standing,
@@ -337,7 +337,7 @@ impl Opening {
     /// The session that was written, and what its client shows to prove it; its user
     /// stands so.
     pub(crate) fn done(self, server: &Homeserver, standing: Standing) -> (Session, AccessToken) {
-        let user = User::new(server.core.clone(), self.user);
+        let user = User::acting(server.core.clone(), self.user, standing.suspended);
         let token = self.token.hash();
         let session = Session { user, device: self.device, token: Some(token), standing };
         (session, self.token)

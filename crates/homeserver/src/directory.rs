@@ -139,6 +139,7 @@ impl User {
     /// server's, [`Error::NotFound`] if there is no such room, [`Error::Forbidden`] for one who is
     /// neither in it nor an administrator.
     pub async fn create_alias(&self, alias: &RoomAliasId, room: &RoomId) -> Result<()> {
+        self.refuse_suspended()?;
         self.check_local(alias)?;
         let view = self.core.store.view().await?;
         load_head(&view, room).await?;
@@ -188,7 +189,9 @@ impl User {
             Err(error) => Err(error),
         };
         match outcome {
-            Err(Error::Forbidden(_) | Error::Refused(_) | Error::NotFound(_)) => Ok(()),
+            Err(
+                Error::Forbidden(_) | Error::Refused(_) | Error::Suspended | Error::NotFound(_),
+            ) => Ok(()),
             outcome => outcome,
         }
     }

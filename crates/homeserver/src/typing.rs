@@ -53,6 +53,7 @@ impl User {
     ///
     /// [`Error::Forbidden`] if the user is not in the room.
     pub async fn start_typing(&self, room: &RoomId, timeout: Duration) -> Result<()> {
+        self.refuse_suspended()?;
         self.check_typing(room).await?;
         let until = later(self.core.steady(), timeout.min(MAX_TIMEOUT));
         let started = self.core.local::<Typing>().lists.lock().start(room, &self.id, until);

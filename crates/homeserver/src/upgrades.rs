@@ -34,6 +34,7 @@ impl Room {
         version: &RoomVersionId,
         additional_creators: Vec<OwnedUserId>,
     ) -> Result<Room> {
+        self.user().refuse_suspended()?;
         match self.intend_upgrade(version, additional_creators).await? {
             Intended::Done(room) => Ok(self.user().room(&room)),
             Intended::UnderWay(row) => self.go_on(&row).await,

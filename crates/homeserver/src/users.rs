@@ -84,7 +84,7 @@ impl Homeserver {
         match account(&self.core.store.view().await?, &id).await? {
             None => Err(Error::NotFound("user")),
             Some(account) if account.deactivated.is_some() => Err(Error::Deactivated),
-            Some(_) => Ok(User::new(self.core.clone(), id)),
+            Some(account) => Ok(User::acting(self.core.clone(), id, account.suspended)),
         }
     }
 

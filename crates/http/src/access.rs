@@ -1,5 +1,5 @@
-//! Which endpoints are open to those who may not do everything: guests ("Guest Access"), and users
-//! from whom administrators have taken something for a while ("Account moderation").
+//! Which endpoints are open to those who have few: guests ("Guest Access"), and users whom administrators
+//! have locked out ("Account moderation"). What suspended users may not do is the library's to refuse.
 
 use http::Method;
 use tertulia::{Error, Standing};
@@ -7,39 +7,6 @@ use tertulia::{Error, Standing};
 /// What one may do whose account is locked.
 const WHILE_LOCKED: &[&str] =
     &["POST /_matrix/client/v3/logout", "POST /_matrix/client/v3/logout/all"];
-
-/// What one may not do who is suspended: to speak, to meet others, to change how one looks. Events
-/// of others are not redacted either, which is asked where events are.
-const NOT_WHILE_SUSPENDED: &[&str] = &[
-    "POST /_matrix/client/v3/createRoom",
-    "POST /_matrix/client/v3/join/{roomIdOrAlias}",
-    "POST /_matrix/client/v3/knock/{roomIdOrAlias}",
-    "POST /_matrix/client/v3/rooms/{roomId}/join",
-    "POST /_matrix/client/v3/rooms/{roomId}/invite",
-    "POST /_matrix/client/v3/rooms/{roomId}/kick",
-    "POST /_matrix/client/v3/rooms/{roomId}/ban",
-    "POST /_matrix/client/v3/rooms/{roomId}/unban",
-    "POST /_matrix/client/v3/rooms/{roomId}/upgrade",
-    "PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}",
-    "PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
-    "PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}",
-    "PUT /_matrix/client/v3/profile/{userId}/{keyName}",
-    "DELETE /_matrix/client/v3/profile/{userId}/{keyName}",
-    "PUT /_matrix/client/v3/directory/room/{roomAlias}",
-    "PUT /_matrix/client/v3/directory/list/room/{roomId}",
-    "POST /_matrix/media/v3/upload",
-    "POST /_matrix/media/v1/create",
-    "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}",
-    "POST /_tertulia/client/v1/friends",
-    "POST /_tertulia/client/v1/friends/{userId}/accept",
-    "POST /_tertulia/client/v1/requests/{requestId}/accept",
-    "POST /_tertulia/client/v1/groups",
-    "POST /_tertulia/client/v1/groups/join",
-    "PUT /_tertulia/client/v1/groups/{roomId}/members/{userId}/role",
-    "POST /_tertulia/client/v1/groups/{roomId}/hand_over",
-    "PUT /_tertulia/client/v1/groups/{roomId}/announcements",
-    "POST /_tertulia/client/v1/groups/{roomId}/dissolve",
-];
 
 /// What guests may do, as the specification has it; what one needs to come and go; and what says
 /// the same as something that they may do.
@@ -90,7 +57,6 @@ const STATE: &str = "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateK
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
     while_locked: bool,
-    not_while_suspended: bool,
     guests: Guests,
 }
 
@@ -135,11 +101,7 @@ impl Access {
     /// That of an endpoint that is served at these paths.
     pub(crate) fn of<'a>(method: &Method, paths: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<_> = paths.map(|path| nameless(&format!("{method} {path}"))).collect();
-        Self {
-            while_locked: is_in(WHILE_LOCKED, &names),
-            not_while_suspended: is_in(NOT_WHILE_SUSPENDED, &names),
-            guests: Guests::of(method, &names),
-        }
+        Self { while_locked: is_in(WHILE_LOCKED, &names), guests: Guests::of(method, &names) }
     }
 
     /// Refuses those to whom the endpoint is not open now. The arguments are those of the path.
@@ -150,9 +112,6 @@ impl Access {
     ) -> Result<(), Error> {
         if standing.locked && !self.while_locked {
             return Err(Error::Locked);
-        }
-        if standing.suspended && self.not_while_suspended {
-            return Err(Error::Suspended);
         }
         if standing.guest && !self.guests.may(arguments) {
             return Err(Error::GuestsForbidden);
@@ -181,57 +140,17 @@ mod tests {
         Access::of(&method.parse().unwrap(), [old.as_str(), path].into_iter())
     }
 
-    #[track_caller]
-    fn check(endpoint: &str, while_locked: bool, while_suspended: bool) {
-        let access = of(endpoint);
-        let locked = access.check(Standing { locked: true, ..Standing::default() }, [].into_iter());
-        assert_eq!(locked.is_ok(), while_locked, "{endpoint}");
-        let suspended =
-            access.check(Standing { suspended: true, ..Standing::default() }, [].into_iter());
-        assert_eq!(suspended.is_ok(), while_suspended, "{endpoint}");
-        assert!(access.check(Standing::default(), [].into_iter()).is_ok());
-    }
-
     #[test]
     fn a_locked_user_may_log_out() {
-        check("POST /_matrix/client/v3/logout", true, true);
-        check("POST /_matrix/client/v3/logout/all", true, true);
-        check("GET /_matrix/client/v3/logout", false, true);
-    }
-
-    #[test]
-    fn a_suspended_user_may_read_and_leave() {
-        for endpoint in [
-            "GET /_matrix/client/v3/sync",
-            "GET /_matrix/client/v3/rooms/{room_id}/messages",
-            "POST /_matrix/client/v3/rooms/{room_id}/leave",
-            "PUT /_matrix/client/v3/rooms/{room_id}/redact/{event_id}/{txn_id}",
-            "DELETE /_matrix/client/v3/devices/{device_id}",
-            "POST /_matrix/client/v3/account/deactivate",
-            "POST /_tertulia/client/v1/friends/{userId}/refuse",
-            "GET /_tertulia/client/v1/groups",
-            "POST /_tertulia/client/v1/favourites",
-            "POST /_tertulia/client/v1/requests/{requestId}/refuse",
-        ] {
-            check(endpoint, false, true);
-        }
-    }
-
-    #[test]
-    fn a_suspended_user_may_not_speak_or_meet_others() {
-        for endpoint in [
-            "PUT /_matrix/client/v3/rooms/{room_id}/send/{event_type}/{txn_id}",
-            "PUT /_matrix/client/v3/profile/{user_id}/{field}",
-            "POST /_matrix/client/v3/join/{room_id_or_alias}",
-            "POST /_tertulia/client/v1/friends",
-            "POST /_tertulia/client/v1/friends/{userId}/accept",
-            "POST /_tertulia/client/v1/requests/{requestId}/accept",
-            "POST /_tertulia/client/v1/groups",
-            "POST /_tertulia/client/v1/groups/join",
-            "PUT /_tertulia/client/v1/groups/{roomId}/announcements",
-        ] {
-            check(endpoint, false, false);
-        }
+        let check = |endpoint: &str, open: bool| {
+            let locked = Standing { locked: true, ..Standing::default() };
+            assert_eq!(of(endpoint).check(locked, [].into_iter()).is_ok(), open, "{endpoint}");
+            assert!(of(endpoint).check(Standing::default(), [].into_iter()).is_ok());
+        };
+        check("POST /_matrix/client/v3/logout", true);
+        check("POST /_matrix/client/v3/logout/all", true);
+        check("GET /_matrix/client/v3/logout", false);
+        check("GET /_matrix/client/v3/sync", false);
     }
 
     #[track_caller]

@@ -129,6 +129,7 @@ impl User {
     /// [`Error::Invalid`] or [`Error::UnfitName`] if the field does not take such a value,
     /// [`Error::ProfileTooLarge`].
     pub async fn set_profile_field(&self, field: ProfileField, value: Value) -> Result<()> {
+        self.refuse_suspended()?;
         let value = field.check(value)?;
         self.write_profile_field(field, value).await
     }
@@ -139,6 +140,7 @@ impl User {
     ///
     /// [`Error::Storage`] if that cannot be written.
     pub async fn delete_profile_field(&self, field: ProfileField) -> Result<()> {
+        self.refuse_suspended()?;
         self.write_profile_field(field, None).await
     }
 

@@ -33,7 +33,7 @@ impl Chats {
     /// Every change of the user's chats from now on, in no particular order among those that happen at
     /// once, until the server stops. What is told may be as it was before.
     pub fn changes(&self) -> impl Stream<Item = Result<ChatChange>> + Send + use<> {
-        let User { core, id } = self.user.clone();
+        let User { core, id, .. } = self.user.clone();
         async_stream::try_stream! {
             let view = core.store.view().await?;
             let mut order = Order::now(&view, &core, &id).await?;

@@ -80,6 +80,7 @@ impl Room {
     /// [`Error::NotFound`] if the server does not know the room, [`Error::Forbidden`] for one who
     /// neither administers the server nor, where that is enough, may set the room's main alias.
     pub async fn set_visibility(&self, visibility: Visibility) -> Result<()> {
+        self.user().refuse_suspended()?;
         let (core, me) = (&self.user().core, self.user().id());
         let view = core.store.view().await?;
         load_head(&view, self.id()).await?;

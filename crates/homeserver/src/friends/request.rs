@@ -53,6 +53,7 @@ impl Friends {
         other: &UserId,
         reason: Option<String>,
     ) -> Result<Friendship<OwnedRoomId>> {
+        self.user.refuse_suspended()?;
         self.check_request(other).await?;
         for _ in 0..TRIES {
             match self.begin_request(other, reason.clone()).await? {

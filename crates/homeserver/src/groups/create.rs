@@ -59,6 +59,7 @@ impl Groups {
     ///
     /// [`Error::Forbidden`] for one who is no owner of it.
     pub async fn dissolve(&self, group: &RoomId) -> Result<()> {
+        self.user.refuse_suspended()?;
         let core = &self.user.core;
         let view = core.store.view().await?;
         let head = load_head(&view, group).await?;

@@ -59,9 +59,10 @@ impl User {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the name is longer than 1,024 bytes, [`Error::Media`] if there is no
-    /// place for files.
+    /// [`Error::Invalid`] if the name is longer than 1,024 bytes, [`Error::Suspended`], [`Error::Media`]
+    /// if there is no place for files.
     pub async fn upload(&self, label: Label) -> Result<Upload> {
+        self.refuse_suspended()?;
         let id = self.core.random.word(ID_LENGTH);
         self.begin_upload(label, Target { id, reserved: None }).await
     }
@@ -72,6 +73,7 @@ impl User {
     ///
     /// [`Error::TooManyPending`] if too many wait for their files.
     pub async fn reserve_media(&self) -> Result<ReservedMedia> {
+        self.refuse_suspended()?;
         let (id, now) = (self.core.random.word(ID_LENGTH), self.core.now().get().into());
         let uri = OwnedMxcUri::from(format!("mxc://{}/{id}", self.core.name));
         let expires = now + PENDING_MS;
@@ -87,6 +89,7 @@ impl User {
     /// [`Error::Forbidden`] if it told it to someone else, [`Error::AlreadyUploaded`] if the file is
     /// here.
     pub async fn upload_to(&self, server: &ServerName, id: &str, label: Label) -> Result<Upload> {
+        self.refuse_suspended()?;
         if !self.core.is_local(server) || !is_media_id(id) {
             return Err(Error::NotFound("reserved URI"));
         }

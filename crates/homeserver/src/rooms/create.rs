@@ -36,8 +36,9 @@ impl User {
     /// # Errors
     ///
     /// [`Error::UnsupportedRoomVersion`]; [`Error::Refused`] if what is wished for contradicts
-    /// itself; [`Error::Forbidden`] for an invite of another server's user.
+    /// itself; [`Error::Suspended`]; [`Error::Forbidden`] for an invite of another server's user.
     pub async fn create_room(&self, mut room: NewRoom) -> Result<Room> {
+        self.refuse_suspended()?;
         self.refuse_guests(&room).await?;
         room.creator.clone_from(&self.id);
         room.creator_profile = self.face().await?.into_content();

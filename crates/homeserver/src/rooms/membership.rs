@@ -30,6 +30,7 @@ impl Room {
     /// [`Error::Refused`] if the room's rules forbid it, [`Error::GuestsForbidden`] if they keep
     /// guests out and the user is one, [`Error::NotFound`] if there is no such room.
     pub(crate) async fn enter(&self, words: JsonObject) -> Result<bool> {
+        self.user.refuse_suspended()?;
         if self.membership_of(self.me()).await? == Some(MembershipKind::Join) {
             return Ok(false);
         }
@@ -53,6 +54,7 @@ impl Room {
         reason: Option<String>,
         is_direct: bool,
     ) -> Result<()> {
+        self.user.refuse_suspended()?;
         refuse_foreign_guest(self.core(), user)?;
         self.user.refuse_unwelcome(user).await?;
         let face = self.face_of(user).await?;
@@ -68,8 +70,9 @@ impl Room {
     /// # Errors
     ///
     /// [`Error::Refused`] if the room's rules forbid it, [`Error::NotFound`] if there is no such
-    /// room.
+    /// room, [`Error::Suspended`].
     pub async fn knock(&self, reason: Option<String>) -> Result<()> {
+        self.user.refuse_suspended()?;
         let face = self.user.face().await?;
         let content = member_content(MembershipState::Knock, reason, Some(face));
         self.set_membership(self.me().to_owned(), content).await
@@ -112,6 +115,7 @@ impl Room {
     ///
     /// [`Error::Forbidden`] if the user is not in the room, and as [`Room::knock`].
     pub async fn kick(&self, user: &UserId, reason: Option<String>) -> Result<()> {
+        self.user.refuse_suspended()?;
         let target = self.membership_of(user).await?;
         let removable = [MembershipKind::Join, MembershipKind::Invite, MembershipKind::Knock];
         if !target.is_some_and(|kind| removable.contains(&kind)) {
@@ -127,6 +131,7 @@ impl Room {
     ///
     /// As [`Room::knock`].
     pub async fn ban(&self, user: &UserId, reason: Option<String>) -> Result<()> {
+        self.user.refuse_suspended()?;
         let content = member_content(MembershipState::Ban, reason, None);
         self.set_membership(user.to_owned(), content).await
     }
@@ -137,6 +142,7 @@ impl Room {
     ///
     /// [`Error::Forbidden`] if the user is not banned, and as [`Room::knock`].
     pub async fn unban(&self, user: &UserId, reason: Option<String>) -> Result<()> {
+        self.user.refuse_suspended()?;
         if self.membership_of(user).await? != Some(MembershipKind::Ban) {
             return Err(Error::Forbidden("the user is not banned".to_owned()));
         }

@@ -25,13 +25,17 @@ impl Room {
     /// # Errors
     ///
     /// [`Error::NotFound`] if there is no such event in the room, [`Error::Forbidden`] if the
-    /// user may not redact it, and as [`Room::send`].
+    /// user may not redact it, and as [`Room::send`]. One who is suspended takes back what they said
+    /// themself.
     pub async fn redact(
         &self,
         target: &EventId,
         reason: Option<String>,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
+        if self.user.is_suspended() && self.event(target).await?.sender() != self.me() {
+            return Err(Error::Suspended);
+        }
         self.check_may_redact(target).await?;
         let raw = |reason| to_raw_value(&reason).expect("text is JSON");
         let content = reason.map(|reason: String| ("reason".to_owned(), raw(reason)));

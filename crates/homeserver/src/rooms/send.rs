@@ -44,14 +44,15 @@ impl Room {
     /// # Errors
     ///
     /// [`Error::Refused`] if the room's rules forbid it or the content is not canonical JSON,
-    /// [`Error::NotFound`] if there is no such room, [`Error::Invalid`] if the transaction's ID has
-    /// more than 255 bytes.
+    /// [`Error::NotFound`] if there is no such room, [`Error::Suspended`], [`Error::Invalid`] if the
+    /// transaction's ID has more than 255 bytes.
     pub async fn send(
         &self,
         kind: TimelineEventType,
         content: Box<RawValue>,
         transaction: Option<Transaction>,
     ) -> Result<OwnedEventId> {
+        self.user.refuse_suspended()?;
         if kind == TimelineEventType::RoomRedaction {
             return self.send_redaction(&content, transaction).await;
         }
@@ -72,6 +73,7 @@ impl Room {
         key: &str,
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
+        self.user.refuse_suspended()?;
         refuse_as_state(&kind)?;
         refuse_unfit_name(&kind, &content)?;
         let content = self.with_face_of_guest(&kind, key, content).await?;

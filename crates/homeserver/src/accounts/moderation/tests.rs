@@ -1,9 +1,11 @@
-use ruma::user_id;
+use ruma::{RoomId, UserId, user_id};
+use serde_json::json;
 
 use super::*;
 use crate::{
-    Homeserver, NewAccount, NewDevice, Registration, Remains, Secret, Session, Standing,
-    testing::server_where,
+    Homeserver, NewAccount, NewDevice, NewFile, NewGroup, NewRoom, ProfileField, Registration,
+    Remains, Secret, Session, Standing, User,
+    testing::{public_room, raw, server_where},
 };
 
 async fn register(server: &Homeserver, name: &str, admin: bool) -> Session {
@@ -138,4 +140,67 @@ async fn devices_are_told_to_their_user_and_to_administrators() {
     assert!(matches!(bob.devices_of(root.id()).await, Err(Error::Forbidden(_))));
     let nobody = root.devices_of(user_id!("@nobody:example.org")).await;
     assert!(matches!(nobody, Err(Error::NotFound("user"))));
+}
+
+/// What `bob` gets to hear who tries everything that is closed to the suspended, in `room` and elsewhere.
+async fn tries(bob: &User, room: &RoomId, alice: &UserId) -> Vec<(&'static str, Result<()>)> {
+    let here = bob.room(room);
+    let label = || crate::Label { content_type: None, name: None };
+    let new = NewRoom::new(bob.id().to_owned(), ruma::RoomVersionId::V11);
+    let version = ruma::RoomVersionId::V12;
+    let name = ProfileField::DISPLAY_NAME;
+    vec![
+        ("create", bob.create_room(new).await.map(drop)),
+        ("group", bob.groups().create(NewGroup::default()).await.map(drop)),
+        ("join", here.join(None).await),
+        ("knock", here.knock(None).await),
+        ("invite", here.invite(alice, None, false).await),
+        ("kick", here.kick(alice, None).await),
+        ("ban", here.ban(alice, None).await),
+        ("unban", here.unban(alice, None).await),
+        ("upgrade", here.upgrade(&version, Vec::new()).await.map(drop)),
+        ("send", here.send_text("x").await.map(drop)),
+        ("react", here.react(ruma::event_id!("$e"), "x").await.map(drop)),
+        ("image", here.send_image(NewFile::from_bytes("a.png", "x")).await.map(drop)),
+        ("state", here.set_state("m.room.topic".into(), "", raw(&json!({}))).await.map(drop)),
+        ("type", here.typing(true).await),
+        ("dissolve", bob.groups().dissolve(room).await),
+        ("profile", bob.set_profile_field(name.clone(), "x".into()).await),
+        ("no profile", bob.delete_profile_field(name).await),
+        ("alias", bob.create_alias(ruma::room_alias_id!("#a:example.org"), room).await),
+        ("publish", here.set_visibility(crate::Visibility::Public).await),
+        ("upload", bob.upload(label()).await.map(drop)),
+        ("reserve", bob.reserve_media().await.map(drop)),
+        ("upload to", bob.upload_to(bob.id().server_name(), "id", label()).await.map(drop)),
+        ("befriend", bob.friends().request(alice, None).await.map(drop)),
+        ("accept", bob.friends().accept(alice).await.map(drop)),
+    ]
+}
+
+#[tokio::test]
+async fn one_who_is_suspended_does_not_speak_or_meet_others_by_any_call() {
+    let (server, root, bob) = setting().await;
+    let alice = register(&server, "alice", false).await;
+    let mine = public_room(&bob, "11").await;
+    let said = mine.send_text("mine").await.unwrap();
+    let theirs = root.room(mine.id());
+    theirs.join(None).await.unwrap();
+    let other = theirs.send_text("another's").await.unwrap();
+    alice.friends().request(bob.id(), None).await.unwrap();
+    root.restrict(bob.id(), Restriction::Suspension, true).await.unwrap();
+    let bob = server.user("bob").await.unwrap();
+    for (what, tried) in tries(&bob, mine.id(), alice.id()).await {
+        assert!(matches!(tried, Err(Error::Suspended)), "{what}: {tried:?}");
+    }
+    let room = bob.room(mine.id());
+    let taken = room.redact(&other, None, None).await;
+    assert!(matches!(taken, Err(Error::Suspended)), "{taken:?}");
+    room.redact(&said, None, None).await.unwrap();
+    room.typing(false).await.unwrap();
+    bob.friends().refuse(alice.id()).await.unwrap();
+    room.leave(None).await.unwrap();
+    root.restrict(bob.id(), Restriction::Suspension, false).await.unwrap();
+    let bob = server.user("bob").await.unwrap();
+    bob.room(mine.id()).join(None).await.unwrap();
+    bob.room(mine.id()).send_text("back").await.unwrap();
 }
