@@ -23,6 +23,7 @@ mod members;
 mod membership;
 mod messages;
 mod moderation;
+mod mounting;
 mod names;
 mod notifications;
 mod older;
