@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use http::{Method, StatusCode, header::ACCEPT_LANGUAGE};
 use serde_json::{Value, json};
-use tertulia::{PasswordCost, Registration, Settings, Terms, TermsText};
+use tertulia::{MailError, PasswordCost, Registration, Settings, Terms, TermsText};
 use tertulia_http::Rate;
 use tertulia_testkit::{Answered, Call, Client, Path, TestServer, code_in};
 
@@ -448,4 +448,53 @@ async fn an_account_has_only_so_many_mails_sent() {
         ask(n).await.ok();
     }
     ask(5).await.refused(429, "M_LIMIT_EXCEEDED");
+}
+
+/// Asks again and again until the answer is another than that the address is not proven: what becomes of a mail is
+/// noted after its server has refused it.
+async fn settled(call: impl Fn() -> Call) -> Answered {
+    loop {
+        let answered = call().await;
+        if !answered.json()["error"].as_str().is_some_and(|words| words.contains("not proven")) {
+            return answered;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_mail_that_nobody_takes_is_told_whether_the_address_is_known_or_not() {
+    let server = server().await;
+    let alice = user(&server, "alice", ALICE).await;
+    server.mailbox().fail(MailError::Permanent("nobody is called so".to_owned()));
+    for email in [ALICE, "nobody@example.org"] {
+        let asked = post(&server, "register/email/requestToken", wish(email)).await.ok();
+        let sid = &asked["sid"];
+        let shown = || json!({ "sid": sid, "client_secret": "secret" });
+        let sign_up = settled(|| {
+            let wish = json!({ "username": "bob", "password": PASSWORD, "email": shown() });
+            server.call(Method::POST, Path::own(["register"])).json(wish)
+        });
+        sign_up.await.refused(400, "ORG.TERTULIA.MAIL_NOT_DELIVERED");
+        let submitted = submit(&server, sid, "000000").await;
+        submitted.refused(400, "ORG.TERTULIA.MAIL_NOT_DELIVERED");
+        let body = json!({ "username": "bob", "password": PASSWORD, "auth": stage(sid) });
+        let told = post(&server, "register", body).await.refused(401, "M_FORBIDDEN");
+        assert_eq!(
+            told["error"],
+            "the mail could not be delivered; ask for another, or give another address"
+        );
+        let asked = post(&server, "account/3pid/email/requestToken", wish(email)).await.ok();
+        let shown = json!({ "sid": asked["sid"], "client_secret": "secret" });
+        settled(|| change(&alice, shown.clone(), PASSWORD))
+            .await
+            .refused(400, "ORG.TERTULIA.MAIL_NOT_DELIVERED");
+    }
+    // Another mail comes through.
+    server.mailbox().fail(None);
+    let mut again = wish("nobody@example.org");
+    again["send_attempt"] = json!(2);
+    let asked = post(&server, "register/email/requestToken", again).await.ok();
+    let code = code_in(&server.mailbox().take("nobody@example.org").await);
+    submit(&server, &asked["sid"], &code).await.ok();
 }

@@ -110,6 +110,9 @@ pub enum Error {
     /// The code is worth nothing any more.
     #[error("the code is too old, or was wrong too often; ask for another")]
     CodeExpired,
+    /// The mail of the session was refused, or could only arrive too late.
+    #[error("the mail could not be delivered; ask for another, or give another address")]
+    MailNotDelivered,
     /// The session does not prove that an e-mail address is somebody's, or not for this.
     #[error("the e-mail address is not proven; show the code of the mail, or open its link")]
     AddressNotProven,

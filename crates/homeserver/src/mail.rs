@@ -16,8 +16,11 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ruma::OwnedUserId;
 use tertulia_storage::Tx;
 
+#[cfg(test)]
+pub(crate) use self::queue::MOST_WAITING;
 pub(crate) use self::queue::{
-    Failure, Fate, Forget, ForgetUndelivered, LetterKey, Settle, forget_letters, hasten, is_due,
+    Failure, Fate, Forget, ForgetUndelivered, LetterKey, Settle, forget_letters, give_place_back,
+    hasten, is_due, is_undelivered, take_place,
 };
 #[cfg(feature = "smtp")]
 pub use self::smtp::{Encryption, Smtp, SmtpError, SmtpServer};

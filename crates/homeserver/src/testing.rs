@@ -6,13 +6,10 @@ use futures_util::future::BoxFuture;
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, RoomVersionId, UInt, UserId};
 use serde_json::{Value, json, value::RawValue};
 use tertulia_protocol::{NewRoom, Preset};
-use tertulia_storage::{MemoryEngine, View};
+use tertulia_storage::MemoryEngine;
 use tokio::sync::watch;
 
-use crate::{
-    Clock, Homeserver, PasswordCost, Registration, Room, Settings, core::User,
-    schema::UNDELIVERED_MAIL,
-};
+use crate::{Clock, Homeserver, PasswordCost, Registration, Room, Settings, core::User};
 
 /// A server called `x` with nothing in it.
 pub(crate) async fn server() -> Homeserver {
@@ -57,11 +54,6 @@ pub(crate) async fn listed(server: &Homeserver) {
         assert!(!server.core.tasks.is_empty(), "the follower has given up");
         tokio::task::yield_now().await;
     }
-}
-
-/// Whether it is noted that the mail of a session came to nothing.
-pub(crate) async fn is_undelivered(view: &View, session: &str) -> crate::Result<bool> {
-    Ok(view.get(&UNDELIVERED_MAIL, &(session.to_owned(),)).await?.is_some())
 }
 
 /// JSON as it comes from a client.

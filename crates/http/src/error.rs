@@ -103,6 +103,14 @@ impl ApiError {
         Self { status: StatusCode::BAD_REQUEST, body: Box::new(ErrorBody::Json(body)) }
     }
 
+    /// Nobody will ever read the code. Matrix has no code for that, so this is one of ours.
+    fn mail_not_delivered(error: &Error) -> Self {
+        let body = serde_json::json!({
+            "errcode": "ORG.TERTULIA.MAIL_NOT_DELIVERED", "error": error.to_string(),
+        });
+        Self { status: StatusCode::BAD_REQUEST, body: Box::new(ErrorBody::Json(body)) }
+    }
+
     /// There is something to accept first. Ruma does not know the code, which is of the identity service API.
     fn terms_not_signed(error: &Error) -> Self {
         let body =
@@ -267,6 +275,7 @@ impl From<Error> for ApiError {
         match (code(&error), error) {
             (_, error @ Error::Locked) => Self::locked(&error),
             (_, error @ Error::CodeExpired) => Self::session_expired(&error),
+            (_, error @ Error::MailNotDelivered) => Self::mail_not_delivered(&error),
             (_, error @ Error::TermsNotAccepted) => Self::terms_not_signed(&error),
             (Some((status, kind)), error) => Self::new(status, kind, error),
             (None, Error::Storage(error)) => Self::of_storage(error),

@@ -42,8 +42,8 @@ impl SignUp {
             Stage::RegistrationToken => {
                 self.registration_token.clone().map(Credential::RegistrationToken)
             }
-            Stage::Email(_) => self.account.email.clone().map(Credential::Email),
-            Stage::Password => None,
+            // It is looked at by itself, as it can fail in several ways.
+            Stage::Email(_) | Stage::Password => None,
         }
     }
 }
@@ -84,8 +84,8 @@ impl Homeserver {
     /// # Errors
     ///
     /// Those of [`Homeserver::may_register`], of [`Homeserver::submit_code`] and of [`Homeserver::register`];
-    /// [`Error::TermsNotAccepted`], [`Error::AddressNotProven`] or [`Error::WrongRegistrationToken`] for what is
-    /// missing, and [`Error::NoMail`] for an address where none can be proven.
+    /// [`Error::TermsNotAccepted`], [`Error::AddressNotProven`], [`Error::MailNotDelivered`] or
+    /// [`Error::WrongRegistrationToken`] for what is missing, and [`Error::NoMail`] for an address where none can be proven.
     pub async fn sign_up(&self, wish: SignUp) -> Result<(Session, AccessToken)> {
         let flows = self.may_register(&wish.account).await?;
         for stage in wish.flow(flows)? {
@@ -95,9 +95,11 @@ impl Homeserver {
     }
 
     async fn pass(&self, stage: Stage, wish: &SignUp) -> Result<()> {
-        if let (Stage::Email(_), Some(proof), Some(code)) = (stage, &wish.account.email, &wish.code)
-        {
-            self.submit_code(proof, code).await?;
+        if let (Stage::Email(proving), Some(proof)) = (stage, &wish.account.email) {
+            if let Some(code) = &wish.code {
+                self.submit_code(proof, code).await?;
+            }
+            return self.check_proof(proof, proving).await;
         }
         let credential = wish.credential(stage).ok_or_else(|| refusal(stage))?;
         let passed = self.check_credential(credential, stage, None).await?;

@@ -2,8 +2,9 @@
 
 use std::{ops::Bound, sync::Arc};
 
+use parking_lot::Mutex;
 use ruma::UserId;
-use tertulia_storage::{Command, Direction, Partition, Tx};
+use tertulia_storage::{Command, Direction, Partition, Tx, View};
 
 use crate::{
     Error, MailError, Result,
@@ -21,6 +22,10 @@ const LONGEST_PROVING_PAUSE_MS: u64 = 2 * 60_000;
 const PATIENCE_MS: u64 = 2 * 24 * 60 * 60_000;
 /// How often it is tried at least, however long the server was off or a clock was wrong.
 const LEAST_TRIES: u32 = 10;
+/// How many letters may wait before nobody is sent another code.
+pub(crate) const MOST_WAITING: usize = 10_000;
+/// How often the letters are counted at most, in milliseconds.
+const COUNTED_EVERY_MS: u64 = 1_000;
 /// How many rows are gone through at once.
 const PAGE: usize = 100;
 
@@ -127,6 +132,56 @@ impl Command for Settle {
             tx.put(&MAIL_QUEUE, &(due, self.key.1), &letter);
         }
         Ok(())
+    }
+}
+
+/// Whether the mail of a session came to nothing, so that nobody can know its code.
+pub(crate) async fn is_undelivered(view: &View, session: &str) -> Result<bool> {
+    Ok(view.get(&UNDELIVERED_MAIL, &(session.to_owned(),)).await?.is_some())
+}
+
+/// How many letters wait: as many as were counted last, and all that were posted for sessions since. It is never
+/// too few, but for notices, which are never refused; and it is counted again only when it would be too many.
+#[derive(Default)]
+struct Waiting(Mutex<Option<Counted>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    letters: usize,
+    at: u64,
+}
+
+impl Waiting {
+    /// Takes a place, if there is one; nothing if that has to be counted first.
+    fn take(&self, now: u64) -> Option<bool> {
+        let mut counted = self.0.lock();
+        let counted = counted.as_mut()?;
+        if counted.letters < MOST_WAITING {
+            counted.letters += 1;
+            return Some(true);
+        }
+        (now.saturating_sub(counted.at) < COUNTED_EVERY_MS).then_some(false)
+    }
+}
+
+/// Takes a place in the queue for one more letter; tells whether there was one. What is not needed is given back by
+/// [`give_place_back`].
+pub(crate) async fn take_place(core: &Core) -> Result<bool> {
+    let waiting = core.local::<Waiting>();
+    let now = core.steady().get().into();
+    if let Some(taken) = waiting.take(now) {
+        return Ok(taken);
+    }
+    let view = core.store.view().await?;
+    let all = view.scan(&MAIL_QUEUE, &(), Direction::Forward, MOST_WAITING).await?;
+    *waiting.0.lock() = Some(Counted { letters: all.len(), at: now });
+    Ok(waiting.take(now).unwrap_or(false))
+}
+
+/// Gives back the place of a letter that was not posted.
+pub(crate) fn give_place_back(core: &Core) {
+    if let Some(counted) = core.local::<Waiting>().0.lock().as_mut() {
+        counted.letters = counted.letters.saturating_sub(1);
     }
 }
 

@@ -122,6 +122,12 @@ async fn what_is_wrong_with_an_address_has_its_status_code_and_words() {
         ),
         (Error::WrongCode, 400, "M_TOKEN_INCORRECT", "the code is wrong"),
         (
+            Error::MailNotDelivered,
+            400,
+            "ORG.TERTULIA.MAIL_NOT_DELIVERED",
+            "the mail could not be delivered; ask for another, or give another address",
+        ),
+        (
             Error::CodeExpired,
             400,
             "M_SESSION_EXPIRED",

@@ -5,7 +5,11 @@ use super::{
     *,
 };
 use crate::{
-    Error, Language, NewAccount, OtherSessions, Proving, Registration, Result, mail::LetterKind,
+    Credential, Error, Language, NewAccount, Operation, OtherSessions, Proof, Proving,
+    Registration, Result, Stage,
+    accounts::Attempt,
+    mail::{self, Fate, Letter, LetterKind, MOST_WAITING},
+    schema::MAIL_QUEUE,
 };
 
 const ALICE: &str = "alice@example.org";
@@ -28,6 +32,7 @@ fn told(outcome: Result<()>) -> &'static str {
         Err(Error::CodeExpired) => "expired",
         Err(Error::Invalid("the session or its client secret")) => "no session",
         Err(Error::Busy) => "busy",
+        Err(Error::MailNotDelivered) => "not delivered",
         Err(other) => panic!("{other}"),
     }
 }
@@ -96,7 +101,7 @@ async fn codes_and_links_end_after_fifteen_minutes() {
     for (minutes, expected) in [(14, "proven"), (15, "expired"), (100_000, "expired")] {
         for by_link in [false, true] {
             let email = format!("a{minutes}{by_link}@example.org");
-            let proof = house.ask(Proving::Registration, &email).await.unwrap();
+            let proof = house.mailed(Proving::Registration, &email).await;
             house.clock.advance(minutes * MINUTE);
             let outcome = match by_link {
                 false => submit(&house, &proof, &house.code(&proof)).await,
@@ -113,7 +118,7 @@ async fn a_clock_that_is_set_ends_nothing_and_prolongs_nothing() {
     let proof = house.ask(Proving::Registration, ALICE).await.unwrap();
     house.clock.set_ahead(1_000 * 60 * MINUTE);
     assert_eq!(submit(&house, &proof, &house.code(&proof)).await, "proven");
-    let proof = house.ask(Proving::Registration, "b@example.org").await.unwrap();
+    let proof = house.mailed(Proving::Registration, "b@example.org").await;
     house.clock.set_ahead(0);
     house.clock.advance(15 * MINUTE);
     assert_eq!(submit(&house, &proof, &house.code(&proof)).await, "expired");
@@ -366,4 +371,154 @@ async fn where_everyone_has_an_address_nobody_registers_without() {
     let house = House::with(|settings| settings.registration = Registration::Email).await;
     let flows = house.server.registration_flows().unwrap();
     assert_eq!(flows, [[crate::Stage::Email(Proving::Registration)]]);
+}
+
+/// What a session whose mail came to nothing answers to whoever shows a code, and to whoever comes to use it.
+async fn told_of_the_mail(house: &House, proving: Proving, email: &str) -> [&'static str; 3] {
+    let proof = house.ask(proving, email).await.unwrap();
+    house.lose_mail_of(&proof).await;
+    let shown = submit(house, &proof, &wrong()).await;
+    let user = match house.server.available("dora").await {
+        Ok(_) => house.server.create_user("dora").await.unwrap(),
+        Err(_) => house.server.user("dora").await.unwrap(),
+    };
+    let used = match proving {
+        Proving::Registration => {
+            let account = NewAccount { email: Some(proof.clone()), ..NewAccount::default() };
+            told(house.server.register(account).await.map(drop))
+        }
+        Proving::Addition => told(user.add_email(&proof).await),
+        Proving::Change => told(user.change_email(&proof, Language::English).await),
+        Proving::Password => {
+            let set = house.server.prove(reset(), Some(shown_for(&proof))).await.unwrap();
+            let Proof::Missing(challenge) = set else { panic!("it is proven") };
+            assert_eq!(
+                challenge.failure,
+                Some("the mail could not be delivered; ask for another, or give another address")
+            );
+            "not delivered"
+        }
+    };
+    house.clock.advance(15 * MINUTE);
+    [shown, used, submit(house, &proof, &wrong()).await]
+}
+
+fn reset() -> Operation<'static> {
+    Operation::new("reset", &[&[Stage::Email(Proving::Password)]], b"")
+}
+
+fn shown_for(proof: &EmailProof) -> Attempt {
+    Attempt { session: None, credential: Some(Credential::Email(proof.clone())) }
+}
+
+#[tokio::test]
+async fn a_session_whose_mail_came_to_nothing_says_so_whether_the_address_is_known_or_not() {
+    for proving in [Proving::Registration, Proving::Password, Proving::Addition, Proving::Change] {
+        let house = House::open().await;
+        house.user("alice", ALICE).await;
+        for email in [ALICE, "nobody@example.org"] {
+            let told = told_of_the_mail(&house, proving, email).await;
+            assert_eq!(told, ["not delivered"; 3], "{proving:?} {email}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_the_mail_is_told_only_whoever_began_the_session() {
+    let house = House::open().await;
+    let proof = house.ask(Proving::Registration, ALICE).await.unwrap();
+    house.lose_mail_of(&proof).await;
+    let thief = EmailProof { client_secret: wrong(), ..proof.clone() };
+    assert_eq!(submit(&house, &thief, &wrong()).await, "no session");
+    assert!(!registers(&house, &thief).await, "it is just not proven");
+    // Who has the code all the same, as the server only seemed to refuse the mail, is let in.
+    assert_eq!(submit(&house, &proof, &house.code(&proof)).await, "proven");
+    assert!(registers(&house, &proof).await);
+}
+
+#[tokio::test]
+async fn guesses_count_also_where_no_mail_came() {
+    let house = House::open().await;
+    let proof = house.ask(Proving::Registration, ALICE).await.unwrap();
+    house.lose_mail_of(&proof).await;
+    for n in 0..5 {
+        assert_eq!(submit(&house, &proof, &guess(&house, &proof, n)).await, "not delivered");
+    }
+    assert_eq!(submit(&house, &proof, &house.code(&proof)).await, "not delivered");
+    assert!(house.server.register(with_email("a", proof)).await.is_err());
+}
+
+/// Letters that wait, posted all at once.
+struct Wait(Vec<Letter>);
+
+impl tertulia_storage::Command for Wait {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> tertulia_storage::Partition {
+        tertulia_storage::Partition::of("test", "")
+    }
+
+    async fn run(&self, tx: &mut tertulia_storage::Tx) -> Result<()> {
+        self.0.iter().for_each(|letter| mail::post(tx, letter));
+        Ok(())
+    }
+}
+
+/// Fills the queue up to so many letters, none of which is due.
+async fn fill_queue(house: &House, up_to: usize) {
+    let core = &house.server.core;
+    let later = u64::from(core.steady().get()) + 30 * MINUTE;
+    let letter = || Letter {
+        posted: later,
+        ..Letter::new(core, LetterKind::AddressChanged, "old@example.org", Language::English)
+    };
+    let mut missing = up_to - house.letters().await.len();
+    while missing > 0 {
+        let page = missing.min(400);
+        for _ in 0..page {
+            assert!(mail::take_place(core).await.unwrap());
+        }
+        core.store.write(Wait((0..page).map(|_| letter()).collect())).await.unwrap();
+        missing -= page;
+    }
+}
+
+#[tokio::test]
+async fn where_too_many_mails_wait_nobody_is_sent_another_whether_the_address_is_known_or_not() {
+    let house = House::open().await;
+    let alice = house.user("alice", ALICE).await;
+    let early = house.ask(Proving::Password, ALICE).await.unwrap();
+    fill_queue(&house, MOST_WAITING - 2).await;
+    house.clock.advance(2_000);
+    let ask = async |proving: Proving, email: &'static str| {
+        house.ask(proving, email).await.map_err(|error| assert!(matches!(error, Error::Busy)))
+    };
+    for n in 0..4 {
+        let proof = house.ask(Proving::Registration, &format!("a{n}@example.org")).await;
+        assert_eq!(proof.is_ok(), n < 2, "{n}");
+    }
+    for email in [ALICE, "nobody@example.org"] {
+        for proving in [Proving::Registration, Proving::Password, Proving::Addition] {
+            let repeats = email == ALICE && proving == Proving::Password;
+            assert_eq!(ask(proving, email).await.is_ok(), repeats, "{proving:?} {email}");
+        }
+    }
+    // What people have to be told does not depend on others.
+    assert_eq!(submit(&house, &early, &house.code(&early)).await, "proven");
+    let set =
+        alice.set_password_by_email(&early, "new password", OtherSessions::Keep, Language::English);
+    set.await.unwrap();
+    house.settle(|row| row.address == "a0@example.org", Fate::Lost).await;
+    house.settle(|row| row.address == "old@example.org", Fate::Lost).await;
+    assert!(
+        ask(Proving::Registration, "b@example.org").await.is_err(),
+        "not counted again so soon"
+    );
+    house.clock.advance(1_000);
+    assert!(ask(Proving::Registration, "b@example.org").await.is_ok());
+    assert!(ask(Proving::Registration, "c@example.org").await.is_err());
+    let view = house.server.core.store.view().await.unwrap();
+    let all = view.scan(&MAIL_QUEUE, &(), tertulia_storage::Direction::Forward, 2 * MOST_WAITING);
+    assert_eq!(all.await.unwrap().len(), MOST_WAITING);
 }

@@ -47,7 +47,7 @@ async fn spend(
     let (key, word) = id::read(&proof.session).ok_or(Error::AddressNotProven)?;
     let session = tx.get_guarded(&THREEPID_SESSIONS, &key).await?;
     let session = session.ok_or(Error::AddressNotProven)?;
-    check(&session, word, proof, any_of, now)?;
+    check(tx, &session, word, proof, any_of, now).await?;
     tx.delete(&THREEPID_SESSIONS, &key);
     Ok(session)
 }
@@ -64,7 +64,10 @@ pub(in crate::accounts) async fn spend_claimed(
     Ok((owner, session.address))
 }
 
-fn check(
+/// Whether `session` is the one that is meant, and proves an address for any of these; one whose mail came to nothing
+/// says that.
+async fn check(
+    view: &View,
     session: &ThreepidSession,
     word: &str,
     proof: &EmailProof,
@@ -74,7 +77,12 @@ fn check(
     if !id::is_called(session, word) || !id::is_secret_of(session, &proof.client_secret) {
         return Err(Error::AddressNotProven);
     }
-    session.check_proves(any_of, now)
+    let proves = session.check_proves(any_of, now);
+    let is_open = proves.is_err() && session.validated.is_none();
+    if is_open && mail::is_undelivered(view, &proof.session).await? {
+        return Err(Error::MailNotDelivered);
+    }
+    proves
 }
 
 /// Makes the address that was proven for it, if one was, that of a new user.
@@ -128,28 +136,57 @@ async fn addresses(view: &View, user: &UserId) -> Result<Vec<(String, AddressRow
 }
 
 impl Homeserver {
+    /// Whether a proof proves an address for this now, before anything dear is done about it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AddressNotProven`], [`Error::MailNotDelivered`].
+    pub(in crate::accounts) async fn check_proof(
+        &self,
+        proof: &EmailProof,
+        proving: Proving,
+    ) -> Result<()> {
+        self.proven(proof, proving).await.map(drop)
+    }
+
     /// Whose address a proof proves that lets its owner set the password; none if it proves no such thing now.
     pub(in crate::accounts) async fn find_owner(
         &self,
         proof: &EmailProof,
         proving: Proving,
     ) -> Result<Result<Option<OwnedUserId>, &'static str>> {
-        // As Error::AddressNotProven has it.
-        let refused = Ok(Err(
+        // In the words of the errors.
+        let not_proven = Ok(Err(
             "the e-mail address is not proven; show the code of the mail, or open its link",
         ));
-        let Some((key, word)) = id::read(&proof.session) else { return refused };
-        let view = self.core.store.view().await?;
-        let Some(session) = view.get(&THREEPID_SESSIONS, &key).await? else { return refused };
-        let now = self.core.steady().get().into();
-        if check(&session, word, proof, &[proving], now).is_err() {
-            return refused;
-        }
+        let (view, session) = match self.proven(proof, proving).await {
+            Ok(proven) => proven,
+            Err(Error::AddressNotProven) => return not_proven,
+            Err(Error::MailNotDelivered) => {
+                return Ok(Err(
+                    "the mail could not be delivered; ask for another, or give another address",
+                ));
+            }
+            Err(error) => return Err(error),
+        };
         match (proving, owner(&view, &session.address).await?) {
-            (Proving::Password, None) => refused,
+            (Proving::Password, None) => not_proven,
             (Proving::Password, owner) => Ok(Ok(owner)),
             _ => Ok(Ok(None)),
         }
+    }
+
+    async fn proven(
+        &self,
+        proof: &EmailProof,
+        proving: Proving,
+    ) -> Result<(View, ThreepidSession)> {
+        let (key, word) = id::read(&proof.session).ok_or(Error::AddressNotProven)?;
+        let view = self.core.store.view().await?;
+        let session = view.get(&THREEPID_SESSIONS, &key).await?.ok_or(Error::AddressNotProven)?;
+        let now = self.core.steady().get().into();
+        check(&view, &session, word, proof, &[proving], now).await?;
+        Ok((view, session))
     }
 }
 
@@ -174,7 +211,8 @@ impl User {
     ///
     /// # Errors
     ///
-    /// [`Error::AddressNotProven`], [`Error::EmailInUse`], [`Error::TooMany`], [`Error::GuestsForbidden`].
+    /// [`Error::AddressNotProven`], [`Error::MailNotDelivered`], [`Error::EmailInUse`], [`Error::TooMany`],
+    /// [`Error::GuestsForbidden`].
     pub async fn add_email(&self, proof: &EmailProof) -> Result<()> {
         self.have_email(proof, Others::Keep, Language::default()).await
     }

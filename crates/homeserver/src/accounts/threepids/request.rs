@@ -48,16 +48,21 @@ impl Homeserver {
     /// # Errors
     ///
     /// [`Error::NoMail`], [`Error::RegistrationClosed`], [`Error::BadEmail`], [`Error::Invalid`] for the client
-    /// secret, or [`Error::Busy`] if too many mails went to the address lately. [`Error::EmailInUse`] and
-    /// [`Error::EmailUnknown`] unless the server hides that.
+    /// secret, or [`Error::Busy`] if too many mails went to the address lately or too many wait.
+    /// [`Error::EmailInUse`] and [`Error::EmailUnknown`] unless the server hides that.
     pub async fn request_code(&self, proving: Proving, wish: CodeRequest<'_>) -> Result<String> {
         let mut request = self.request(proving, wish)?;
         let letters = self.core.local::<OfAddresses>();
         let address = request.key.0;
-        request.may_send = letters.take(&address, MOST_LETTERS, self.core.steady());
-        let took = request.may_send;
+        let has_place = mail::take_place(&self.core).await?;
+        let is_counted = letters.take(&address, MOST_LETTERS, self.core.steady());
+        request.may_send = has_place && is_counted;
         let asked = self.core.store.write(request).await;
-        if took && !asked.as_ref().is_ok_and(|asked| asked.out.sent) {
+        let sent = asked.as_ref().is_ok_and(|asked| asked.out.sent);
+        if has_place && !sent {
+            mail::give_place_back(&self.core);
+        }
+        if is_counted && !sent {
             letters.give_back(&address);
         }
         Ok(asked?.out.session)

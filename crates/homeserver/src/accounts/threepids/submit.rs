@@ -26,8 +26,9 @@ impl Homeserver {
     /// # Errors
     ///
     /// [`Error::Invalid`] if there is no such session with this client secret; [`Error::WrongCode`];
-    /// [`Error::CodeExpired`] if it is too late, or was wrong too often; [`Error::Busy`] if too many codes of
-    /// the address were wrong lately.
+    /// [`Error::CodeExpired`] if it is too late, or was wrong too often; instead of either
+    /// [`Error::MailNotDelivered`] where nobody can know the right one; [`Error::Busy`] if too many codes of the
+    /// address were wrong lately.
     pub async fn submit_code(&self, proof: &EmailProof, code: &Secret) -> Result<()> {
         if *code == mail::link_token(&self.core, &proof.session) {
             return self.show(&proof.session, Some(&proof.client_secret), Shown::Right).await;
@@ -43,7 +44,14 @@ impl Homeserver {
         if !matches!(outcome, Err(Error::WrongCode)) {
             wrong.give_back(&key.0);
         }
-        outcome
+        match outcome {
+            Err(refusal @ (Error::WrongCode | Error::CodeExpired)) => {
+                let view = self.core.store.view().await?;
+                let is_undelivered = mail::is_undelivered(&view, &proof.session).await?;
+                Err(if is_undelivered { Error::MailNotDelivered } else { refusal })
+            }
+            outcome => outcome,
+        }
     }
 
     /// Opens the link of a mail. From then on the address is proven, as by [`Homeserver::submit_code`].

@@ -12,8 +12,8 @@ use super::*;
 use crate::{
     Error, Homeserver, Language, Mail, MailError, Mailer, NewAccount, NewDevice, OtherSessions,
     PasswordCost, Proving, Registration, Result, Settings, User,
-    mail::{self, LetterKind},
-    schema::{ADDRESSES, MAIL_QUEUE, THREEPID_SESSIONS, USER_ADDRESSES},
+    mail::{self, Fate, LetterKind, Settle},
+    schema::{ADDRESSES, LetterRow, MAIL_QUEUE, THREEPID_SESSIONS, USER_ADDRESSES},
     testing::DrivenClock,
 };
 
@@ -115,6 +115,31 @@ impl House {
     pub(in crate::accounts) async fn letters_to(&self, address: &str) -> Vec<LetterKind> {
         let letters = self.letters().await.into_iter().filter(|(_, to, _)| to == address);
         letters.map(|(kind, ..)| kind).collect()
+    }
+
+    /// Says what became of a letter.
+    pub(in crate::accounts) async fn settle(
+        &self,
+        which: impl Fn(&LetterRow) -> bool + Send,
+        fate: Fate,
+    ) {
+        let core = &self.server.core;
+        let view = core.store.view().await.unwrap();
+        let rows = view.scan(&MAIL_QUEUE, &(), Direction::Forward, 20_000).await.unwrap();
+        let (key, _) = rows.into_iter().find(|(_, row)| which(row)).unwrap();
+        core.store.write(Settle { key, fate }).await.unwrap();
+    }
+
+    /// Lets the mail of a session come to nothing, as one that is refused or late.
+    pub(in crate::accounts) async fn lose_mail_of(&self, proof: &EmailProof) {
+        self.settle(|row| row.session.as_ref() == Some(&proof.session), Fate::Lost).await;
+    }
+
+    /// A session whose mail has come.
+    pub(in crate::accounts) async fn mailed(&self, proving: Proving, email: &str) -> EmailProof {
+        let proof = self.ask(proving, email).await.unwrap();
+        self.settle(|row| row.session.as_ref() == Some(&proof.session), Fate::Sent).await;
+        proof
     }
 
     /// How many rows there are of sessions, of claims and of users' addresses.

@@ -116,7 +116,7 @@ async fn queued(server: &Homeserver, expected: &[u32]) {
 }
 
 async fn is_undelivered(server: &Homeserver) -> bool {
-    crate::testing::is_undelivered(&server.core.store.view().await.unwrap(), "s").await.unwrap()
+    mail::is_undelivered(&server.core.store.view().await.unwrap(), "s").await.unwrap()
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ async fn settle(core: &Core, key: LetterKey, fate: Fate) {
 }
 
 async fn is_undelivered(core: &Core) -> bool {
-    crate::testing::is_undelivered(&core.store.view().await.unwrap(), "s").await.unwrap()
+    mail::is_undelivered(&core.store.view().await.unwrap(), "s").await.unwrap()
 }
 
 #[tokio::test]
