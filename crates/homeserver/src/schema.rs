@@ -9,8 +9,12 @@ mod directory;
 mod entry;
 mod favourites;
 mod generation;
+#[cfg(test)]
+mod golden;
 mod mail;
 mod media;
+mod push;
+mod relation;
 mod report;
 mod request;
 mod rooms;
@@ -36,12 +40,13 @@ pub use media::{
     BlobId, Drawing, MediaRow, MediaUse, PendingMedia, ThumbnailKind, ThumbnailOutcome,
     ThumbnailRow,
 };
+pub use push::{PushBlock, PushMention, PushRow, PushTally};
+pub use relation::{Edit, Related, RelationRow, Thread};
 pub use report::ReportRow;
 pub use request::{OpenRequest, RequestBox, RequestPage, RequestRow};
 pub use rooms::{
-    AuthRow, Edit, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
-    PushBlock, PushMention, PushRow, PushTally, Related, RelationRow, RemovedRoom, RoomHead,
-    StateChange, StateLogRow, StateRef, StateRow, Thread, TimelineRow, Verdict,
+    AuthRow, EventMeta, Extremity, Gap, Member, Membership, MembershipKind, Ordinal, Overlay,
+    RemovedRoom, RoomHead, StateChange, StateLogRow, StateRef, StateRow, TimelineRow, Verdict,
 };
 pub use threepids::{AddressRow, Proving, ThreepidSession};
 pub use upgrade::UpgradeRow;

@@ -102,24 +102,7 @@ pub type Profile = BTreeMap<String, Value>;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Checks that `row` is stored as these bytes for ever, and read from them.
-    fn check<T: tertulia_storage::Value + PartialEq + std::fmt::Debug>(row: &T, golden: &str) {
-        let mut out = tertulia_storage::Writer::default();
-        row.write(&mut out);
-        let (bytes, _) = out.finish();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, golden);
-        check_old(row, golden);
-    }
-
-    /// Checks that these bytes, which an older version of the program wrote, are read as `row`.
-    fn check_old<T: tertulia_storage::Value + PartialEq + std::fmt::Debug>(row: &T, golden: &str) {
-        let byte = |at| u8::from_str_radix(&golden[at..at + 2], 16).unwrap();
-        let bytes: Vec<_> = (0..golden.len()).step_by(2).map(byte).collect();
-        let mut input = tertulia_storage::Reader::new(&bytes);
-        assert_eq!(T::read(&mut input).unwrap(), *row);
-    }
+    use crate::schema::golden::{check, check_old, hex};
 
     #[test]
     fn accounts_keep_their_form() {
@@ -133,14 +116,14 @@ mod tests {
             suspended: false,
             guest: false,
         };
-        check(&account, "02e80701022478010000000000");
-        check_old(&account, "01e80701022478010000");
+        check(&account, hex("02e80701022478010000000000"));
+        check_old(&account, hex("01e80701022478010000"));
         let closed = Account { password: None, deactivated: Some(2_000), erased: true, ..account };
-        check(&closed, "02e807000101d00f01000000");
-        check_old(&closed, "01e807000101d00f01");
-        check(&Account { locked: true, ..closed.clone() }, "02e807000101d00f01010000");
-        check(&Account { suspended: true, ..closed.clone() }, "02e807000101d00f01000100");
-        check(&Account { guest: true, ..closed }, "02e807000101d00f01000001");
+        check(&closed, hex("02e807000101d00f01000000"));
+        check_old(&closed, hex("01e807000101d00f01"));
+        check(&Account { locked: true, ..closed.clone() }, hex("02e807000101d00f01010000"));
+        check(&Account { suspended: true, ..closed.clone() }, hex("02e807000101d00f01000100"));
+        check(&Account { guest: true, ..closed }, hex("02e807000101d00f01000001"));
     }
 
     #[test]
@@ -153,34 +136,34 @@ mod tests {
             offered: Vec::new(),
         };
         let token = "07".repeat(32);
-        check(&device, &format!("02{token}010570686f6e65e8070000"));
-        check_old(&device, &format!("01{token}010570686f6e65e807"));
+        check(&device, hex(&format!("02{token}010570686f6e65e8070000")));
+        check_old(&device, hex(&format!("01{token}010570686f6e65e807")));
         let nameless = DeviceRow { display_name: None, ..device };
-        check(&nameless, &format!("02{token}00e8070000"));
-        check_old(&nameless, &format!("01{token}00e807"));
+        check(&nameless, hex(&format!("02{token}00e8070000")));
+        check_old(&nameless, hex(&format!("01{token}00e807")));
         let pair = TokenPair { access: [8; 32], refresh: [9; 32] };
         let renewable = DeviceRow { refresh: Some([6; 32]), offered: vec![pair], ..nameless };
         let [access, refresh, own] = ["08", "09", "06"].map(|byte| byte.repeat(32));
-        check(&renewable, &format!("02{token}00e80701{own}0101{access}{refresh}"));
+        check(&renewable, hex(&format!("02{token}00e80701{own}0101{access}{refresh}")));
     }
 
     #[test]
     fn tokens_that_expire_keep_their_form() {
         let device: OwnedDeviceId = "PHONE".into();
         let token = ExpiringToken { device, expires: 1_000, in_use: false };
-        check(&token, "010550484f4e45e80700");
-        check(&ExpiringToken { in_use: true, ..token }, "010550484f4e45e80701");
+        check(&token, hex("010550484f4e45e80700"));
+        check(&ExpiringToken { in_use: true, ..token }, hex("010550484f4e45e80701"));
     }
 
     #[test]
     fn sightings_keep_their_form() {
         let sighting = Sighting { at: 1_000, from: "::1".to_owned() };
-        check(&sighting, "01e807033a3a31");
+        check(&sighting, hex("01e807033a3a31"));
     }
 
     #[test]
     fn notes_of_removed_users_keep_their_form() {
-        check(&RemovedUser { at: 1_000, finished: false }, "01e80700");
-        check(&RemovedUser { at: 1_000, finished: true }, "01e80701");
+        check(&RemovedUser { at: 1_000, finished: false }, hex("01e80700"));
+        check(&RemovedUser { at: 1_000, finished: true }, hex("01e80701"));
     }
 }

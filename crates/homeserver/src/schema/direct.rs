@@ -70,21 +70,11 @@ record!(DirectListed = 1 { because, at });
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
-    use tertulia_storage::{Key, Value};
+    use tertulia_storage::Key;
 
     use super::*;
-
-    #[track_caller]
-    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &[u8]) {
-        let mut out = Writer::default();
-        Value::write(row, &mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(bytes, golden, "{row:?}");
-        assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *row);
-    }
+    use crate::schema::golden::check;
 
     #[test]
     fn rows_are_stored_as_they_were_first_released() {

@@ -53,21 +53,10 @@ record!(ListedUser = 1 { open, displayname, avatar_url, words });
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use ruma::{owned_room_alias_id, owned_user_id};
-    use tertulia_storage::{Reader, Value, Writer};
 
     use super::*;
-
-    /// Checks that `row` is stored as these bytes for ever, and read from them.
-    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &[u8]) {
-        let mut out = Writer::default();
-        row.write(&mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(bytes, golden);
-        assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *row);
-    }
+    use crate::schema::golden::check;
 
     #[test]
     fn directories_keep_their_form() {

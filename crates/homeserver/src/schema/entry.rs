@@ -132,15 +132,7 @@ mod tests {
     use ruma::{event_id, room_id, user_id};
 
     use super::*;
-
-    #[track_caller]
-    fn check(entry: &Entry, golden: &[u8]) {
-        let mut out = Writer::default();
-        entry.write(&mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(bytes, golden, "{entry:?}");
-        assert_eq!(&Entry::read(&mut Reader::new(&bytes)).unwrap(), entry);
-    }
+    use crate::schema::golden::check;
 
     #[test]
     fn entries_are_stored_as_these_bytes_for_ever() {

@@ -167,28 +167,11 @@ impl Field for Kept {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
-    use tertulia_storage::{Descending, Key, Value};
+    use tertulia_storage::Descending;
 
     use super::*;
-
-    #[track_caller]
-    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &[u8]) {
-        let mut out = Writer::default();
-        Value::write(row, &mut out);
-        assert_eq!(out.finish().0, golden);
-        assert_eq!(T::read(&mut Reader::new(golden)).unwrap(), *row);
-    }
-
-    #[track_caller]
-    fn check_key<T: Key + PartialEq + Debug>(key: &T, golden: &[u8]) {
-        let mut out = Writer::default();
-        Key::write(key, &mut out);
-        assert_eq!(out.finish().0, golden);
-        assert_eq!(T::read(&mut Reader::new(golden)).unwrap(), *key);
-    }
+    use crate::schema::golden::{check, check_key};
 
     fn row() -> FavouriteRow {
         FavouriteRow {
@@ -233,7 +216,7 @@ mod tests {
             (FavouriteList::Room(owned_room_id!("!r:x")), b"\x03!r:x\x00\x01"),
             (FavouriteList::Word("w".to_owned()), b"\x04w\x00\x01"),
         ] {
-            check_key(&in_list(list), &[golden, rest].concat());
+            check_key(&in_list(list), [golden, rest].concat());
         }
         for unknown in [&[5][..], &[0, 2], &[2, 6]] {
             assert!(<FavouriteList as KeyPart>::read(&mut Reader::new(unknown)).is_err());

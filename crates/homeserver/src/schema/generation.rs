@@ -77,20 +77,14 @@ impl Field for Stage {
 
 #[cfg(test)]
 mod tests {
-    use tertulia_storage::Value;
-
     use super::*;
+    use crate::schema::golden::{self, hex};
 
     #[track_caller]
     fn check(stage: Stage, golden: &str, began: Option<u64>) {
         let as_of = Position::new(7);
         let row = Generation { stage, follows: 3, as_of, anew: true, joined: 300, invited: 1 };
-        let mut out = Writer::default();
-        Value::write(&row, &mut out);
-        let (bytes, _) = out.finish();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, golden, "{stage:?}");
-        assert_eq!(<Generation as Value>::read(&mut Reader::new(&bytes)).unwrap(), row);
+        golden::check(&row, hex(golden));
         assert_eq!(stage.began().map(Position::get), began, "{stage:?}");
     }
 

@@ -101,17 +101,9 @@ record!(LetterRow = 1 { kind, address, session, ends, language, posted, user, tr
 #[cfg(test)]
 mod tests {
     use ruma::owned_user_id;
-    use tertulia_storage::Value;
 
     use super::*;
-
-    #[track_caller]
-    fn check(row: LetterRow, bytes: &[u8]) {
-        let mut out = Writer::default();
-        Value::write(&row, &mut out);
-        assert_eq!(out.finish().0, bytes);
-        assert_eq!(<LetterRow as Value>::read(&mut Reader::new(bytes)).unwrap(), row);
-    }
+    use crate::schema::golden::check;
 
     #[test]
     fn letters_are_stored_as_they_were_first_released() {
@@ -125,10 +117,10 @@ mod tests {
             user: Some(owned_user_id!("@a:x")),
             tries: 2,
         };
-        check(letter.clone(), b"\x01\x01\x03a@x\x01\x01s\xad\x02\x01\xac\x02\x01\x04@a:x\x02");
+        check(&letter, b"\x01\x01\x03a@x\x01\x01s\xad\x02\x01\xac\x02\x01\x04@a:x\x02");
         let kind = LetterKind::PasswordReset;
         let bare = LetterRow { kind, session: None, ends: 0, user: None, tries: 0, ..letter };
-        check(bare, b"\x01\x07\x03a@x\x00\x00\x01\xac\x02\x00\x00");
+        check(&bare, b"\x01\x07\x03a@x\x00\x00\x01\xac\x02\x00\x00");
     }
 
     #[test]

@@ -211,32 +211,11 @@ record!(Drawing = 1 { blob, content_type, size, sha256 });
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use ruma::owned_user_id;
-    use tertulia_storage::{Key, Value};
+    use tertulia_storage::Value;
 
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &str) {
-        let mut out = Writer::default();
-        Value::write(row, &mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(hex(&bytes), golden);
-        assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *row);
-    }
-
-    fn check_key<T: Key + PartialEq + Debug>(key: &T, golden: &str) {
-        let mut out = Writer::default();
-        Key::write(key, &mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(hex(&bytes), golden);
-        assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *key);
-    }
+    use crate::schema::golden::{check, check_key, hex};
 
     #[test]
     fn files_are_stored_as_they_were_first_released() {
@@ -263,7 +242,7 @@ mod tests {
             "01ac02",
             "00",
         ];
-        check(&media, &golden.concat());
+        check(&media, hex(&golden.concat()));
         // A row of before the last two were written.
         let mut out = Writer::default();
         Value::write(&media, &mut out);
@@ -272,9 +251,9 @@ mod tests {
         before[0] = 1;
         let read = <MediaRow as Value>::read(&mut Reader::new(&before)).unwrap();
         assert_eq!(read, MediaRow { last_read: None, ..media });
-        check(&PendingMedia { creator: owned_user_id!("@a:x"), expires: 9 }, "010440613a7809");
-        check(&MediaUse { bytes: 300, pending: vec![("a".to_owned(), 9)] }, "01ac0201016109");
-        check_key(&(BlobId::from_number(0xab),), "000000000000000000000000000000ab");
+        check(&PendingMedia { creator: owned_user_id!("@a:x"), expires: 9 }, hex("010440613a7809"));
+        check(&MediaUse { bytes: 300, pending: vec![("a".to_owned(), 9)] }, hex("01ac0201016109"));
+        check_key(&(BlobId::from_number(0xab),), hex("000000000000000000000000000000ab"));
     }
 
     #[test]
@@ -294,10 +273,10 @@ mod tests {
             &"cd".repeat(32),
         ];
         let row = |outcome| ThumbnailRow { maker: 1, outcome };
-        check(&row(ThumbnailOutcome::Made(drawing)), &golden.concat());
-        check(&row(ThumbnailOutcome::Original), "010101");
-        check(&row(ThumbnailOutcome::TooLarge), "010102");
-        check(&row(ThumbnailOutcome::Unreadable), "010103");
+        check(&row(ThumbnailOutcome::Made(drawing)), hex(&golden.concat()));
+        check(&row(ThumbnailOutcome::Original), hex("010101"));
+        check(&row(ThumbnailOutcome::TooLarge), hex("010102"));
+        check(&row(ThumbnailOutcome::Unreadable), hex("010103"));
         <ThumbnailRow as Value>::read(&mut Reader::new(&[1, 1, 4])).unwrap_err();
     }
 
@@ -307,9 +286,9 @@ mod tests {
             size: Some(ThumbnailSize { width, height, resizing }),
             animated,
         };
-        check_key(&(kind(32, 32, Resizing::Crop, true),), "00000020000000200001");
-        check_key(&(kind(320, 240, Resizing::Scale, false),), "00000140000000f00100");
-        check_key(&(ThumbnailKind { size: None, animated: true },), "00000000000000000001");
+        check_key(&(kind(32, 32, Resizing::Crop, true),), hex("00000020000000200001"));
+        check_key(&(kind(320, 240, Resizing::Scale, false),), hex("00000140000000f00100"));
+        check_key(&(ThumbnailKind { size: None, animated: true },), hex("00000000000000000001"));
         for wrong in [[2, 0], [0, 2]] {
             let bytes = [&[0; 8][..], &wrong].concat();
             <ThumbnailKind as KeyPart>::read(&mut Reader::new(&bytes)).unwrap_err();

@@ -22,9 +22,9 @@ record!(ReportRow = 1 { by, room, event, user, reason });
 #[cfg(test)]
 mod tests {
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
-    use tertulia_storage::{Reader, Value, Writer};
 
     use super::*;
+    use crate::schema::golden::check;
 
     #[test]
     fn rows_are_stored_as_they_were_first_released() {
@@ -35,10 +35,6 @@ mod tests {
             user: None,
             reason: "why".to_owned(),
         };
-        let mut out = Writer::default();
-        Value::write(&row, &mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(bytes, b"\x01\x04@a:x\x01\x04!r:x\x01\x02$e\x00\x03why");
-        assert_eq!(ReportRow::read(&mut Reader::new(&bytes)).unwrap(), row);
+        check(&row, b"\x01\x04@a:x\x01\x04!r:x\x01\x02$e\x00\x03why");
     }
 }

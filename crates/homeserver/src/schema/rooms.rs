@@ -1,9 +1,9 @@
 //! What the store keeps of rooms and events.
 
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedTransactionId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedTransactionId};
 use tertulia_storage::{Field, KeyError, KeyPart, Position, Reader, ValueError, Writer, record};
 
-use super::unknown;
+use super::{PushRow, Related, unknown};
 
 /// What every new event of a room depends on.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub struct RoomHead {
     pub first: Option<Ordinal>,
     /// Whether the state is known only in part, as after a partial join.
     pub partial: bool,
-    /// How many live events of the present stretch stand in no [`PushBlock`] yet: the newest ones.
+    /// How many live events of the present stretch stand in no [`PushBlock`](super::PushBlock) yet: the newest ones.
     pub unblocked: u32,
     /// The newest event of the present stretch that lists of chats show: a message. Before the first
     /// one it is the beginning of the room.
@@ -264,120 +264,6 @@ pub struct TimelineRow {
 }
 record!(TimelineRow = 3 { event, is_state, redacted_by, sent_by } since 2 { push = None } since 3 { related = None });
 
-/// What relates to an event, as far as it is told with the event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Related {
-    /// The most recent valid edit.
-    pub edit: Option<Edit>,
-    /// The thread that begins at the event.
-    pub thread: Option<Thread>,
-    /// How many events refer to it.
-    pub references: u32,
-}
-record!(Related = 1 { edit, thread, references });
-
-/// An edit of an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edit {
-    /// When it was sent, by its sender's word, in milliseconds since 1970.
-    pub sent: u64,
-    /// The event.
-    pub event: OwnedEventId,
-    /// The stretch of the timeline it stands in.
-    pub stretch: u32,
-    /// Its place there.
-    pub place: Ordinal,
-}
-record!(Edit = 1 { sent, event, stretch, place });
-
-/// A thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
-    /// How many events are in it, beside its root.
-    pub count: u32,
-    /// The newest one.
-    pub latest: OwnedEventId,
-    /// Who sent that.
-    pub sender: OwnedUserId,
-    /// The stretch of the timeline it stands in.
-    pub stretch: u32,
-    /// Its place there.
-    pub place: Ordinal,
-}
-record!(Thread = 1 { count, latest, sender, stretch, place });
-
-/// An event that relates to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelationRow {
-    /// The event.
-    pub event: OwnedEventId,
-    /// How it relates.
-    pub rel_type: String,
-    /// Its type.
-    pub kind: String,
-    /// Who sent it.
-    pub sender: OwnedUserId,
-    /// When it was sent, by its sender's word, in milliseconds since 1970.
-    pub sent: u64,
-    /// Whether it counts as what it says it is; false while the other event is not here.
-    pub counts: bool,
-}
-record!(RelationRow = 1 { event, rel_type, kind, sender, sent, counts });
-
-/// What push rules see of an event, if they do not read its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushRow {
-    /// The number of its [`EventClass`](tertulia_protocol::push::EventClass).
-    pub class: u8,
-    /// Who sent it.
-    pub sender: OwnedUserId,
-    /// The root of the thread it is in; none for the main timeline.
-    pub thread: Option<OwnedEventId>,
-    /// The users of this server that it mentions, unless they are too many.
-    pub mentions: Vec<OwnedUserId>,
-    /// Whether it mentions more users; its content tells whom.
-    pub mentions_many: bool,
-    /// Whether it mentions the whole room.
-    pub mentions_room: bool,
-}
-record!(PushRow = 1 { class, sender, thread, mentions, mentions_many, mentions_room });
-
-/// What push rules see of a run of events, so that one need not look at each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PushBlock {
-    /// Where the run begins. The block's key says where it ends.
-    pub from: Position,
-    /// Those who mention nobody.
-    pub tallies: Vec<PushTally>,
-    /// Those who mention somebody.
-    pub mentioning: Vec<PushMention>,
-}
-record!(PushBlock = 1 { from, tallies, mentioning });
-
-/// How many events of a run look alike to push rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushTally {
-    /// The number of their class.
-    pub class: u8,
-    /// Who sent them.
-    pub sender: OwnedUserId,
-    /// The thread they are in.
-    pub thread: Option<OwnedEventId>,
-    /// How many they are.
-    pub count: u32,
-}
-record!(PushTally = 1 { class, sender, thread, count });
-
-/// An event that mentions somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushMention {
-    /// The event.
-    pub event: OwnedEventId,
-    /// What push rules see of it.
-    pub push: PushRow,
-}
-record!(PushMention = 1 { event, push });
-
 /// The event in force in a slot of the state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateRow {
@@ -547,39 +433,10 @@ record!(RemovedRoom = 1 { at, finished });
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use ruma::{owned_event_id, owned_user_id};
-    use tertulia_storage::Value;
 
     use super::*;
-
-    /// Checks that `row` is stored as these bytes for ever, and read from them and from older ones.
-    #[track_caller]
-    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &str, older: &[&str]) {
-        let mut out = Writer::default();
-        row.write(&mut out);
-        let (bytes, _) = out.finish();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, golden);
-        for hex in [golden].iter().chain(older) {
-            let digits = hex.as_bytes().chunks(2);
-            let byte = |two: &[u8]| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16);
-            let bytes: Vec<u8> = digits.map(|two| byte(two).unwrap()).collect();
-            assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *row, "{hex}");
-        }
-    }
-
-    fn push(mentions: Vec<OwnedUserId>) -> PushRow {
-        PushRow {
-            class: 1,
-            sender: owned_user_id!("@a:x"),
-            thread: Some(owned_event_id!("$t")),
-            mentions,
-            mentions_many: false,
-            mentions_room: true,
-        }
-    }
+    use crate::schema::golden::{check, check_old, hex};
 
     #[test]
     fn rows_of_a_timeline_keep_their_form() {
@@ -591,51 +448,23 @@ mod tests {
             push: None,
             related: None,
         };
-        check(&row, "030224650100000000", &["0202246501000000", "01022465010000"]);
-        let row = TimelineRow { push: Some(push(vec![])), ..row };
-        let older = "020224650100000101010440613a7801022474000001";
-        check(&row, "030224650100000101010440613a780102247400000100", &[older]);
-        let row = TimelineRow { push: None, related: Some(Related::default()), ..row };
-        check(&row, "03022465010000000101000000", &[]);
-    }
-
-    #[test]
-    fn relations_keep_their_form() {
-        let (event, sender) = (owned_event_id!("$e"), owned_user_id!("@a:x"));
-        let (stretch, place) = (2, Ordinal::Live(Position::new(9)));
-        let edit = Some(Edit { sent: 300, event: event.clone(), stretch, place });
-        let thread = Thread { count: 3, latest: event.clone(), sender, stretch, place };
-        let related = Related { edit, thread: Some(thread), references: 4 };
-        let edit = "01ac0202246502010000000000000009";
-        let thread = "01030224650440613a7802010000000000000009";
-        check(&related, &["0101", edit, "01", thread, "04"].concat(), &[]);
-        let row = RelationRow {
-            event,
-            rel_type: "m.thread".to_owned(),
-            kind: "m".to_owned(),
+        check(&row, hex("030224650100000000"));
+        check_old(&row, hex("0202246501000000"));
+        check_old(&row, hex("01022465010000"));
+        let push = PushRow {
+            class: 1,
             sender: owned_user_id!("@a:x"),
-            sent: 300,
-            counts: true,
+            thread: Some(owned_event_id!("$t")),
+            mentions: vec![],
+            mentions_many: false,
+            mentions_room: true,
         };
-        check(&row, "01022465086d2e746872656164016d0440613a78ac0201", &[]);
-    }
-
-    #[test]
-    fn what_push_rules_see_keeps_its_form() {
-        check(&push(vec![owned_user_id!("@b:x")]), "01010440613a7801022474010440623a780001", &[]);
-        let (sender, thread, event) = (owned_user_id!("@a:x"), None, owned_event_id!("$e"));
-        let block = PushBlock {
-            from: Position::new(7),
-            tallies: vec![PushTally { class: 2, sender, thread, count: 300 }],
-            mentioning: vec![PushMention { event, push: push(vec![]) }],
-        };
-        let golden = [
-            "01",
-            "0000000000000007",
-            "0101020440613a7800ac02",
-            "010102246501010440613a7801022474000001",
-        ];
-        check(&block, &golden.concat(), &[]);
+        let row = TimelineRow { push: Some(push), ..row };
+        let older = "020224650100000101010440613a7801022474000001";
+        check(&row, hex("030224650100000101010440613a780102247400000100"));
+        check_old(&row, hex(older));
+        let row = TimelineRow { push: None, related: Some(Related::default()), ..row };
+        check(&row, hex("03022465010000000101000000"));
     }
 
     #[test]
@@ -653,8 +482,9 @@ mod tests {
             unwelcome: false,
         };
         let fields = "00022465000000000000000900000000000000080000000001";
-        check(&row, &format!("02{fields}00"), &[&format!("01{fields}")]);
-        check(&Membership { unwelcome: true, ..row }, &format!("02{fields}01"), &[]);
+        check(&row, hex(&format!("02{fields}00")));
+        check_old(&row, hex(&format!("01{fields}")));
+        check(&Membership { unwelcome: true, ..row }, hex(&format!("02{fields}01")));
     }
 
     #[test]
@@ -662,6 +492,8 @@ mod tests {
         let fields = "0231310000000000000000000000000000000000000000000000000000";
         let [first, second] = [format!("01{fields}"), format!("02{fields}00")];
         let today = format!("03{fields}00000000000000000000");
-        check(&RoomHead::of_version("11"), &today, &[&first, &second]);
+        check(&RoomHead::of_version("11"), hex(&today));
+        check_old(&RoomHead::of_version("11"), hex(&first));
+        check_old(&RoomHead::of_version("11"), hex(&second));
     }
 }

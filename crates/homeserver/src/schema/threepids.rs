@@ -74,17 +74,8 @@ record!(AddressRow = 1 { validated, added });
 
 #[cfg(test)]
 mod tests {
-    use tertulia_storage::Value;
-
     use super::*;
-
-    #[track_caller]
-    fn check<T: Value + PartialEq + std::fmt::Debug>(row: &T, golden: &[u8]) {
-        let mut out = Writer::default();
-        row.write(&mut out);
-        assert_eq!(out.finish().0, golden);
-        assert_eq!(T::read(&mut Reader::new(golden)).unwrap(), *row);
-    }
+    use crate::schema::golden::check;
 
     #[test]
     fn sessions_keep_their_form() {
@@ -102,11 +93,11 @@ mod tests {
         let secret = [7; 32];
         check(
             &session,
-            &[&b"\x01\x01w\x01\x03a@x"[..], &secret, b"\x01\xe8\x07\x00\x00\x00"].concat(),
+            [&b"\x01\x01w\x01\x03a@x"[..], &secret, b"\x01\xe8\x07\x00\x00\x00"].concat(),
         );
         let later = ThreepidSession { hollow: true, wrong: 5, validated: Some(2_000), ..session };
         let end = b"\x01\xe8\x07\x01\x05\x01\xd0\x0f";
-        check(&later, &[&b"\x01\x01w\x01\x03a@x"[..], &secret, end].concat());
+        check(&later, [&b"\x01\x01w\x01\x03a@x"[..], &secret, end].concat());
     }
 
     #[test]

@@ -20,9 +20,9 @@ record!(UpgradeRow = 1 { by, version, create, told });
 #[cfg(test)]
 mod tests {
     use ruma::owned_user_id;
-    use tertulia_storage::{Reader, Value, Writer};
 
     use super::*;
+    use crate::schema::golden::check;
 
     #[test]
     fn rows_are_stored_as_they_were_first_released() {
@@ -32,10 +32,6 @@ mod tests {
             create: "{}".to_owned(),
             told: true,
         };
-        let mut out = Writer::default();
-        Value::write(&row, &mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(bytes, b"\x01\x04@a:x\x0212\x02{}\x01");
-        assert_eq!(UpgradeRow::read(&mut Reader::new(&bytes)).unwrap(), row);
+        check(&row, b"\x01\x04@a:x\x0212\x02{}\x01");
     }
 }

@@ -121,52 +121,30 @@ record!(AliasRow = 1 { room, creator, created });
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
-    use tertulia_storage::{Key, Value};
 
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn check<T: Value + PartialEq + Debug>(row: &T, golden: &str) {
-        let mut out = Writer::default();
-        Value::write(row, &mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(hex(&bytes), golden);
-        assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *row);
-    }
-
-    fn check_key<T: Key + PartialEq + Debug>(key: &T, golden: &str) {
-        let mut out = Writer::default();
-        Key::write(key, &mut out);
-        let (bytes, _) = out.finish();
-        assert_eq!(hex(&bytes), golden);
-        assert_eq!(T::read(&mut Reader::new(&bytes)).unwrap(), *key);
-    }
+    use crate::schema::golden::{check, check_key, hex};
 
     #[test]
     fn rows_are_stored_as_they_were_first_released() {
         let (at, event) = (Position::new(7), owned_event_id!("$e"));
-        check(&AccountDatum { at, content: "{}".to_owned() }, "010000000000000007027b7d");
-        check(&ReceiptRow { at, event, ts: 300 }, "010000000000000007022465ac02");
+        check(&AccountDatum { at, content: "{}".to_owned() }, hex("010000000000000007027b7d"));
+        check(&ReceiptRow { at, event, ts: 300 }, hex("010000000000000007022465ac02"));
         let room = Some(owned_room_id!("!r:x"));
         check(
             &AliasRow { room, creator: owned_user_id!("@a:x"), created: 9 },
-            "01010421723a780440613a7809",
+            hex("01010421723a780440613a7809"),
         );
-        check(&(Scope::Global, "k".to_owned()), "0100016b");
-        check(&(ReceiptKind::ReadPrivate, "main".to_owned()), "0101046d61696e");
+        check(&(Scope::Global, "k".to_owned()), hex("0100016b"));
+        check(&(ReceiptKind::ReadPrivate, "main".to_owned()), hex("0101046d61696e"));
     }
 
     #[test]
     fn global_data_sorts_before_that_of_rooms() {
-        check_key(&(Scope::Global, 1_u8), "0001");
-        check_key(&(Scope::Room(owned_room_id!("!r:x")), 1_u8), "0121723a78000101");
-        check_key(&(ReceiptKind::Read, ReceiptKind::ReadPrivate), "0001");
+        check_key(&(Scope::Global, 1_u8), hex("0001"));
+        check_key(&(Scope::Room(owned_room_id!("!r:x")), 1_u8), hex("0121723a78000101"));
+        check_key(&(ReceiptKind::Read, ReceiptKind::ReadPrivate), hex("0001"));
         assert_eq!(Scope::Room(owned_room_id!("!r:x")).room(), Some(&*owned_room_id!("!r:x")));
         assert_eq!(Scope::Global.room(), None);
         for unknown in [2, 0xff] {
