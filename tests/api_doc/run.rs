@@ -28,7 +28,7 @@ use crate::{
 /// Where the document has its server.
 const BASE: &str = "https://chat.example.org";
 /// What is told a moment after it was done: a page asks again.
-const FOLLOWS: [&str; 2] = ["/sync", "/user_directory/search"];
+const FOLLOWS: [&str; 2] = ["/sync", "/people"];
 /// How long a call may take, and how long what follows may be waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest file that may be uploaded. One that is larger is on its way as a whole before it is refused.

@@ -5,6 +5,7 @@
 //! it refuses or ends it. Only a request on its way has a row, that of the pair: there both meet who
 //! ask each other at once, and whoever finds it there goes on with it.
 
+mod find;
 mod list;
 mod request;
 
@@ -13,7 +14,10 @@ use serde_json::{json, value::to_raw_value};
 use tertulia_protocol::{ContactPolicy, Friendship, Welcome};
 use tertulia_storage::View;
 
-pub use self::list::{Friend, FriendsPage};
+pub use self::{
+    find::{FoundPeople, FoundPerson},
+    list::{Friend, FriendsPage},
+};
 use crate::{
     Error, Result, Room, User,
     events::{Counted, Invitations, contact_policy, direct_rooms, direct_with, friendship},

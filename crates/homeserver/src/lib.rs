@@ -58,7 +58,7 @@ pub use events::{
     ThreadSummary, TimelineToken, Unsigned,
 };
 pub use favourites::{Favourite, Favourites, FavouritesPage, FavouritesQuery, KeptMessage, Told};
-pub use friends::{Friend, Friends, FriendsPage};
+pub use friends::{FoundPeople, FoundPerson, Friend, Friends, FriendsPage};
 pub use groups::{GroupMember, GroupMembers, Groups, Joined, NewGroup};
 pub use mail::MailTemplates;
 #[cfg(feature = "smtp")]

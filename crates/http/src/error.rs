@@ -77,6 +77,16 @@ impl ApiError {
         Self::bad_request(ErrorKind::InvalidParam, error)
     }
 
+    /// The query of one of our own endpoints lacks a parameter, or has one that is not what it takes.
+    pub(crate) fn bad_query(error: impl ToString) -> Self {
+        let error = error.to_string();
+        // serde tells of a missing one in words only.
+        match error.contains(": missing field `") {
+            true => Self::bad_request(ErrorKind::MissingParam, error),
+            false => Self::invalid_param(error),
+        }
+    }
+
     /// The body stopped coming.
     pub(crate) fn interrupted(error: impl ToString) -> Self {
         Self::bad_request(ErrorKind::Unknown, error)

@@ -245,6 +245,7 @@ pub(crate) const ROWS: &[Row] = &[
     open("GET /.well-known/matrix/server"),
     open("GET /_matrix/federation/v1/openid/userinfo").query(&[("access_token", "{openid}")]),
     open("GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports"),
+    open("GET /_tertulia/client/v1/people").query(&[("words", "{mallory}")]),
     open("GET /_tertulia/client/v1/friends"),
     open("POST /_tertulia/client/v1/friends").body(r#"{"user":"{mallory}","reason":"r"}"#),
     open("GET /_tertulia/client/v1/friends/{userId}").path(&[("userId", "{carol}")]),

@@ -27,6 +27,8 @@ pub(super) async fn chapter(witness: &Witness) {
     bob.put(["profile", bob.id(), "displayname"]).json(name).await.ok();
     let status = json!({ "presence": "online", "status_msg": "here" });
     bob.put(["presence", bob.id(), "status"]).json(status).await.ok();
+    let found = alice.own(Method::GET, ["people"]).query("words", "bo").await.ok();
+    assert_eq!(found["people"][0]["status"], "friend");
     let friends = alice.own(Method::GET, ["friends"]).query("limit", "1").await.ok();
     assert_eq!(friends["friends"][0]["displayname"], "Bob");
     alice.own(Method::DELETE, ["friends", to_bob]).await.ok();

@@ -1,6 +1,7 @@
 //! What friends promise, through the library.
 
 mod costs;
+mod finding;
 mod hidden;
 mod listing;
 mod stops;

@@ -261,6 +261,13 @@ async fn what_a_request_gets_wrong_has_its_status_code_and_words() {
         (ApiError::not_json("x"), 400, "M_NOT_JSON", "x"),
         (ApiError::bad_json("x"), 400, "M_BAD_JSON", "x"),
         (ApiError::invalid_param("x"), 400, "M_INVALID_PARAM", "x"),
+        (ApiError::bad_query("x"), 400, "M_INVALID_PARAM", "x"),
+        (
+            ApiError::bad_query("x: missing field `y`"),
+            400,
+            "M_MISSING_PARAM",
+            "x: missing field `y`",
+        ),
         (ApiError::missing_param("x"), 400, "M_MISSING_PARAM", "missing `x`"),
         (ApiError::interrupted("x"), 400, "M_UNKNOWN", "x"),
         (

@@ -54,7 +54,7 @@ where
         let head = http::Request::from_parts(parts, ());
         let from = admit::<S>(server, &head, &arguments, terms).await?;
         let Path(path) = path.map_err(ApiError::invalid_param)?;
-        let Query(query) = Query::try_from_uri(head.uri()).map_err(ApiError::invalid_param)?;
+        let Query(query) = Query::try_from_uri(head.uri()).map_err(ApiError::bad_query)?;
         let language = language(&head);
         let body = terms.read_object(head.method(), body).await?;
         Ok(Self { from, path, query, body: body::parsed(&body)?, language })

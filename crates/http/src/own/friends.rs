@@ -3,7 +3,7 @@
 use http::Method;
 use ruma::{OwnedRoomId, OwnedUserId};
 use serde::{Deserialize, Serialize};
-use tertulia::{FriendsPage, Friendship, Homeserver};
+use tertulia::{FoundPeople, FoundPerson, FoundUser, FriendsPage, Friendship, Homeserver};
 
 use super::{
     Limit,
@@ -13,6 +13,7 @@ use crate::{Action, ApiError, Routes};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
+        .own(Method::GET, "/people", Action::Search, find)
         .own(Method::GET, "/friends", Action::Other, list)
         .own(Method::POST, "/friends", Action::RoomCreation, request)
         .own(Method::GET, "/friends/{userId}", Action::Other, status)
@@ -59,6 +60,44 @@ impl From<Friendship<OwnedRoomId>> for Status {
         };
         Self { status, room_id }
     }
+}
+
+#[derive(Deserialize)]
+struct Sought {
+    words: String,
+    #[serde(default)]
+    limit: Limit,
+}
+
+/// People who were found.
+#[derive(Serialize)]
+struct Found {
+    people: Vec<Person>,
+    limited: bool,
+}
+
+#[derive(Serialize)]
+struct Person {
+    user_id: OwnedUserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    displayname: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<String>,
+    #[serde(flatten)]
+    status: Status,
+}
+
+impl From<FoundPerson> for Person {
+    fn from(found: FoundPerson) -> Self {
+        let FoundUser { user_id, display_name: displayname, avatar_url } = found.user;
+        Self { user_id, displayname, avatar_url, status: found.friendship.into() }
+    }
+}
+
+async fn find(_: Homeserver, call: Call<Nothing, Sought>) -> Result<Found, ApiError> {
+    let Sought { words, limit } = call.query;
+    let FoundPeople { people, limited } = call.from.friends().find(&words, limit.0).await?;
+    Ok(Found { people: people.into_iter().map(Person::from).collect(), limited })
 }
 
 #[derive(Deserialize)]
