@@ -7,11 +7,11 @@ use anyhow::{Context, ensure};
 use futures_util::future::try_join;
 use serde_json::{Value, json};
 
-use crate::people::{Cast, Kind, Own, Person};
+use crate::people::{Cast, Kind, Own, Person, request};
 
 /// How often both ask each other at once.
 const ROUNDS: usize = 12;
-/// How often a client writes `m.direct` while the server does.
+/// How often a client writes `m.direct` twice while the server does.
 const WRITES: usize = 12;
 
 /// Two: one with a client that others published, and one with our own API only.
@@ -50,12 +50,13 @@ pub async fn tell(cast: &Cast<'_>) -> anyhow::Result<()> {
         println!("{name} and our API asked at once {ROUNDS} times, {met} times in one room");
         if kind == Kind::Sdk {
             let mut others = Vec::new();
-            for _ in 0..2 * WRITES {
+            for _ in 0..3 * WRITES {
                 others.push(two().await?.own);
             }
             lists_race(&stock, &others).await.context("m.direct")?;
-            println!("{name} wrote m.direct {WRITES} times while the server did");
+            println!("{name} wrote m.direct {} times while the server did", 2 * WRITES);
             two().await?.lists_a_room().await.context("a room that a client lists")?;
+            two().await?.ignores().await.context("ignoring")?;
         }
     }
     between_clients(cast).await.context("between the clients")?;
@@ -68,6 +69,7 @@ impl Two<'_> {
         let room = self.own_asks("we met at the fair").await?;
         self.are("asked", "asking").await?;
         self.stock.order("accept", json!({ "room": room })).await?;
+        self.asked(Some("we met at the fair"), "accepted", "accepted").await?;
         self.are_friends(&room).await
     }
 
@@ -77,6 +79,8 @@ impl Two<'_> {
         for (how, reason) in [("leave", "pretty please"), ("leave_for_good", "it is about work")] {
             self.stock.order(how, json!({ "room": room })).await?;
             self.are("stranger", "stranger").await?;
+            // Whoever asked learns only that it does not wait any more.
+            self.asked(None, "void", "refused").await?;
             ensure!(self.own_asks(reason).await? == room, "a new room was made to ask again");
             self.are("asked", "asking").await?;
         }
@@ -89,6 +93,7 @@ impl Two<'_> {
         let room = self.own_asks("never mind").await?;
         self.own.post(&format!("/friends/{}/withdraw", self.stock.id()), json!({})).await?;
         self.stock.order("await_out", json!({ "room": room })).await?;
+        self.asked(Some("never mind"), "withdrawn", "withdrawn").await?;
         self.are("stranger", "stranger").await
     }
 
@@ -114,7 +119,10 @@ impl Two<'_> {
         let room = self.stock.ask("ask", json!({ "user": self.own.id() })).await?;
         self.are("asking", "asked").await?;
         self.client_lists(&room, true).await?;
-        self.own_accepts(&room).await?;
+        let id = self.asks(None, "waiting", "waiting").await?;
+        self.own.post(&format!("/requests/{id}/accept"), json!({})).await?;
+        self.client_sees(&room, "join").await?;
+        self.asks(None, "accepted", "accepted").await?;
         self.are_friends(&room).await
     }
 
@@ -124,8 +132,10 @@ impl Two<'_> {
         let reason = json!({ "user": user, "reason": "from work" });
         let room = self.stock.ask("ask", reason).await?;
         self.are("asking", "asked").await?;
+        self.asks(Some("from work"), "waiting", "waiting").await?;
         self.own.post(&format!("/friends/{other}/refuse"), json!({})).await?;
         self.client_sees(&room, "leave").await?;
+        self.asks(Some("from work"), "void", "refused").await?;
         self.are("stranger", "stranger").await?;
         let again = json!({ "room": room, "user": user, "reason": "from your class" });
         self.stock.order("ask_in", again).await?;
@@ -146,6 +156,7 @@ impl Two<'_> {
                 .extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
             let room = self.stock.ask("ask", asked).await?;
             self.are("asking", "asked").await?;
+            self.asks(reason, "waiting", "waiting").await?;
             match reason {
                 Some(_) => {
                     self.stock.order("take_back", json!({ "room": room, "user": user })).await?
@@ -153,6 +164,7 @@ impl Two<'_> {
                 None => self.stock.order("leave_for_good", json!({ "room": room })).await?,
             };
             self.are("stranger", "stranger").await?;
+            self.asks(reason, "withdrawn", "withdrawn").await?;
             let path = format!("/friends/{}/accept", self.stock.id());
             let accepted = self.own.post(&path, json!({})).await;
             ensure!(accepted.is_err(), "a request that was taken back was accepted");
@@ -250,6 +262,25 @@ impl Two<'_> {
         Ok(())
     }
 
+    /// Whom the client ignores it does not hear, and they cannot tell. When that ends, they are heard.
+    async fn ignores(&self) -> anyhow::Result<()> {
+        let (user, other) = (self.own.id(), self.stock.id());
+        self.stock.order("ignore", json!({ "users": [user] })).await?;
+        let asked = json!({ "user": other, "reason": "do you hear me?" });
+        let answer = self.own.post("/friends", asked).await?;
+        ensure!(answer["status"] == "asked", "asking gave {answer}");
+        self.are("asked", "stranger").await?;
+        let page = self.stock.own.get("/requests/received", &[]).await?;
+        ensure!(!page.to_string().contains(user), "one who is ignored is heard: {page}");
+        self.stock.order("ignore", json!({ "users": [] })).await?;
+        self.are("asked", "asking").await?;
+        self.asked(Some("do you hear me?"), "waiting", "waiting").await?;
+        self.stock.own.post(&format!("/friends/{user}/accept"), json!({})).await?;
+        let room = answer["room_id"].as_str().context("a request has a room")?;
+        self.client_sees(room, "join").await?;
+        self.are_friends(room).await
+    }
+
     /// Our API asks; the client sees an invite to a direct chat, and the reason.
     async fn own_asks(&self, reason: &str) -> anyhow::Result<String> {
         let asked = json!({ "user": self.stock.id(), "reason": reason });
@@ -259,7 +290,32 @@ impl Two<'_> {
         let wanted = json!({ "sender": self.own.id(), "reason": reason });
         let invite = self.stock.order("await_invite", wanted).await?;
         ensure!(invite == json!({ "room": room, "direct": true }), "the client sees {invite}");
+        self.asked(Some(reason), "waiting", "waiting").await?;
+        // So does it see, if it knows of them, how many requests wait.
+        let counts = self.stock.own.get("/requests/received", &[]).await?["counts"].clone();
+        let counts = json!({ "kind": "org.tertulia.requests", "content": counts });
+        self.stock.order("await_account_data", counts).await?;
         Ok(room.to_owned())
+    }
+
+    /// Our API's newest request to the client is such a one for who asks, and for who is asked.
+    async fn asked(
+        &self,
+        reason: Option<&str>,
+        sent: &str,
+        received: &str,
+    ) -> anyhow::Result<String> {
+        request(&self.own, &self.stock.own, "friend", reason, [sent, received]).await
+    }
+
+    /// So is the client's newest to our API.
+    async fn asks(
+        &self,
+        reason: Option<&str>,
+        sent: &str,
+        received: &str,
+    ) -> anyhow::Result<String> {
+        request(&self.stock.own, &self.own, "friend", reason, [sent, received]).await
     }
 
     async fn own_accepts(&self, room: &str) -> anyhow::Result<()> {
@@ -369,22 +425,22 @@ fn names(list: &Value, user: &str, room: &str) -> usize {
 }
 
 /// The client writes all of its list, of which it knows by syncs, while the server adds to it: what the client's own invites make,
-/// and what another device of the same user accepts.
+/// what it accepts, and what another device of the same user accepts.
 async fn lists_race(stock: &Person, others: &[Own]) -> anyhow::Result<()> {
     let mut rooms = Vec::new();
-    for pair in others.chunks(2) {
-        let [asked, asking] = pair else { continue };
-        let request = asking.post("/friends", json!({ "user": stock.id() })).await?;
-        let request = request["room_id"].as_str().context("a request has a room")?.to_owned();
+    for three in others.chunks(3) {
+        let [asked, asking, waiting] = three else { continue };
+        let (request, other) = (asks(asking, stock).await?, asks(waiting, stock).await?);
         let begin = async {
             let room = stock.ask("ask", json!({ "user": asked.id() })).await?;
-            let listed = json!({ "room": room, "user": asked.id() });
-            stock.order("list_direct", listed).await?;
+            stock.order("list_direct", json!({ "room": room, "user": asked.id() })).await?;
+            stock.order("accept", json!({ "room": other })).await?;
+            stock.order("list_direct", json!({ "room": other, "user": waiting.id() })).await?;
             anyhow::Ok(room)
         };
         let accept = format!("/friends/{}/accept", asking.id());
         let (room, _) = try_join(begin, stock.own.post(&accept, json!({}))).await?;
-        rooms.extend([(asked.id(), room), (asking.id(), request)]);
+        rooms.extend([(asked.id(), room), (asking.id(), request), (waiting.id(), other)]);
     }
     let all = |list: &Value| rooms.iter().all(|(user, room)| names(list, user, room) == 1);
     stock.own.await_account_data("m.direct", all).await?;
@@ -395,6 +451,11 @@ async fn lists_race(stock: &Person, others: &[Own]) -> anyhow::Result<()> {
     let list = stock.order("directs", json!({})).await?;
     ensure!(all(&list), "the client has {list}");
     Ok(())
+}
+
+async fn asks(who: &Own, whom: &Person) -> anyhow::Result<String> {
+    let answer = who.post("/friends", json!({ "user": whom.id() })).await?;
+    Ok(answer["room_id"].as_str().context("a request has a room")?.to_owned())
 }
 
 /// What the two clients do among themselves our API sees on both sides.

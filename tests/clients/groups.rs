@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use crate::people::{Cast, Kind, Own, Person};
+use crate::people::{Cast, Kind, Own, Person, request};
 
 /// One with a client that others published, and one with our own API only.
 #[derive(Debug)]
@@ -29,12 +29,18 @@ impl Two<'_> {
     /// The client is invited, comes, rises, goes, comes again, leads and is there when it ends.
     async fn group_of_ours(&self) -> anyhow::Result<()> {
         let room = self.founded().await?;
+        self.asked("waiting", "waiting").await?;
         self.stock.order("accept", json!({ "room": room })).await?;
+        self.asked("accepted", "accepted").await?;
         self.shows(&room, "The choir").await?;
         self.is(&room, "member", "owner").await?;
         self.rules(&room).await?;
         self.stock.order("leave", json!({ "room": room })).await?;
         self.is_left(&room).await?;
+        self.invites(&room).await?;
+        self.invited(&room, "The choir").await?;
+        self.stock.order("leave", json!({ "room": room })).await?;
+        self.asked("void", "refused").await?;
         self.invites(&room).await?;
         self.invited(&room, "The choir").await?;
         self.stock.order("accept", json!({ "room": room })).await?;
@@ -100,6 +106,7 @@ impl Two<'_> {
     async fn room_of_theirs(&self, kind: Kind) -> anyhow::Result<()> {
         let wish = json!({ "name": "The garden", "invite": [self.own.id()] });
         let room = self.stock.ask("create_group", wish).await?;
+        request(&self.stock.own, &self.own, "group", None, ["waiting", "waiting"]).await?;
         self.own.post("/groups/join", json!({ "group": room })).await?;
         let joined = json!({ "room": room, "user": self.own.id(), "membership": "join" });
         self.stock.order("await_membership", joined).await?;
@@ -183,6 +190,11 @@ impl Two<'_> {
         let seen = self.stock.own.get(&format!("/chats/{room}"), &[]).await;
         ensure!(seen.is_err(), "a group that was left is a chat");
         Ok(())
+    }
+
+    /// What has become of the invite into the group, for who sent and who got it.
+    async fn asked(&self, sent: &str, received: &str) -> anyhow::Result<()> {
+        request(&self.own, &self.stock.own, "group", None, [sent, received]).await.map(drop)
     }
 
     async fn invites(&self, room: &str) -> anyhow::Result<()> {

@@ -189,3 +189,27 @@ impl Own {
         found.unwrap_or_else(|_| bail!("{}: {kind} stays {now}", self.id()))
     }
 }
+
+/// The newest request of one to another is of this kind and state, on the page of who asks and on that of who is asked. Its ID there.
+pub async fn request(
+    asker: &Own,
+    asked: &Own,
+    kind: &str,
+    reason: Option<&str>,
+    states: [&str; 2],
+) -> anyhow::Result<String> {
+    let mut id = String::new();
+    let pages = [(asker, asked, "/requests/sent"), (asked, asker, "/requests/received")];
+    for ((whose, other, page), state) in pages.into_iter().zip(states) {
+        let page = whose.get(page, &[("limit", "200")]).await?;
+        let all = page["requests"].as_array().context("a page has requests")?;
+        let newest = all.iter().find(|request| request["user_id"] == other.id());
+        let newest = newest.with_context(|| format!("{} has no such request", whose.id()))?;
+        let is_so = newest["kind"] == kind
+            && newest["state"] == state
+            && reason.is_none_or(|reason| newest["reason"] == reason);
+        ensure!(is_so, "for {} it is {newest}, and should be {kind} and {state}", whose.id());
+        id = newest["id"].as_str().context("a request has an ID")?.to_owned();
+    }
+    Ok(id)
+}

@@ -69,6 +69,17 @@ export const friends = (client, until) => {
             await until(() => (listed()[user] ?? []).includes(room) === wanted);
         },
 
+        /** Ignores these and nobody else. */
+        async ignore({ users }) {
+            await client().setIgnoredUsers(users);
+        },
+
+        /** Waits until a sync says so. */
+        async await_account_data({ kind, content }) {
+            const sorted = (object) => JSON.stringify(Object.entries(object ?? {}).sort());
+            await until(() => sorted(client().getAccountData(kind)?.getContent()) === sorted(content));
+        },
+
         /** The list of direct rooms as syncs have told it. */
         async directs() {
             return listed();
