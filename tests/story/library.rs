@@ -1,7 +1,7 @@
 //! The story by the library alone: no web server, no client, and no JSON but what the test compares.
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use ruma::{EventId, MxcUri, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,12 +36,10 @@ impl Way for Library {
     }
 
     async fn register(&self, account: &Account, session: &str, code: Option<&str>) -> Told<Member> {
-        let account = NewAccount {
-            password: Some(Secret::new(account.password)),
-            display_name: Some(account.nickname.to_owned()),
-            email: Some(proof(session)),
-            ..NewAccount::from(account.name)
-        };
+        let email = Some(proof(session));
+        let account = NewAccount { email, ..NewAccount::from(account.name) }
+            .with_password(account.password)
+            .with_display_name(account.nickname);
         let wish = SignUp { account, code: code.map(Secret::new), ..SignUp::default() };
         let (session, _) = self.0.sign_up(wish).await?;
         Member::new(&self.0, session).await
@@ -158,13 +156,7 @@ impl Person for Member {
     }
 
     async fn download(&self, file: &MxcUri) -> Told<Bytes> {
-        let (server, id) = file.parts().expect("the URI of a file");
-        let mut pieces = self.server.media(server, id).await?.read(0).await?;
-        let mut bytes = Vec::new();
-        while let Some(piece) = pieces.try_next().await.map_err(tertulia::Error::from)? {
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes.into())
+        Ok(self.server.file(file).await?.bytes().await?)
     }
 
     async fn create_group(&self, group: &Group<'_>) -> Told<OwnedRoomId> {

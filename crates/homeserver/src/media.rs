@@ -14,7 +14,9 @@ mod upload;
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use ruma::{OwnedMxcUri, OwnedServerName, ServerName};
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt as _;
+use ruma::{MxcUri, OwnedMxcUri, OwnedServerName, ServerName};
 
 use crate::{
     Error, Homeserver, Result,
@@ -54,6 +56,26 @@ impl Homeserver {
         let now = self.core.now().get().into();
         let is_awaited = pending.is_some_and(|pending| pending.expires > now);
         Err(if is_awaited { Error::NotYetUploaded } else { Error::NotFound("file") })
+    }
+
+    /// The file at a URI, such as messages and profiles have it.
+    ///
+    /// ```
+    /// # async fn show(server: tertulia::Homeserver, alice: tertulia::User) -> tertulia::Result<()> {
+    /// if let Some(uri) = alice.avatar_url().await? {
+    ///     let picture = server.file(&uri).await?;
+    ///     println!("{} bytes of {:?}", picture.bytes().await?.len(), picture.content_type());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Homeserver::media`]; [`Error::Invalid`] if it is no such URI.
+    pub async fn file(&self, uri: &MxcUri) -> Result<Media> {
+        let (server, id) = uri.parts().map_err(|_| Error::Invalid("the URI of the file"))?;
+        self.media(server, id).await
     }
 
     /// The file that `mxc://{server}/{id}` names; if it is still to come, waits for it for up to
@@ -142,6 +164,21 @@ impl Media {
         })?;
         self.note_read();
         Ok(pieces)
+    }
+
+    /// All of its bytes: [`Settings::max_upload_size`](crate::Settings::max_upload_size) of them at most. Of
+    /// what may be large, [`Media::read`] needs less memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Media::read`].
+    pub async fn bytes(&self) -> Result<Bytes> {
+        let mut pieces = self.read(0).await?;
+        let mut bytes = BytesMut::with_capacity(usize::try_from(self.size()).unwrap_or(0));
+        while let Some(piece) = pieces.try_next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes.freeze())
     }
 }
 

@@ -141,8 +141,7 @@ impl User {
             upload.write(piece).await?;
         }
         let uri = upload.finish().await?;
-        let (server, id) = uri.parts().map_err(|_| Error::NotFound("file"))?;
-        Homeserver { core: self.core.clone() }.media(server, id).await
+        Homeserver { core: self.core.clone() }.file(&uri).await
     }
 }
 

@@ -4,9 +4,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use bytes::Bytes;
-use futures_util::{TryStreamExt as _, future::BoxFuture, poll};
-use ruma::{MxcUri, OwnedMxcUri, server_name};
+use futures_util::{future::BoxFuture, poll};
+use ruma::server_name;
 use sha2::{Digest as _, Sha256};
 use tertulia_storage::MemoryEngine;
 
@@ -34,8 +33,7 @@ async fn upload(user: &User, label: Label, bytes: &'static [u8]) -> OwnedMxcUri 
 }
 
 async fn find(server: &Homeserver, uri: &MxcUri) -> Media {
-    let (name, id) = uri.parts().unwrap();
-    server.media(name, id).await.unwrap()
+    server.file(uri).await.unwrap()
 }
 
 async fn read(media: &Media, from: u64) -> Vec<u8> {
@@ -49,6 +47,20 @@ fn files(folder: &Path) -> usize {
 }
 
 #[tokio::test]
+async fn what_is_no_uri_names_no_file() {
+    let server = server().await;
+    for (uri, is_uri) in
+        [("mxc://x/none", true), ("mxc://x", false), ("https://x/a", false), ("", false)]
+    {
+        let error = server.file(<&MxcUri>::from(uri)).await.unwrap_err();
+        match is_uri {
+            true => assert!(matches!(error, Error::NotFound(_)), "{uri}: {error}"),
+            false => assert!(matches!(error, Error::Invalid(_)), "{uri}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_file_is_read_as_it_was_uploaded() {
     let server = server().await;
     let alice = user(&server, "alice");
@@ -57,6 +69,7 @@ async fn a_file_is_read_as_it_was_uploaded() {
     assert_eq!(media.content_type(), Some("text/plain"));
     assert_eq!(media.name(), Some("a.txt"));
     assert_eq!(media.size(), 12);
+    assert_eq!(media.bytes().await.unwrap(), "good morning");
     assert_eq!(media.sha256()[..], Sha256::digest(b"good morning")[..]);
     assert_eq!(read(&media, 0).await, b"good morning");
     assert_eq!(read(&media, 5).await, b"morning");

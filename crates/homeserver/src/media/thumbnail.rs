@@ -7,7 +7,7 @@ use std::{collections::HashMap, io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{
-    FutureExt as _, TryStreamExt as _,
+    FutureExt as _,
     future::{BoxFuture, Shared},
 };
 use parking_lot::Mutex;
@@ -141,7 +141,7 @@ impl Media {
         }
         let workshop = self.core.local::<Workshop>();
         let _turn = workshop.turns.acquire().await.map_err(|_| Error::Busy)?;
-        let picture = self.whole().await?;
+        let picture = self.bytes().await?;
         let measured = tokio::task::spawn_blocking(move || picture::dimensions(&picture)).await;
         // What breaks the decoder is no picture.
         Ok(measured.unwrap_or_default())
@@ -165,16 +165,6 @@ impl Media {
             Err(Error::QuotaReached) => Ok(None),
             uploaded => uploaded.map(Some),
         }
-    }
-
-    /// All of the file, which is not too large.
-    async fn whole(&self) -> Result<Vec<u8>> {
-        let mut pieces = self.read(0).await?;
-        let mut whole = Vec::with_capacity(usize::try_from(self.size()).unwrap_or(0));
-        while let Some(piece) = pieces.try_next().await? {
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole)
     }
 }
 
@@ -268,7 +258,7 @@ async fn make(
         turn = workshop.turns.acquire() => turn.map_err(|_| Failure::Stopping)?,
         () = core.stop.cancelled() => return Err(Failure::Stopping),
     };
-    let picture = media.whole().await?;
+    let picture = media.bytes().await?;
     let kind = key.2;
     let drawn = tokio::task::spawn_blocking(move || picture::draw(&picture, kind)).await;
     let drawn = drawn.unwrap_or_else(|error| {
