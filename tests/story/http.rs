@@ -274,6 +274,7 @@ impl Person for Member {
             Page::FavouritesOf(kind) => {
                 self.get(&format!("{OURS}/favourites"), &[("kind", name(kind))]).await
             }
+            Page::People(words) => self.get(&format!("{OURS}/people"), &[("words", words)]).await,
             Page::Members(group) => self.get(&format!("{OURS}/groups/{group}/members"), &[]).await,
         }
     }

@@ -6,9 +6,9 @@ use ruma::{EventId, MxcUri, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tertulia::{
-    ChatsQuery, CodeRequest, EmailProof, FavouritesQuery, Homeserver, Language, MessageKind,
-    NewAccount, NewDevice, NewFile, NewGroup, OtherSessions, Proving, RequestBox, Secret, Session,
-    SignUp, SyncRequest, Update,
+    ChatsQuery, CodeRequest, EmailProof, FavouritesQuery, FoundPerson, FoundUser, Friendship,
+    Homeserver, Language, MessageKind, NewAccount, NewDevice, NewFile, NewGroup, OtherSessions,
+    Proving, RequestBox, Secret, Session, SignUp, SyncRequest, Update,
 };
 
 use crate::way::{Account, Aim, Answer, Ear, File, Group, News, Page, Person, Refusal, Told, Way};
@@ -192,6 +192,7 @@ impl Person for Member {
             Page::Sent => shown(user.requests().list(RequestBox::Sent, None, 50).await?),
             Page::Favourites => self.favourites(None).await,
             Page::FavouritesOf(kind) => self.favourites(Some(kind)).await,
+            Page::People(words) => self.people(words).await,
             Page::Members(group) => shown(user.groups().members(group, None, 50).await?),
         }
     }
@@ -208,6 +209,27 @@ impl Member {
         let emails: Vec<_> = emails.into_iter().map(|email| email.address).collect();
         let sessions = self.session.devices().await?.len();
         Ok(json!({ "profile": profile, "emails": emails, "sessions": sessions }))
+    }
+
+    async fn people(&self, words: &str) -> Told<Value> {
+        let found = self.session.friends().find(words, 50).await?;
+        let person = |found: FoundPerson| {
+            let status = match found.friendship {
+                Friendship::Stranger => "stranger",
+                Friendship::Asked(_) => "asked",
+                Friendship::Asking(_) => "asking",
+                Friendship::Friend(_) => "friend",
+            };
+            let FoundUser { user_id, display_name, avatar_url } = found.user;
+            json!({
+                "user_id": user_id,
+                "displayname": display_name,
+                "avatar_url": avatar_url,
+                "status": status,
+            })
+        };
+        let people: Vec<_> = found.people.into_iter().map(person).collect();
+        Ok(json!({ "people": people, "limited": found.limited }))
     }
 
     async fn favourites(&self, kind: Option<MessageKind>) -> Told<Value> {

@@ -44,6 +44,7 @@ async fn told<W: Way>(engine: impl Engine) -> Transcript {
 async fn server(engine: impl Engine, sink: &SmtpSink, clock: DrivenClock) -> Homeserver {
     let mut settings = Settings::default();
     settings.registration = Registration::Email;
+    settings.directory.all_users = true;
     settings.password_cost = PasswordCost::LEAST;
     let mut post = SmtpServer::new("127.0.0.1", "Tertulia <noreply@example.org>");
     (post.port, post.encryption) = (Some(sink.port()), Encryption::None);

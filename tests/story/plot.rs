@@ -105,6 +105,8 @@ async fn profile<W: Way>(story: &mut Story<'_, W>) {
 /// Tells the room for Alice and Bob.
 async fn friendship<W: Way>(story: &mut Story<'_, W>) -> OwnedRoomId {
     story.transcript.chapter("Friends");
+    story.step("Bob looks for Alice.").await;
+    story.page("Bob", "search", Page::People("ali"), lines::people).await;
     story.step("Bob asks Alice to be friends.").await;
     story.who("Bob").befriend("alice", "We met at the river").await.unwrap();
     story.invited("Alice").await;

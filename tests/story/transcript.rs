@@ -158,6 +158,12 @@ pub(crate) mod lines {
         list(&page["friends"]).map(friend).collect()
     }
 
+    pub(crate) fn people(page: &Value) -> Vec<String> {
+        let person =
+            |row: &Value| format!("{} ({})", text(&row["displayname"]), text(&row["status"]));
+        list(&page["people"]).map(person).collect()
+    }
+
     pub(crate) fn received(page: &Value) -> Vec<String> {
         requests(page, "from")
     }

@@ -133,6 +133,8 @@ pub(crate) enum Page<'a> {
     Favourites,
     /// The favourites of a kind.
     FavouritesOf(MessageKind),
+    /// Those whose names have these words.
+    People(&'a str),
     /// The members of a group.
     Members(&'a RoomId),
 }
