@@ -5,11 +5,19 @@ use std::path::Path;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use ruma::{OwnedRoomId, RoomVersionId};
 use tertulia::{
-    CodeRequest, Encryption, Homeserver, Language, NewFile, NewRoom, Preset, Proving, Room, Smtp,
-    SmtpServer, SyncRequest,
+    CodeRequest, Encryption, FileBlobs, Homeserver, Language, NewFile, NewRoom, Preset, Proving,
+    Room, Smtp, SmtpServer, SyncRequest,
 };
 use tertulia_rocksdb::{Options, RocksEngine};
+use tertulia_testkit::{DrivenClock, SmtpSink};
 use tokio::{net::TcpListener, runtime::Handle};
+
+use crate::{
+    builder,
+    library::Library,
+    plot::{self, Stage},
+    way::Way as _,
+};
 
 /// A server over a directory, whose mail goes to a port where nobody takes any.
 async fn open(folder: &Path, port: u16) -> Homeserver {
@@ -67,5 +75,39 @@ async fn a_directory_is_opened_again_as_soon_as_its_server_has_shut_down() {
         let said = events.iter().filter(|event| event.body().is_some_and(|body| body != "a.txt"));
         assert_eq!(said.count(), life + 1);
         id = Some(room.id().to_owned());
+    }
+}
+
+/// Where the story happens, over a directory.
+async fn stage(folder: &Path, clock: DrivenClock) -> Stage {
+    let engine = RocksEngine::open(folder.join("store"), Options::default()).unwrap();
+    let sink = SmtpSink::start().await;
+    let files = FileBlobs::open(folder.join("files")).await.unwrap();
+    let server = builder(&sink, &clock).blobs(files).start(engine).await.unwrap();
+    Stage { server, sink, clock }
+}
+
+#[tokio::test]
+async fn what_the_story_left_is_there_after_a_restart() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), DrivenClock::default());
+    let mut found = Vec::new();
+    for life in 0..2 {
+        let stage = stage(folder.path(), clock.clone()).await;
+        let way = Library::open(stage.server.clone()).await;
+        if life == 0 {
+            plot::tell(&stage, &way).await;
+        }
+        found.push(plot::look_back(&way).await);
+        stage.server.shutdown().await;
+        drop((stage, way));
+        // Those who listened let the server go.
+        while Handle::current().metrics().num_alive_tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(found[0].iter().filter(|(what, _)| what.starts_with("mxc://")).count(), 2);
+    assert_eq!(found[0].len(), found[1].len());
+    for (before, after) in found[0].iter().zip(&found[1]) {
+        assert_eq!(before, after);
     }
 }

@@ -13,7 +13,9 @@ mod way;
 
 use std::{fs, path::Path};
 
-use tertulia::{Encryption, Homeserver, PasswordCost, Registration, Settings, Smtp, SmtpServer};
+use tertulia::{
+    Builder, Encryption, Homeserver, PasswordCost, Registration, Settings, Smtp, SmtpServer,
+};
 use tertulia_rocksdb::{Options, RocksEngine};
 use tertulia_storage::{Engine, MemoryEngine};
 use tertulia_testkit::{DrivenClock, SmtpSink};
@@ -32,16 +34,16 @@ const TOLD: &str = include_str!("transcript.txt");
 /// Tells the story in one way, on one engine.
 async fn told<W: Way>(engine: impl Engine) -> Transcript {
     let (sink, clock) = (SmtpSink::start().await, DrivenClock::default());
-    let server = server(engine, &sink, clock.clone()).await;
-    let stage = Stage { server, sink, clock };
+    let builder = builder(&sink, &clock);
+    let stage = Stage { server: builder.start(engine).await.expect("a server"), sink, clock };
     let way = W::open(stage.server.clone()).await;
     let transcript = plot::tell(&stage, &way).await;
     stage.server.shutdown().await;
     transcript
 }
 
-/// A server as those have it who let everyone register who has an e-mail address.
-async fn server(engine: impl Engine, sink: &SmtpSink, clock: DrivenClock) -> Homeserver {
+/// A server to be, as those have it who let everyone register who has an e-mail address.
+fn builder(sink: &SmtpSink, clock: &DrivenClock) -> Builder {
     let mut settings = Settings::default();
     settings.registration = Registration::Email;
     settings.directory.all_users = true;
@@ -50,8 +52,7 @@ async fn server(engine: impl Engine, sink: &SmtpSink, clock: DrivenClock) -> Hom
     (post.port, post.encryption) = (Some(sink.port()), Encryption::None);
     let mailer = Smtp::new(post).expect("a way to send mail");
     let builder = Homeserver::builder("example.org").expect("a server name");
-    let builder = builder.settings(settings).mailer(mailer).clock(clock);
-    builder.start(engine).await.expect("a server starts")
+    builder.settings(settings).mailer(mailer).clock(clock.clone())
 }
 
 #[tokio::test]

@@ -244,6 +244,27 @@ async fn parting<W: Way>(story: &mut Story<'_, W>, chat: &RoomId) {
     story.look_around().await;
 }
 
+/// What everyone finds who looks back later: on all pages, and in the files that they kept.
+pub(crate) async fn look_back<W: Way>(way: &W) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (user, password) in
+        [("liddell@example.com", NEW_PASSWORD), ("bob", PASSWORD), ("carol", PASSWORD)]
+    {
+        let person = way.log_in(user, password).await.unwrap();
+        for (title, page, _) in PAGES {
+            let shown = person.see(page).await.unwrap();
+            for favourite in shown["favourites"].as_array().into_iter().flatten() {
+                let Some(uri) = favourite["message"]["content"]["url"].as_str() else { continue };
+                let bytes = person.download(<&MxcUri>::from(uri)).await.unwrap();
+                found.push((uri.to_owned(), bytes.to_vec().into()));
+            }
+            found.push((format!("{user}'s {title}"), shown));
+        }
+        person.log_out().await.unwrap();
+    }
+    found
+}
+
 /// Where the story happens.
 pub(crate) struct Stage {
     pub(crate) server: Homeserver,
