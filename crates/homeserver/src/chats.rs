@@ -92,7 +92,7 @@ pub struct LastMessage {
     pub event_id: ruma::OwnedEventId,
     /// Who said it.
     pub sender: OwnedUserId,
-    /// The nickname they show there.
+    /// The nickname they show there, or that of their profile if they are gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender_displayname: Option<String>,
     /// When, by the sender's word, in milliseconds since 1970.

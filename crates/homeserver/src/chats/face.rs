@@ -29,8 +29,17 @@ pub(super) struct Face {
     pub(super) members: Vec<(OwnedUserId, Member)>,
     /// What was said last, if anything was.
     pub(super) spoken: Option<TimelineRow>,
-    /// The nickname of who said it.
-    pub(super) speaker: Option<String>,
+    /// Who said it.
+    pub(super) speaker: Speaker,
+}
+
+/// Who said something in a room, as others see them.
+#[derive(Debug)]
+pub(super) enum Speaker {
+    /// They are there, under this nickname if they have one.
+    Here(Option<String>),
+    /// They are not there any more.
+    Gone,
 }
 
 /// A version of a room: its generation, its stretch, and where it last changed. A redaction of what is
@@ -84,7 +93,7 @@ async fn read(view: &View, core: &Core, heads: &[&Head]) -> Result<Vec<Face>> {
         let spoken = spoken.filter(|row| !row.is_state);
         let speaker = match &spoken {
             Some(row) => speaker(view, head, row, &members).await?,
-            None => None,
+            None => Speaker::Gone,
         };
         use MembershipKind::{Invite, Join};
         members.retain(|(_, row)| matches!(row.kind, Join | Invite));
@@ -93,18 +102,19 @@ async fn read(view: &View, core: &Core, heads: &[&Head]) -> Result<Vec<Face>> {
     Ok(faces)
 }
 
-/// The nickname of who said something, looked for among `members` first.
+/// Who said something, looked for among `members` first.
 async fn speaker(
     view: &View,
     head: &Head,
     said: &TimelineRow,
     members: &[(OwnedUserId, Member)],
-) -> Result<Option<String>> {
-    let Some(push) = &said.push else { return Ok(None) };
+) -> Result<Speaker> {
+    let Some(push) = &said.push else { return Ok(Speaker::Gone) };
     let known = members.iter().find(|(user, _)| *user == push.sender);
     let row = match known {
         Some((_, row)) => Some(row.clone()),
         None => member(view, head, &push.sender).await?,
     };
-    Ok(row.and_then(|row| row.displayname))
+    let here = row.filter(|row| row.kind == MembershipKind::Join);
+    Ok(here.map_or(Speaker::Gone, |row| Speaker::Here(row.displayname)))
 }

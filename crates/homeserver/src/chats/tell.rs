@@ -9,7 +9,7 @@ use tertulia_storage::{Json, View};
 
 use super::{
     Chat, ChatHero, ChatKind, LastMessage,
-    face::{Face, faces},
+    face::{Face, Speaker, faces},
 };
 use crate::{
     Result,
@@ -184,10 +184,16 @@ impl<'a> Telling<'a> {
         if let Some(row) = row.filter(|row| matches!(row.kind, Join | Invite)) {
             return Ok(Named { name: row.displayname, avatar_url: row.avatar_url, heroes: vec![] });
         }
-        let profile = self.view.get(&PROFILES, &(friend.to_owned(),)).await?;
+        let [name, avatar_url] = self.profile_of(friend).await?;
+        Ok(Named { name, avatar_url, heroes: vec![] })
+    }
+
+    /// How somebody is called, and their picture, wherever they are.
+    async fn profile_of(&self, user: &UserId) -> Result<[Option<String>; 2]> {
+        let profile = self.view.get(&PROFILES, &(user.to_owned(),)).await?;
         let Json(profile) = profile.unwrap_or_default();
         let text = |field: &str| Some(profile.get(field)?.as_str()?.to_owned());
-        Ok(Named { name: text("displayname"), avatar_url: text("avatar_url"), heroes: vec![] })
+        Ok([text("displayname"), text("avatar_url")])
     }
 
     /// What was said last, if the user may see it and does not ignore who said it.
@@ -205,10 +211,14 @@ impl<'a> Telling<'a> {
         let preview = shown(row).then(|| Preview::of(&event, events.next().flatten().as_ref()));
         let kind =
             preview.as_ref().map_or(tertulia_protocol::MessageKind::Other, |shown| shown.kind);
+        let sender_displayname = match &face.speaker {
+            Speaker::Here(name) => name.clone(),
+            Speaker::Gone => self.profile_of(event.sender()).await?[0].take(),
+        };
         Ok(Some(LastMessage {
             event_id: row.event.clone(),
             sender: event.sender().to_owned(),
-            sender_displayname: face.speaker.clone(),
+            sender_displayname,
             origin_server_ts: event.origin_server_ts().get().into(),
             kind,
             text: preview.and_then(|preview| preview.text),

@@ -86,6 +86,26 @@ async fn a_chat_shows_what_was_said_last_and_how_much_is_unread() {
 }
 
 #[tokio::test]
+async fn who_spoke_last_and_is_gone_is_called_as_anywhere() {
+    let server = server().await;
+    let alice = user(&server, "alice");
+    let zoe = crate::NewAccount::from("zoe").with_display_name("Zoe");
+    let zoe = server.create_user(zoe).await.unwrap();
+    let tea = group(&alice, "tea", &[&zoe]).await;
+    let theirs = zoe.room(tea.id());
+    theirs.send_text("I must go").await.unwrap();
+    let called = async || {
+        let last = alice.chats().get(tea.id()).await.unwrap().last_message.unwrap();
+        last.sender_displayname.unwrap()
+    };
+    assert_eq!(called().await, "Zoe");
+    theirs.leave(None).await.unwrap();
+    assert_eq!(called().await, "Zoe");
+    zoe.set_nickname(Some("Zora")).await.unwrap();
+    assert_eq!(called().await, "Zora");
+}
+
+#[tokio::test]
 async fn a_group_shows_who_spoke_what_it_is_about_and_whether_only_some_speak() {
     let server = server().await;
     // More than are looked at to find names for groups that have none.
