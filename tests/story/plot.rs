@@ -26,6 +26,8 @@ pub(crate) async fn tell<W: Way>(stage: &Stage, way: &W) -> Transcript {
     let said = talk(&mut story, &chat).await;
     group(&mut story, &chat).await;
     favourites(&mut story, &chat, &said).await;
+    strangers(&mut story).await;
+    refusals(&mut story, &chat, &said).await;
     parting(&mut story, &chat).await;
     assert_eq!(stage.sink.mails(), [], "nobody is sent what the story does not tell");
     story.transcript
@@ -229,6 +231,66 @@ async fn favourites<W: Way>(story: &mut Story<'_, W>, chat: &RoomId, said: &Said
         story.step(&format!("Bob looks for {kind:?}.")).await;
         story.page("Bob", "favourites", Page::FavouritesOf(kind), lines::favourites).await;
     }
+}
+
+async fn strangers<W: Way>(story: &mut Story<'_, W>) {
+    story.transcript.chapter("What cannot be");
+    let way = story.way;
+    let mallory = Account { name: "mallory", nickname: "Mallory", password: PASSWORD };
+    story.step("Mallory wants to register with Bob's address, and Bob is told.").await;
+    let session = way.ask_for_code(Aim::Register, "bob@example.com").await.unwrap();
+    assert_eq!(story.mail("bob@example.com").await, None, "no code");
+    story.refused(way.register(&mallory, &session, Some("123456")).await);
+    story.step("Mallory wants a password for an address that nobody has.").await;
+    let session = way.ask_for_code(Aim::ResetPassword, "mallory@example.com").await.unwrap();
+    assert_eq!(story.mail("mallory@example.com").await, None, "no code");
+    story.refused(way.show_code(&session, "123456").await);
+    let (session, code) = story.code(Aim::Register, "Mallory", "mallory@example.com").await;
+    let short = Account { password: "short", ..mallory };
+    let taken = Account { name: "alice", ..mallory };
+    let unseen = Account { nickname: "\u{200b}", ..mallory };
+    story
+        .step("Mallory wants a short password, Alice's name, and a nickname that nobody sees.")
+        .await;
+    for account in [short, taken, unseen] {
+        story.refused(way.register(&account, &session, Some(&code)).await);
+    }
+    story.step("Mallory tries it in several steps.").await;
+    for account in [short, taken] {
+        story.refused(way.register(&account, &session, None).await);
+    }
+    story.look_around().await;
+}
+
+async fn refusals<W: Way>(story: &mut Story<'_, W>, chat: &RoomId, said: &Said) {
+    story.step("Bob wants to be friends with himself, and with nobody.").await;
+    for name in ["bob", "nobody", "Not A Name"] {
+        let told = story.who("Bob").befriend(name, "Why not?").await;
+        story.refused(told);
+    }
+    story.step("Alice answers a request that is over, and one that there never was.").await;
+    let request = story.request("Alice").await;
+    for request in [&*request, "12345", "x"] {
+        let told = story.who("Alice").answer(request, Answer::Accept).await;
+        story.refused(told);
+    }
+    story.step("Carol wants to be where she is not.").await;
+    let bob = story.who("Bob").id().to_owned();
+    let carol = story.who("Carol");
+    let told = [
+        carol.say(chat, "Hello?").await.map(drop),
+        carol.react(chat, &said.text, "👀").await.map(drop),
+        carol.mark_read(chat, &said.text).await,
+        carol.keep(chat, &said.text).await,
+        carol.invite(chat, &bob, "Come").await,
+        carol.leave(chat).await,
+        carol.see(Page::Members(chat)).await.map(drop),
+        carol.delete_friend(&bob).await,
+    ];
+    for told in told {
+        story.refused(told);
+    }
+    story.look_around().await;
 }
 
 async fn parting<W: Way>(story: &mut Story<'_, W>, chat: &RoomId) {
