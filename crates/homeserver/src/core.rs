@@ -106,6 +106,18 @@ fn downcast<T: Send + Sync + 'static>(value: Arc<dyn Any + Send + Sync>) -> Arc<
 
 /// A running homeserver. Cheap to clone; every clone is the same server.
 ///
+/// ```
+/// use tertulia::{Error, Homeserver, MemoryEngine};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> tertulia::Result<()> {
+/// let server = Homeserver::start("example.org", MemoryEngine::default()).await?;
+/// let alice = server.create_user("alice").await?;
+/// assert_eq!(alice.id(), "@alice:example.org");
+/// assert!(matches!(server.user("bob").await, Err(Error::NotFound(_))));
+/// server.shutdown().await;
+/// # Ok(()) }
+/// ```
+///
 /// It has tasks of its own, which go on until [`Homeserver::shutdown`], and not only as long as there
 /// is a handle: a server that is merely dropped lives on in the background and keeps its store open
 /// until the async runtime ends. Nothing that was acknowledged is lost by that, just as by a crash; but
@@ -119,6 +131,19 @@ pub struct Homeserver {
 }
 
 /// A local user, as the one who acts. Cheap to clone.
+///
+/// ```
+/// # async fn act(server: tertulia::Homeserver) -> tertulia::Result<()> {
+/// let alice = server.user("alice").await?;
+/// alice.set_nickname(Some("Alice")).await?;
+/// for device in alice.devices().await? {
+///     println!("{}: {:?}", device.id, device.last_seen_from);
+/// }
+/// for room in alice.joined_rooms().await? {
+///     alice.room(&room).send_text("I am called Alice now").await?;
+/// }
+/// # Ok(()) }
+/// ```
 ///
 /// What a user may do is judged wherever it is done. That a user was suspended is seen by handles that were
 /// asked for after that.

@@ -29,7 +29,19 @@ const NO_DEVICE: &str = "";
 /// The longest device ID and the longest display name, in bytes.
 const LONGEST: usize = 255;
 
-/// A user on one of their devices: what an access token proves.
+/// A user on one of their devices: what an access token proves. It is a [`User`], too.
+///
+/// ```
+/// # async fn follow(server: tertulia::Homeserver, token: &str) -> tertulia::Result<()> {
+/// use tertulia::SyncRequest;
+///
+/// let session = server.authenticate(token).await?;
+/// let news = session.sync(SyncRequest::default()).await?;
+/// let later = SyncRequest { since: Some(news.next_batch), ..SyncRequest::default() };
+/// println!("{} is told {:?}", session.id(), session.sync(later).await?);
+/// session.logout().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Session {
     user: User,

@@ -1,7 +1,53 @@
 //! A Matrix homeserver to embed: rooms, users and events over a store, without HTTP.
 //!
-//! Modules use only those to their left:
+//! ```
+//! use futures_util::TryStreamExt as _;
+//! use tertulia::{ChatsQuery, Homeserver, MemoryEngine, NewDevice, NewFile, NewGroup, Told};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> tertulia::Result<()> {
+//! let server = Homeserver::start("example.org", MemoryEngine::default()).await?;
+//! let (alice, bob) = (server.create_user("alice").await?, server.create_user("bob").await?);
+//! let mut news = alice.updates();
+//!
+//! // Friends have a room for the two. Whoever holds a `Room` acts in it as its user.
+//! alice.friends().request(bob.id(), Some("We met at the market".to_owned())).await?;
+//! let chat = bob.friends().accept(alice.id()).await?;
+//! let hello = chat.send_text("Hello, Alice!").await?;
+//! chat.send_file(NewFile::from_bytes("list.txt", "apples, pears")).await?;
+//!
+//! // Groups have a name and members.
+//! let walkers = NewGroup { name: Some("Walkers".to_owned()), public: true, ..NewGroup::default() };
+//! let walkers = alice.groups().create(walkers).await?;
+//! bob.room(walkers.id()).join(None).await?;
+//!
+//! // Alice is told what happens, answers, and keeps what was said.
+//! let is_hello = |event: &tertulia::ClientEvent| event.id() == hello;
+//! while let Some(update) = news.try_next().await? && !update.events().any(is_hello) {}
+//! alice.room(chat.id()).react(&hello, "👋").await?;
+//! alice.favourites().keep(chat.id(), &hello, Told::default()).await?;
+//! assert_eq!(alice.chats().list(&ChatsQuery::default()).await?.chats.len(), 2);
+//!
+//! // Her own client goes on with this token, where the crate `tertulia-http` serves it.
+//! let (_session, token) = alice.open_session(NewDevice::default()).await?;
+//! assert!(token.reveal().starts_with("tertulia."));
+//! server.shutdown().await;
+//! # Ok(()) }
+//! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | start, and give it parts of one's own | [`Homeserver::builder`], [`Builder`], [`Settings`] |
+//! | keep data on the disk | `RocksEngine` of the crate `tertulia-rocksdb`, [`FileBlobs`] |
+//! | make users, and log them in | [`Homeserver::create_user`], [`Homeserver::login`], [`User::open_session`] |
+//! | talk | [`Room`]: [`Room::send_text`], [`Room::send_file`], [`Room::history`], [`Room::members`] … |
+//! | have what a chat application shows | [`Chats`], [`Friends`], [`Groups`], [`Requests`], [`Favourites`] |
+//! | hear what happens | [`User::updates`], [`Chats::changes`], [`Session::sync`] |
+//! | stop | [`Homeserver::shutdown`] |
+//!
+//! `docs/embedding.md` tells the rest, with programs in `crates/examples`. Modules use only those to their left:
 //! `schema → ports → core → log → events → rooms → users → … → lib`; a test holds them to it.
+
+#![deny(missing_docs)]
 
 mod account_data;
 mod accounts;

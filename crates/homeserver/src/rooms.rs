@@ -42,6 +42,24 @@ pub use threads::{ThreadsPage, ThreadsQuery};
 pub(crate) use upgrade::{Intended, begun_upgrades, is_replaced_by, predecessor};
 
 /// A room as one of its users sees it. Cheap to clone; whether the room exists shows in use.
+///
+/// ```
+/// # async fn talk(room: tertulia::Room) -> tertulia::Result<()> {
+/// use tertulia::NewFile;
+///
+/// room.typing(true).await?;
+/// let said = room.send_text("Look at the see").await?;
+/// room.edit(&said, "Look at the sea").await?;
+/// let shown = room.send_image(NewFile::from_path("sea.jpg").with_caption("this morning")).await?;
+/// room.react(&shown, "🌊").await?;
+/// room.reply(&shown, "It was cold").await?;
+/// room.redact(&said, Some("misspelt, after all".to_owned()), None).await?;
+/// room.mark_read(&shown).await?;
+/// for member in room.members().await? {
+///     println!("{} is {:?}", member.user, member.role);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Room {
     user: User,

@@ -15,6 +15,21 @@ use crate::{
 };
 
 /// A homeserver to be.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> tertulia::Result<()> {
+/// use tertulia::{Homeserver, MemoryBlobs, MemoryEngine, Registration, Settings};
+///
+/// let mut settings = Settings::default();
+/// settings.registration = Registration::Open;
+/// let server = Homeserver::builder("example.org")?
+///     .settings(settings)
+///     .blobs(MemoryBlobs::default())
+///     .start(MemoryEngine::default())
+///     .await?;
+/// # server.shutdown().await;
+/// # Ok(()) }
+/// ```
 pub struct Builder {
     name: OwnedServerName,
     settings: Settings,

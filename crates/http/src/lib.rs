@@ -5,6 +5,8 @@
 //! router ─► observe (request ID, span, CORS, panics, rest of the body) ─► endpoint (identity, limits, body, ruma) ─► handler
 //! ```
 
+#![deny(missing_docs)]
+
 mod access;
 mod admin;
 mod auth;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 /// So many places for each address that is not this machine's own. Clones share them.
 ///
-/// What an address is goes by what one customer of a provider has: see [`network`].
+/// What an address is goes by what one customer of a provider has: see `network`.
 #[derive(Clone, Debug)]
 pub struct Places {
     most: NonZeroU32,

@@ -280,7 +280,7 @@ impl BookmarkIndex {
         (next, order.collect())
     }
 
-    /// The content as clients see it: it lists `newest`, as [`arranged`].
+    /// The content as clients see it: it lists `newest`, in the order that a client wished for.
     pub fn content(self, newest: Vec<String>, order: &[String]) -> String {
         #[derive(Serialize)]
         struct Content {

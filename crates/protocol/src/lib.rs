@@ -58,6 +58,8 @@
 //!
 //! Room versions 1 to 12 are data: ruma's `RoomVersionRules` decide, never a comparison of version numbers.
 
+#![deny(missing_docs)]
+
 mod admit;
 mod append;
 mod auth;

@@ -3,6 +3,8 @@
 //! Everything that makes a store an engine (transactions, positions, merged commits) comes from
 //! [`tertulia_storage::LocalEngine`]; this crate adds the options, the reads and the files.
 
+#![deny(missing_docs)]
+
 mod cursor;
 mod engine;
 mod error;

@@ -40,6 +40,8 @@
 //! # Ok(()) }
 //! ```
 
+#![deny(missing_docs)]
+
 mod chunks;
 mod codec;
 mod committer;

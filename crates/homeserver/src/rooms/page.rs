@@ -74,7 +74,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] for one who may not look into the room.
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for one who may not look into the room.
     pub async fn messages(&self, query: &MessagesQuery) -> Result<Page> {
         let open = self.open().await?;
         let sight = Sight::of(&open.view, self.core(), &open.head, self.me()).await?;
@@ -105,7 +105,8 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] if there is no such event in the room, or the user may not see it.
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such event in the room, or the user may not
+    /// see it.
     pub async fn context(
         &self,
         id: &EventId,
