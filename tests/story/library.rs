@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use ruma::{EventId, MxcUri, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tertulia::{
     ChatsQuery, CodeRequest, EmailProof, FavouritesQuery, FoundPerson, FoundUser, Friendship,
     Homeserver, Language, MessageKind, NewAccount, NewDevice, NewFile, NewGroup, OtherSessions,
     Proving, RequestBox, Secret, Session, SignUp, SyncRequest, Update,
+    ruma::{EventId, MxcUri, OwnedEventId, OwnedRoomId, RoomId, UserId},
 };
 
 use crate::way::{Account, Aim, Answer, Ear, File, Group, News, Page, Person, Refusal, Told, Way};
