@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many friends a page has at most.
-const MOST: usize = 500;
+const MOST: usize = 200;
 /// How many direct rooms are looked at for a page, as there are those that are nobody's any more.
 const LOOK: usize = 2_000;
 
@@ -52,7 +52,7 @@ pub struct FriendsPage {
 }
 
 impl Friends {
-    /// Up to `limit` of the user's friends whose IDs come after `after`. There may be fewer though more
+    /// Up to `limit` of the user's friends, 200 at most, whose IDs come after `after`. There may be fewer though more
     /// follow: `next` says so.
     ///
     /// # Errors

@@ -124,6 +124,21 @@ async fn reads(friends: usize) -> [usize; 2] {
 }
 
 #[tokio::test]
+async fn a_page_has_two_hundred_friends_at_most() {
+    let server = server().await;
+    let [alice] = people(&server, ["alice"]).await;
+    for first in (0..270).step_by(90) {
+        let some = Befriend(alice.id().to_owned(), first..first + 90);
+        server.core.store.write(some).await.unwrap();
+    }
+    listed(&server).await;
+    let page = alice.friends().list(None, usize::MAX).await.unwrap();
+    assert_eq!(page.friends.len(), 200);
+    let rest = alice.friends().list(page.next.as_deref(), usize::MAX).await.unwrap();
+    assert_eq!((rest.friends.len(), rest.next), (70, None));
+}
+
+#[tokio::test]
 async fn a_page_of_thousands_of_friends_costs_as_much_as_one_of_a_few() {
     let few = reads(150).await;
     let many = reads(5_000).await;
