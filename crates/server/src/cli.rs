@@ -5,12 +5,17 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+/// What to do with a program that one sees for the first time.
+const FIRST_STEPS: &str = "\
+To try it: make an account by `tertulia admin create-user alice`, start `tertulia serve`, and log
+in as alice with any Matrix client at http://127.0.0.1:8008.";
+
 /// A Matrix homeserver.
 ///
 /// Settings come from defaults, then a TOML file, then environment variables named like
 /// TERTULIA_SERVER_NAME or TERTULIA_REGISTRATION__MODE. config.example.toml explains each.
 #[derive(Debug, Parser)]
-#[command(name = "tertulia", version, max_term_width = 100)]
+#[command(name = "tertulia", version, max_term_width = 100, after_help = FIRST_STEPS)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
