@@ -61,6 +61,22 @@ impl Moved<'_> {
     fn time(&self) -> u64 {
         self.because.origin_server_ts().get().into()
     }
+
+    /// What is asked, where it asks.
+    fn kind(&self) -> RequestKind {
+        match self.content.membership {
+            Some(MembershipKind::Knock) => RequestKind::Knock,
+            _ if self.asking.direct => RequestKind::Friend,
+            _ => RequestKind::Group,
+        }
+    }
+
+    /// Whether it asks again what waits already; another may ask the same, or the same one something else.
+    fn repeats(&self, open: &OpenRequest) -> bool {
+        let asker = open.pages.iter().find(|page| page.page == RequestBox::Sent);
+        let asker = asker.zip(self.event).map(|(page, event)| page.user == event.sender());
+        open.kind() == self.kind() && asker == Some(true)
+    }
 }
 
 /// Ends the request that a membership answers, and begins the one that it is.
@@ -68,9 +84,12 @@ pub(super) async fn note(tx: &mut Tx, core: &Core, head: &Head, moved: Moved<'_>
     let key = (head.room.clone(), moved.user.clone());
     let state = moved.content.membership.map(|kind| MembershipState::from(kind.name()));
     if let Some(open) = tx.get_guarded(&OPEN_REQUESTS, &key).await? {
-        let after = RequestState::after(open.kind(), state.as_ref(), moved.by_themself());
+        let mut after = RequestState::after(open.kind(), state.as_ref(), moved.by_themself());
         if after == RequestState::Waiting {
-            return Ok(());
+            if moved.repeats(&open) {
+                return Ok(());
+            }
+            after = RequestState::Void;
         }
         close(tx, &head.room, moved.user, &open, after, moved.time()).await?;
     }
@@ -155,14 +174,9 @@ async fn row(
     moved: &Moved<'_>,
     event: &Pdu,
 ) -> Result<RequestRow> {
-    let kind = match moved.content.membership {
-        Some(MembershipKind::Knock) => RequestKind::Knock,
-        _ if moved.asking.direct => RequestKind::Friend,
-        _ => RequestKind::Group,
-    };
     let (room_name, room_avatar) = called(tx, core, head).await?;
     Ok(RequestRow {
-        kind: kind as u8,
+        kind: moved.kind() as u8,
         room: head.room.clone(),
         subject: moved.user.clone(),
         asker: event.sender().to_owned(),

@@ -1,5 +1,7 @@
 //! What requests promise, through the library.
 
+mod law;
+
 use ruma::UserId;
 use serde_json::{Value, json};
 
@@ -219,6 +221,23 @@ async fn more_than_one_commit_bears_come_onto_the_page_and_go() {
     assert_eq!(many().await, (120, 120));
     ignore(&bob, &["@alice:x"]).await;
     assert_eq!(many().await, (0, 0));
+}
+
+#[tokio::test]
+async fn another_who_asks_the_same_asks_anew() {
+    let server = server().await;
+    let [alice, bob, carol] = users(&server, ["alice", "bob", "carol"]).await;
+    let tea = group(&alice, &[carol.id()]).await;
+    carol.room(tea.id()).join(None).await.unwrap();
+    alice.groups().set_role(tea.id(), carol.id(), tertulia_protocol::Role::Admin).await.unwrap();
+    ignore(&bob, &["@alice:x"]).await;
+    tea.invite(bob.id(), None, false).await.unwrap();
+    assert_eq!(received(&bob).await, [""; 0]);
+    carol.room(tea.id()).invite(bob.id(), None, false).await.unwrap();
+    assert_eq!(received(&bob).await, ["Group carol Waiting"]);
+    assert_eq!(sent(&carol).await, ["Group bob Waiting"]);
+    assert_eq!(sent(&alice).await[0], "Group bob Void");
+    assert_eq!((counts(&alice).await.2, counts(&carol).await.2), (0, 1));
 }
 
 #[tokio::test]
