@@ -4,8 +4,10 @@
 //! the log (`order`); what a room shows to everyone is kept under the version of the room (`face`);
 //! what it is to the user is read (`tell`).
 
+mod adopt;
 mod changes;
 mod face;
+mod kind;
 mod order;
 mod tell;
 
@@ -13,15 +15,14 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId};
 use serde::{Deserialize, Serialize};
 use tertulia_protocol::{MessageKind, Role};
 
+pub(crate) use adopt::adopt;
 pub use changes::ChatChange;
 
-use self::{order::Order, tell::Telling};
+use self::{kind::kinds, order::Order, tell::Telling};
 use crate::{Error, Result, UnreadCounts, core::User};
 
 /// How many chats a page has at most.
 const MOST: usize = 200;
-/// How many rooms are looked at together, to find those of one kind.
-const TOGETHER: usize = 64;
 
 /// What kind of chat a room is to a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,12 +124,6 @@ impl Default for ChatsQuery {
     }
 }
 
-impl ChatsQuery {
-    fn asks_for(&self, kind: &tell::Kind) -> bool {
-        self.kind.is_none_or(|wanted| kind.of() == wanted)
-    }
-}
-
 /// A page of a user's chats, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChatsPage {
@@ -160,29 +155,17 @@ impl Chats {
     /// [`Error::Invalid`] if `from` is no token of a page before.
     pub async fn list(&self, query: &ChatsQuery) -> Result<ChatsPage> {
         let User { core, id, .. } = &self.user;
-        let mut at = query.from.as_deref().map(order::Place::parse).transpose()?;
+        let from = query.from.as_deref().map(order::Place::parse).transpose()?;
         let view = core.store.view().await?;
         let order = Order::now(&view, core, id).await?;
-        let telling = Telling::of(&view, core, id).await?;
         let limit = query.limit.clamp(1, MOST);
-        let mut found = Vec::new();
-        while found.len() < limit {
-            let places = order.after(at.as_ref(), TOGETHER.min(limit));
-            let Some(last) = places.last().cloned() else { break };
-            let rooms = places.iter().map(|place| place.room.clone()).collect();
-            let kinds = telling.kinds(rooms).await?;
-            let found_before = found.len();
-            let wanted = places.into_iter().zip(kinds).filter(|(_, kind)| query.asks_for(kind));
-            found.extend(wanted.take(limit - found_before));
-            at = found
-                .last()
-                .filter(|_| found.len() == limit)
-                .map_or(Some(last), |(place, _)| Some(place.clone()));
-        }
-        let next = at.filter(|at| !order.after(Some(at), 1).is_empty());
+        let mut found = order.after(from.as_ref(), limit + 1, query.kind);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(place, _)| place.to_string());
         let rooms = found.into_iter().map(|(place, kind)| (place.room, kind)).collect();
-        let chats = telling.tell(rooms).await?;
-        Ok(ChatsPage { chats, next: next.map(|next| next.to_string()) })
+        let chats = Telling::of(&view, core, id).await?.tell(rooms).await?;
+        Ok(ChatsPage { chats, next })
     }
 
     /// One chat.
@@ -194,7 +177,7 @@ impl Chats {
         let User { core, id, .. } = &self.user;
         let view = core.store.view().await?;
         let telling = Telling::of(&view, core, id).await?;
-        let kind = telling.kinds(vec![room.to_owned()]).await?.remove(0);
+        let kind = kinds(&view, id, &[room.to_owned()]).await?.remove(0);
         let mut chats = telling.tell(vec![(room.to_owned(), kind)]).await?;
         chats.pop().ok_or(Error::NotFound("chat"))
     }

@@ -13,7 +13,14 @@ use std::sync::Arc;
 
 use tertulia_storage::{Follower, Position, Topic, Watch};
 
-use crate::{Error, Homeserver, Mended, Result, core::Core, housekeeping};
+use crate::{Error, Homeserver, Mended, Result, chats, core::Core, housekeeping};
+
+/// Has lists of chats know what was said before there were any.
+async fn adopt_chats(server: Homeserver) {
+    if let Err(error) = chats::adopt(&server.core).await {
+        tracing::error!(%error, "older rooms show nothing in lists of chats until the next start");
+    }
+}
 
 impl Homeserver {
     /// Starts everything that follows the log; it ends with the server.
@@ -30,6 +37,7 @@ impl Homeserver {
         self.core.tasks.spawn(finish_groups(self.clone()));
         self.core.tasks.spawn(finish_requests(self.clone()));
         self.core.tasks.spawn(mend_media(self.clone()));
+        self.core.tasks.spawn(adopt_chats(self.clone()));
         if self.core.settings.housekeeping {
             self.core.tasks.spawn(housekeeping::live(self.clone()));
         }

@@ -96,7 +96,8 @@ fn topics(entry: &Entry) -> impl Iterator<Item = Topic> {
         }
         Entry::AccountData { user, .. }
         | Entry::Forgotten { user, .. }
-        | Entry::Restricted { user } => (user_topic(user), None),
+        | Entry::Restricted { user }
+        | Entry::Relisted { user, .. } => (user_topic(user), None),
     };
     std::iter::once(first).chain(second)
 }

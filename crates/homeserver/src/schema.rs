@@ -351,6 +351,9 @@ pub const BOOKMARK_ORDERS: Table<(OwnedUserId, String), (Vec<String>,)> =
 /// have to be blanked: it was redacted, or the room was removed. The row goes when that is done.
 pub const UNSEEN_EVENTS: Table<(OwnedRoomId, String), (u64,)> = Table::new(137, "unseen_events");
 
+/// Nothing → that rooms that were there before chats have a note of what was said last.
+pub const CHATS_ADOPTED: Table<(), ()> = Table::new(151, "chats_adopted");
+
 /// Nothing → that favourites were made of the bookmarks that were there before there were any.
 pub const BOOKMARKS_ADOPTED: Table<(), ()> = Table::new(138, "bookmarks_adopted");
 

@@ -19,9 +19,10 @@ use crate::{
     Error, Result,
     core::Core,
     events::{end_direct, make_direct},
+    log,
     schema::{
-        self, ACCOUNT_DATA, DIRECT_LISTED, DirectBy, DirectListed, MEMBERSHIPS, MembershipKind,
-        Scope,
+        self, ACCOUNT_DATA, DIRECT_LISTED, DirectBy, DirectListed, Entry, MEMBERSHIPS,
+        MembershipKind, Scope,
     },
     users,
 };
@@ -226,6 +227,9 @@ impl Command for Relist {
                 }
             }
         }
+        let rooms: BTreeSet<_> = self.changes.iter().map(|((_, room), _)| room.clone()).collect();
+        let rooms = rooms.into_iter().collect();
+        log::record(tx, &Entry::Relisted { user: self.user.clone(), rooms });
         Ok(())
     }
 }

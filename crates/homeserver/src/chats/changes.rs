@@ -51,8 +51,8 @@ impl Chats {
                 }
                 for rooms in told.chunks(TOGETHER) {
                     let telling = Telling::of(&view, &core, &id).await?;
-                    let kinds = telling.kinds(rooms.to_vec()).await?;
-                    let rooms = rooms.iter().cloned().zip(kinds).collect();
+                    let kind = |room: &OwnedRoomId| Some((room.clone(), order.kind(room)?));
+                    let rooms = rooms.iter().filter_map(kind).collect();
                     for chat in telling.tell(rooms).await? {
                         yield ChatChange::Now(Box::new(chat));
                     }
@@ -74,7 +74,7 @@ fn topics(user: &ruma::UserId, rooms: &BTreeSet<OwnedRoomId>) -> Vec<tertulia_st
 struct Moved {
     gone: Vec<OwnedRoomId>,
     told: Vec<OwnedRoomId>,
-    /// Whether the chats are others than before.
+    /// Whether the rooms that are to be watched are others than before.
     others: bool,
 }
 
@@ -86,7 +86,7 @@ impl Moved {
             true => before.rooms().union(&after.rooms()).cloned().collect(),
             false => touched.rooms,
         };
-        let others = rooms.iter().any(|room| before.has(room) != after.has(room));
+        let others = rooms.iter().any(|room| before.knows(room) != after.knows(room));
         let (told, left): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|room| after.has(room));
         let gone = left.into_iter().filter(|room| before.has(room)).collect();
         Self { gone, told, others }

@@ -42,13 +42,13 @@ pub(super) enum Speaker {
     Gone,
 }
 
-/// A version of a room: its generation, its stretch, and where it last changed. A redaction of what is
-/// shown changes it, too.
-type Version = (u32, u32, Position, Position);
+/// A version of a room: its generation, its stretch, and where it last changed and something was said. A
+/// redaction of what is shown changes it, too.
+type Version = (u32, u32, Position, Position, Position);
 
 fn version(head: &Head) -> Version {
     let row = &head.row;
-    (row.generation, row.stretch, row.last, row.state_at)
+    (row.generation, row.stretch, row.last, row.state_at, row.spoken)
 }
 
 /// The faces that were shown last.

@@ -1,27 +1,40 @@
 //! In which order a user's chats are: by when something was said there last, or when the user came.
 //!
-//! It is kept in memory as of a position of the log, and goes on from there.
+//! It is kept in memory as of a position of the log, and goes on from there. Of which kind a chat is stands
+//! there, too, so that groups are found behind any number of direct chats.
 
-use std::{cmp::Reverse, collections::BTreeSet, fmt, ops::Bound, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Bound,
+    sync::Arc,
+};
 
 use imbl::{HashMap, OrdSet};
 use quick_cache::sync::Cache;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tertulia_storage::{Direction, Position, View};
 
+use super::{
+    ChatKind,
+    kind::{Kind, kinds, kinds_of_all},
+};
 use crate::{
     Error, Result,
     core::Core,
     log::SHARD,
-    schema::{Entry, HEADS, LOG, MEMBERSHIPS, Membership, MembershipKind, RoomHead},
+    schema::{
+        Entry, HEADS, LOG, MEMBERSHIPS, Membership, MembershipKind, Ordinal, RoomHead, TIMELINE,
+    },
 };
 
 /// Of how many users the order is kept.
 const USERS: usize = 2_000;
 /// How many entries of the log cost as much as looking at every room of a user.
 const NEAR: u64 = 1_000;
-/// What a user says of all chats at once: what is counted in them, who is heard, which are direct.
-const DECIDING: [&str; 3] = ["m.push_rules", "m.ignored_user_list", "m.direct"];
+/// What a user says of all chats at once: what is counted in them, and who is heard.
+const DECIDING: [&str; 2] = ["m.push_rules", "m.ignored_user_list"];
 /// How many rows are read at once.
 const PAGE: usize = 500;
 
@@ -50,12 +63,22 @@ impl fmt::Display for Place {
     }
 }
 
+/// What is known of a room that the user is in.
+#[derive(Clone, Debug)]
+struct Seat {
+    time: Reverse<Position>,
+    kind: Kind,
+    /// Whether it is a chat; see [`deserted`].
+    listed: bool,
+}
+
 /// The chats of a user in their order, as of a position of the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     at: Position,
-    places: OrdSet<Place>,
-    times: HashMap<OwnedRoomId, Reverse<Position>>,
+    directs: OrdSet<Place>,
+    groups: OrdSet<Place>,
+    rooms: HashMap<OwnedRoomId, Seat>,
 }
 
 /// The orders that were asked for last.
@@ -67,6 +90,11 @@ impl Default for Memory {
     }
 }
 
+/// Forgets all orders, as something has changed that the log does not tell.
+pub(super) fn forget_orders(core: &Core) {
+    core.local::<Memory>().0.clear();
+}
+
 /// What the log says of a user's chats since a position.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
@@ -75,6 +103,9 @@ pub(super) struct Touched {
     /// Whether anything else that chats depend on may have changed.
     pub(super) all: bool,
 }
+
+/// A user's rooms, with what the user is to each.
+type Rooms = Vec<(OwnedRoomId, Option<Membership>)>;
 
 impl Order {
     /// The order as `view` has it.
@@ -108,7 +139,13 @@ impl Order {
 
     /// All rooms of the user.
     pub(super) async fn read(view: &View, user: &UserId) -> Result<Self> {
-        let mut order = Self { at: view.settled(), places: OrdSet::new(), times: HashMap::new() };
+        let mut order = Self {
+            at: view.settled(),
+            directs: OrdSet::new(),
+            groups: OrdSet::new(),
+            rooms: HashMap::new(),
+        };
+        let kinds = kinds_of_all(view, user).await?;
         let (prefix, mut from) = ((user.to_owned(),), Bound::Unbounded);
         loop {
             let forward = Direction::Forward;
@@ -116,7 +153,7 @@ impl Order {
             let Some((last, _)) = rows.last() else { return Ok(order) };
             from = Bound::Excluded(last.clone());
             let rows = rows.into_iter().map(|((_, room), me)| (room, Some(me)));
-            order.place(view, rows.collect()).await?;
+            order.place(view, rows.collect(), &kinds).await?;
         }
     }
 
@@ -130,7 +167,7 @@ impl Order {
         for (_, entry) in rows {
             match entry {
                 Entry::Event { room, member, .. } | Entry::Generation { room, member }
-                    if member.as_deref() == Some(user) || self.times.contains_key(&room) =>
+                    if member.as_deref() == Some(user) || self.rooms.contains_key(&room) =>
                 {
                     touched.rooms.insert(room);
                 }
@@ -141,6 +178,9 @@ impl Order {
                     Some(room) => drop(touched.rooms.insert(room)),
                     None => touched.all |= DECIDING.contains(&&*kind),
                 },
+                Entry::Relisted { user: whose, rooms } if whose == user => {
+                    touched.rooms.extend(rooms);
+                }
                 _ => {}
             }
         }
@@ -151,50 +191,123 @@ impl Order {
         for rooms in rooms.chunks(PAGE) {
             let keys: Vec<_> = rooms.iter().map(|room| (user.to_owned(), room.clone())).collect();
             let memberships = view.get_many(&MEMBERSHIPS, &keys).await?;
-            self.place(view, rooms.iter().cloned().zip(memberships).collect()).await?;
+            let kinds = rooms.iter().cloned().zip(kinds(view, user, rooms).await?).collect();
+            let rooms = rooms.iter().cloned().zip(memberships).collect();
+            self.place(view, rooms, &kinds).await?;
         }
         Ok(())
     }
 
-    /// Puts rooms to where they belong; what is no chat of the user goes.
+    /// Puts rooms to where they belong; what is no chat of the user goes. Rooms without a kind are groups.
     async fn place(
         &mut self,
         view: &View,
-        rooms: Vec<(OwnedRoomId, Option<Membership>)>,
+        rooms: Rooms,
+        kinds: &BTreeMap<OwnedRoomId, Kind>,
     ) -> Result<()> {
         let keys: Vec<_> = rooms.iter().map(|(room, _)| (room.clone(),)).collect();
         let heads = view.get_many(&HEADS, &keys).await?;
+        let (mut seats, mut alone) = (Vec::new(), Vec::new());
         for ((room, me), head) in rooms.into_iter().zip(heads) {
-            if let Some(time) = self.times.remove(&room) {
-                self.places.remove(&Place { time, room: room.clone() });
+            self.take_out(&room);
+            let found = me.zip(head).and_then(|(me, head)| Some((time(&me, &head)?, head)));
+            let Some((time, head)) = found else { continue };
+            let kind = kinds.get(&room).cloned().unwrap_or(Kind::Group);
+            if kind.of() == ChatKind::Direct && head.joined <= 1 && head.invited == 0 {
+                alone.push((room.clone(), head));
             }
-            if let Some(time) = me.zip(head).and_then(|(me, head)| time(&me, &head)) {
-                self.times.insert(room.clone(), time);
-                self.places.insert(Place { time, room });
-            }
+            seats.push((room, Seat { time, kind, listed: true }));
+        }
+        let deserted = deserted(view, alone).await?;
+        for (room, mut seat) in seats {
+            seat.listed = !deserted.contains(&room);
+            self.put_in(room, seat);
         }
         Ok(())
     }
 
-    /// Up to `limit` places behind another.
-    pub(super) fn after(&self, place: Option<&Place>, limit: usize) -> Vec<Place> {
+    fn take_out(&mut self, room: &RoomId) {
+        if let Some(Seat { time, kind, .. }) = self.rooms.remove(room) {
+            self.of_kind(kind.of()).remove(&Place { time, room: room.to_owned() });
+        }
+    }
+
+    fn put_in(&mut self, room: OwnedRoomId, seat: Seat) {
+        if seat.listed {
+            let place = Place { time: seat.time, room: room.clone() };
+            self.of_kind(seat.kind.of()).insert(place);
+        }
+        self.rooms.insert(room, seat);
+    }
+
+    fn of_kind(&mut self, kind: ChatKind) -> &mut OrdSet<Place> {
+        match kind {
+            ChatKind::Direct => &mut self.directs,
+            ChatKind::Group => &mut self.groups,
+        }
+    }
+
+    /// Up to `limit` chats behind a place, of one kind or of any.
+    pub(super) fn after(
+        &self,
+        place: Option<&Place>,
+        limit: usize,
+        kind: Option<ChatKind>,
+    ) -> Vec<(Place, Kind)> {
         let from = place.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
-        self.places.range((from, Bound::Unbounded)).take(limit).cloned().collect()
+        let of = |places: &OrdSet<Place>, kind_of_these| match kind {
+            Some(kind) if kind != kind_of_these => Vec::new(),
+            _ => places.range((from.clone(), Bound::Unbounded)).take(limit).cloned().collect(),
+        };
+        let mut places = of(&self.directs, ChatKind::Direct);
+        places.extend(of(&self.groups, ChatKind::Group));
+        places.sort_unstable();
+        places.truncate(limit);
+        let with_kind = |place: Place| self.kind(&place.room).map(|kind| (place, kind));
+        places.into_iter().filter_map(with_kind).collect()
+    }
+
+    /// What kind of chat a room is, if it is one.
+    pub(super) fn kind(&self, room: &RoomId) -> Option<Kind> {
+        let seat = self.rooms.get(room).filter(|seat| seat.listed);
+        seat.map(|seat| seat.kind.clone())
     }
 
     /// Whether the room is one of the chats.
     pub(super) fn has(&self, room: &RoomId) -> bool {
-        self.times.contains_key(room)
+        self.kind(room).is_some()
     }
 
-    /// The rooms, in the order of their IDs.
+    /// Whether the room is, or may become, one of the chats.
+    pub(super) fn knows(&self, room: &RoomId) -> bool {
+        self.rooms.contains_key(room)
+    }
+
+    /// The rooms that are, or may become, chats, in the order of their IDs.
     pub(super) fn rooms(&self) -> BTreeSet<OwnedRoomId> {
-        self.times.keys().cloned().collect()
+        self.rooms.keys().cloned().collect()
     }
 }
 
-/// When something was said last, or the user came, if the room is a chat of the user.
+/// When something was said last, or the user came, if the room is one that the user may talk in.
 fn time(me: &Membership, head: &RoomHead) -> Option<Reverse<Position>> {
     let is_chat = me.kind == MembershipKind::Join && !head.is_space;
     is_chat.then(|| Reverse(head.spoken.max(me.since)))
+}
+
+/// Those of some rooms in which nobody has ever said anything. A direct room in which nobody else is, or is
+/// asked to be, is no chat then: it is what a request that came to nothing has left. Where something was
+/// said, one wants to read it.
+async fn deserted(
+    view: &View,
+    rooms: Vec<(OwnedRoomId, RoomHead)>,
+) -> Result<BTreeSet<OwnedRoomId>> {
+    let place = |(room, head): &(OwnedRoomId, RoomHead)| {
+        (room.clone(), head.stretch, Ordinal::Live(head.spoken))
+    };
+    let places: Vec<_> = rooms.iter().map(place).collect();
+    let said = view.get_many(&TIMELINE, &places).await?;
+    let silent = rooms.into_iter().zip(said);
+    let silent = silent.filter(|(_, said)| said.as_ref().is_none_or(|row| row.is_state));
+    Ok(silent.map(|((room, _), _)| room).collect())
 }

@@ -8,13 +8,14 @@ use tertulia_protocol::{Power, Preview, Role};
 use tertulia_storage::{Json, View};
 
 use super::{
-    Chat, ChatHero, ChatKind, LastMessage,
+    Chat, ChatHero, LastMessage,
     face::{Face, Speaker, faces},
+    kind::Kind,
 };
 use crate::{
     Result,
     core::Core,
-    events::{Head, Ignored, Reader, Sight, current_power, direct_with, load_for, member},
+    events::{Head, Ignored, Reader, Sight, current_power, load_for, member},
     schema::{
         ACCOUNT_DATA, HEADS, MEMBERSHIPS, Membership, MembershipKind, Ordinal, PROFILES, Scope,
         TimelineRow,
@@ -26,22 +27,6 @@ use crate::{
 const MARKED_UNREAD: &str = "m.marked_unread";
 /// The most that a group without a name is called after.
 const HEROES: usize = 5;
-
-/// What kind of chat a room is, and with whom if it is direct.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Direct(OwnedUserId),
-    Group,
-}
-
-impl Kind {
-    pub(super) fn of(&self) -> ChatKind {
-        match self {
-            Self::Direct(_) => ChatKind::Direct,
-            Self::Group => ChatKind::Group,
-        }
-    }
-}
 
 /// One who is told of chats, and what they depend on in all of them.
 pub(super) struct Telling<'a> {
@@ -66,16 +51,6 @@ impl<'a> Telling<'a> {
         let rules = UserRules::of(view, core, user, None).await?;
         let ignored = Ignored::by(view, user).await?;
         Ok(Self { view, core, user, rules, ignored, read: AtomicUsize::new(0) })
-    }
-
-    /// What kind of chat each of `rooms` is.
-    pub(super) async fn kinds(&self, rooms: Vec<OwnedRoomId>) -> Result<Vec<Kind>> {
-        let with = direct_with(self.view, self.user, &rooms).await?;
-        let kind = |others: Vec<OwnedUserId>| {
-            let other = others.into_iter().find(|other| other != self.user);
-            other.map_or(Kind::Group, Kind::Direct)
-        };
-        Ok(with.into_iter().map(kind).collect())
     }
 
     /// The chats that `rooms` are, in their order; without those that are none any more.

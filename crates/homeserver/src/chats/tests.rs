@@ -3,12 +3,15 @@
 use super::*;
 use crate::{
     NewGroup, PushRuleChange, Room,
-    testing::{field, public_room, raw, server, user},
+    events::guard_head,
+    schema::CHATS_ADOPTED,
+    testing::{field, listed, public_room, raw, server, user},
 };
 use futures_util::{FutureExt as _, StreamExt as _};
 use ruma::events::{StateEventType, TimelineEventType};
 use serde_json::json;
 use tertulia_protocol::NewRoom;
+use tertulia_storage::{Command, Partition, Position, Tx};
 
 /// A group of this name that others have joined.
 async fn group(owner: &User, name: &str, others: &[&User]) -> Room {
@@ -222,7 +225,7 @@ async fn the_order_that_goes_on_is_the_one_that_is_read() {
         let view = server.core.store.view().await.unwrap();
         let kept = Order::now(&view, &server.core, bob.id()).await.unwrap();
         let read = order::Order::read(&view, bob.id()).await.unwrap();
-        assert_eq!(kept.after(None, 9), read.after(None, 9), "{step}");
+        assert_eq!(kept.after(None, 9, None), read.after(None, 9, None), "{step}");
     }
 }
 
@@ -286,7 +289,162 @@ async fn a_direct_chat_is_called_as_the_other_is() {
         let names: Vec<_> = page.chats.iter().filter_map(|chat| chat.name.as_deref()).collect();
         assert_eq!(names, [expected]);
     }
+    alice.room(&list(&alice).await[1].room_id).send_text("hello").await.unwrap();
     alice.friends().delete(bob.id()).await.unwrap();
-    let chat = &list(&bob).await[1];
+    let chat = &list(&bob).await[0];
     assert_eq!(chat.name.as_deref(), Some("ALICE"), "the other is gone, the name is not");
+}
+
+#[tokio::test]
+async fn a_direct_room_in_which_nobody_else_is_and_nothing_was_said_is_no_chat() {
+    let server = server().await;
+    let mut users = Vec::new();
+    for name in ["alice", "bob"] {
+        users.push(server.create_user(name).await.unwrap());
+    }
+    let [alice, bob] = [0, 1].map(|n| users[n].clone());
+    let mut changes = Box::pin(alice.chats().changes());
+    assert!(changes.next().now_or_never().is_none());
+    let mut last = async || {
+        let mut last = None;
+        while let Some(change) = changes.next().now_or_never() {
+            last = change.map(Result::unwrap);
+        }
+        match last {
+            Some(ChatChange::Now(_)) => "now",
+            Some(ChatChange::Gone(_)) => "gone",
+            None => "nothing",
+        }
+    };
+    let chats = async || list(&alice).await.len();
+    for _ in 0..2 {
+        alice.friends().request(bob.id(), None).await.unwrap();
+        assert_eq!((chats().await, last().await), (1, "now"), "one that waits is shown");
+        bob.friends().refuse(alice.id()).await.unwrap();
+        assert_eq!((chats().await, last().await), (0, "gone"));
+    }
+    // To ask again uses the room again.
+    let asked = alice.friends().request(bob.id(), None).await.unwrap();
+    bob.friends().accept(alice.id()).await.unwrap();
+    assert_eq!(chats().await, 1);
+    let room = alice.room(asked.room().unwrap());
+    room.send_text("hello").await.unwrap();
+    bob.friends().delete(alice.id()).await.unwrap();
+    let chat = alice.chats().get(room.id()).await.unwrap();
+    assert_eq!((chat.member_count, list(&alice).await), (1, vec![chat.clone()]));
+    assert_eq!(chat.last_message.unwrap().text.as_deref(), Some("hello"), "one wants to read it");
+    // Where nobody else is, a group stays a group.
+    let tea = group(&bob, "tea", &[]).await;
+    assert_eq!(list(&bob).await[0].room_id, tea.id());
+}
+
+#[tokio::test]
+async fn groups_are_found_behind_any_number_of_direct_chats() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let mut groups = Vec::new();
+    for n in 0..150 {
+        match n % 50 {
+            0 => groups.push(group(&alice, &n.to_string(), &[]).await),
+            _ => {
+                let room = public_room(&alice, "12").await;
+                room.invite(bob.id(), None, true).await.unwrap();
+            }
+        }
+    }
+    for (kind, count) in [(ChatKind::Group, 3), (ChatKind::Direct, 147)] {
+        let (mut found, mut from) = (Vec::new(), None);
+        loop {
+            let query = ChatsQuery { kind: Some(kind), from, limit: 2 };
+            let page = alice.chats().list(&query).await.unwrap();
+            assert!(page.chats.iter().all(|chat| chat.kind == kind));
+            assert!(page.chats.len() == 2 || page.next.is_none());
+            found.extend(page.chats.into_iter().map(|chat| chat.room_id));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.len(), count);
+        if kind == ChatKind::Group {
+            let newest_first: Vec<_> = groups.iter().rev().map(|room| room.id()).collect();
+            assert_eq!(found, newest_first);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_one_lists_as_direct_oneself_is_told_as_a_change() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));
+    let tea = group(&alice, "tea", &[&bob]).await;
+    group(&alice, "cake", &[&bob]).await;
+    listed(&server).await;
+    let mut changes = Box::pin(alice.chats().changes());
+    assert!(changes.next().now_or_never().is_none());
+    for (content, kind) in [
+        (json!({ "@bob:x": [tea.id()] }), ChatKind::Direct),
+        (json!({ "@bob:x": [] }), ChatKind::Group),
+    ] {
+        alice.set_account_data(None, "m.direct", raw(&content)).await.unwrap();
+        listed(&server).await;
+        let mut told = Vec::new();
+        while let Some(Some(change)) = changes.next().now_or_never() {
+            let ChatChange::Now(chat) = change.unwrap() else { panic!("it is there") };
+            told.push((chat.room_id, chat.kind));
+        }
+        assert_eq!(told, [(tea.id().to_owned(), kind)], "and nothing else");
+    }
+}
+
+/// Makes a room one that was there before chats.
+struct Outdate(OwnedRoomId);
+
+impl Command for Outdate {
+    type Out = ();
+    type Error = Error;
+
+    fn partition(&self) -> Partition {
+        Partition::of("room", self.0.as_str())
+    }
+
+    async fn run(&self, tx: &mut Tx) -> Result<()> {
+        let mut head = guard_head(tx, &self.0).await?;
+        (head.row.spoken, head.row.is_space) = (Position::ZERO, false);
+        head.put(tx);
+        tx.delete(&CHATS_ADOPTED, &());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn rooms_that_were_there_before_chats_get_their_place() {
+    let server = server().await;
+    let alice = user(&server, "alice");
+    let [tea, cake, silent] = [
+        group(&alice, "tea", &[]).await,
+        group(&alice, "cake", &[]).await,
+        group(&alice, "silent", &[]).await,
+    ];
+    let mut space = NewRoom::new(alice.id().to_owned(), ruma::RoomVersionId::V12);
+    space.creation_content.insert("type".to_owned(), "m.space".into());
+    let space = alice.create_room(space).await.unwrap();
+    cake.send_text("hungry").await.unwrap();
+    let said = tea.send_text("thirsty").await.unwrap();
+    tea.react(&said, "👍").await.unwrap();
+    tea.set_state(StateEventType::RoomTopic, "", field("topic", "what to drink")).await.unwrap();
+    let before = list(&alice).await;
+    while server.core.store.view().await.unwrap().get(&CHATS_ADOPTED, &()).await.unwrap().is_none()
+    {
+        tokio::task::yield_now().await;
+    }
+    for room in [&tea, &cake, &silent, &space] {
+        server.core.store.write(Outdate(room.id().to_owned())).await.unwrap();
+    }
+    order::forget_orders(&server.core);
+    assert_eq!(list(&alice).await.len(), 4, "the space is among them, and nothing is shown");
+    assert!(list(&alice).await.iter().all(|chat| chat.last_message.is_none()));
+    adopt(&server.core).await.unwrap();
+    assert_eq!(list(&alice).await, before);
+    assert_eq!(names(&alice).await, ["tea", "cake", "silent"]);
 }

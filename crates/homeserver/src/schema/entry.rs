@@ -64,6 +64,13 @@ pub enum Entry {
         /// Whose.
         user: OwnedUserId,
     },
+    /// What a user's own list says of some rooms, whether they are direct and with whom, was taken over.
+    Relisted {
+        /// Whose.
+        user: OwnedUserId,
+        /// Which.
+        rooms: Vec<OwnedRoomId>,
+    },
 }
 
 impl Value for Entry {
@@ -79,6 +86,7 @@ impl Value for Entry {
             Self::Forgotten { user, room } => parts.tag(5).add(user).add(room),
             Self::Generation { room, member } => parts.tag(6).add(room).add(member),
             Self::Restricted { user } => parts.tag(7).add(user),
+            Self::Relisted { user, rooms } => parts.tag(8).add(user).add(rooms),
         };
     }
 
@@ -108,6 +116,7 @@ impl Value for Entry {
             5 => Self::Forgotten { user: Field::read(input)?, room: Field::read(input)? },
             6 => Self::Generation { room: Field::read(input)?, member: Field::read(input)? },
             7 => Self::Restricted { user: Field::read(input)? },
+            8 => Self::Relisted { user: Field::read(input)?, rooms: Field::read(input)? },
             tag => return Err(unknown("kind of log entry", tag)),
         })
     }
@@ -153,9 +162,11 @@ mod tests {
         check(&forgotten, b"\x01\x05\x04@u:x\x04!r:x");
         let renewed = Entry::Generation { room: room.clone(), member: None };
         check(&renewed, b"\x01\x06\x04!r:x\x00");
-        let of_user = Entry::Generation { room, member: Some(user.clone()) };
+        let of_user = Entry::Generation { room: room.clone(), member: Some(user.clone()) };
         check(&of_user, b"\x01\x06\x04!r:x\x01\x04@u:x");
-        check(&Entry::Restricted { user }, b"\x01\x07\x04@u:x");
+        check(&Entry::Restricted { user: user.clone() }, b"\x01\x07\x04@u:x");
+        let relisted = Entry::Relisted { user, rooms: vec![room] };
+        check(&relisted, b"\x01\x08\x04@u:x\x01\x04!r:x");
     }
 
     #[test]
