@@ -22,6 +22,8 @@ pub use crate::{events::RequestCounts, schema::RequestBox};
 
 /// How many requests a page has at most.
 const MOST: usize = 200;
+/// How many may have come while it is noted that the user has looked.
+const JUST_NOW: usize = 50;
 
 /// A request, as its page shows it. It serialises as our own API has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -320,10 +322,21 @@ impl Command for See {
             return Ok(());
         }
         tx.put(&REQUESTS_SEEN, &key, &(self.up_to,));
-        if events::request_counts(tx, &self.user).await?.unread > 0 {
-            events::count_requests(tx, &self.user, |counts| counts.unread = 0).await?;
+        let unread = self.unread(tx).await?;
+        if events::request_counts(tx, &self.user).await?.unread != unread {
+            events::count_requests(tx, &self.user, |counts| counts.unread = unread).await?;
         }
         Ok(())
+    }
+}
+
+impl See {
+    /// How many have come since the user looked.
+    async fn unread(&self, tx: &Tx) -> Result<u64> {
+        let prefix = (self.user.clone(), RequestBox::Received);
+        let rows = tx.scan(&REQUESTS, &prefix, Direction::Forward, JUST_NOW).await?;
+        let new = rows.into_iter().take_while(|((.., Descending(at)), _)| *at > self.up_to);
+        Ok(new.filter(|(_, row)| row.state() == RequestState::Waiting).count() as u64)
     }
 }
 

@@ -241,6 +241,22 @@ async fn another_who_asks_the_same_asks_anew() {
 }
 
 #[tokio::test]
+async fn what_comes_while_one_looks_is_unread() {
+    let server = server().await;
+    let [alice, bob, carol] = users(&server, ["alice", "bob", "carol"]).await;
+    alice.friends().request(bob.id(), None).await.unwrap();
+    let up_to = server.core.store.settled();
+    carol.friends().request(bob.id(), None).await.unwrap();
+    server.core.store.write(See { user: bob.id().to_owned(), up_to }).await.unwrap();
+    assert_eq!(counts(&bob).await, (2, 1, 0));
+    let page = bob.requests().list(RequestBox::Received, None, 50).await.unwrap();
+    let unread: Vec<_> = page.requests.iter().map(|request| request.unread).collect();
+    assert_eq!(unread, [true, false]);
+    bob.requests().mark_seen().await.unwrap();
+    assert_eq!(counts(&bob).await, (2, 0, 0));
+}
+
+#[tokio::test]
 async fn who_leaves_the_room_asks_nobody_to_be_a_friend_there() {
     let server = server().await;
     let [alice, bob] = users(&server, ["alice", "bob"]).await;
