@@ -26,10 +26,10 @@ pub struct Script {
 }
 
 impl Script {
-    /// What starts the client at the server.
-    pub fn command(&self, url: &str) -> Command {
+    /// What starts the client at the server, or the mail server as the argument says.
+    pub fn command(&self, argument: &str) -> Command {
         let mut command = Command::new(&self.interpreter);
-        command.arg(&self.script).arg(url);
+        command.arg(&self.script).arg(argument);
         command
     }
 }
@@ -39,9 +39,18 @@ pub fn install(home: &Path) -> anyhow::Result<(Script, Script)> {
     Ok((nio(&home.join("python"))?, sdk(&home.join("javascript"))?))
 }
 
+/// Installs aiosmtpd into `home`. What is there already stays.
+pub fn install_mail_server(home: &Path) -> anyhow::Result<Script> {
+    python(&home.join("smtp"), "smtp_requirements.txt", "smtp_server.py")
+}
+
 fn nio(home: &Path) -> anyhow::Result<Script> {
+    python(home, "requirements.txt", "nio_client.py")
+}
+
+fn python(home: &Path, requirements: &str, script: &str) -> anyhow::Result<Script> {
     let interpreter = home.join("bin/python");
-    let requirements = Path::new(SCRIPTS).join("requirements.txt");
+    let requirements = Path::new(SCRIPTS).join(requirements);
     once(home, &requirements, || {
         let mut make = Command::new("python3");
         run(make.args(["-m", "venv"]).arg(home), "Python 3 with its module venv")?;
@@ -51,7 +60,7 @@ fn nio(home: &Path) -> anyhow::Result<Script> {
             "pip",
         )
     })?;
-    Ok(Script { interpreter, script: Path::new(SCRIPTS).join("nio_client.py") })
+    Ok(Script { interpreter, script: Path::new(SCRIPTS).join(script) })
 }
 
 fn sdk(home: &Path) -> anyhow::Result<Script> {

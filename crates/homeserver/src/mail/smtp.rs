@@ -169,7 +169,12 @@ impl Smtp {
                 return Ok(connection);
             }
         }
-        self.connect().await.map_err(|error| for_now(&error))
+        self.connect().await.map_err(|error| match (for_now(&error), advice(&error)) {
+            (MailError::Temporary(reason), Some(advice)) => {
+                MailError::Temporary(format!("{reason}; {advice}"))
+            }
+            (reason, _) => reason,
+        })
     }
 
     fn take_idle(&self) -> Option<AsyncSmtpConnection> {
@@ -278,6 +283,25 @@ async fn hand_over(
 /// A failure that an operator mends: no other mail would have gone through.
 fn for_now(error: &Error) -> MailError {
     MailError::Temporary(error.to_string())
+}
+
+/// What an operator can do where no connection comes about. Mail never goes in clear instead.
+fn advice(error: &Error) -> Option<&'static str> {
+    let words = error.to_string();
+    // From 530 to 535 a server speaks of logins (RFC 4954, section 6).
+    let about_login = error.status().is_some_and(|code| (530..=535).contains(&u16::from(code)));
+    if words.contains("certificate") {
+        Some(
+            "name the authority that signed the certificate of the mail server (`authorities`), and call the server \
+             as the certificate does (`host`)",
+        )
+    } else if words.contains("STARTTLS") {
+        Some("choose another `encryption`, or another `port`, for the mail server")
+    } else if about_login {
+        Some("check the name and the password for the mail server")
+    } else {
+        None
+    }
 }
 
 /// A failure that is for good, if the server says so of this mail.
