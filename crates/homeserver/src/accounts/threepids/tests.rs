@@ -404,6 +404,8 @@ async fn cost(proving: Proving, known: bool) -> [usize; 3] {
         let proof = house.ask(proving, &address(n)).await.unwrap();
         let wrong = house.server.submit_code(&proof, &Secret::new("none")).await;
         assert!(matches!(wrong, Err(Error::WrongCode)));
+        let unproven = house.server.check_proof(&proof, proving).await;
+        assert!(matches!(unproven, Err(Error::AddressNotProven)));
     }
     let after = count();
     std::array::from_fn(|n| after[n] - before[n])
@@ -411,7 +413,7 @@ async fn cost(proving: Proving, known: bool) -> [usize; 3] {
 
 #[tokio::test]
 async fn known_and_unknown_addresses_cost_the_same() {
-    for proving in [Proving::Registration, Proving::Password, Proving::Addition] {
+    for proving in [Proving::Registration, Proving::Password, Proving::Addition, Proving::Change] {
         let (known, unknown) = (cost(proving, true).await, cost(proving, false).await);
         println!("{proving:?}: {known:?} reads, rows written and hashes");
         assert_eq!(known, unknown, "{proving:?}");
