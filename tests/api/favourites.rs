@@ -141,6 +141,7 @@ async fn a_stock_client_sees_in_its_sync_what_our_api_keeps_and_drops() {
     let update = alice.sync(Some(since)).await;
     let [(_, item), (_, next)] = &told(&update)[..] else { panic!("{update}") };
     assert_eq!((&item["deleted"], &item["event_id"]), (&json!(true), &json!(event)));
+    assert!(item.get("body_preview").is_none(), "what was dropped tells nothing: {item}");
     assert_eq!(next["bookmark_ids"], json!([]));
     assert!(next["revision"].as_u64() > index["revision"].as_u64());
 }

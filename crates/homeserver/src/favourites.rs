@@ -80,7 +80,8 @@ pub struct Favourite {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preview: Option<String>,
     /// The message as the user saw it when keeping it; none if the user could not see it then, or if
-    /// it was taken back since.
+    /// it was taken back since. If only an edit of it was, that is the last one seen, it is soon the
+    /// message as it is without that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<KeptMessage>,
     /// Whether it was redacted since.
@@ -138,11 +139,13 @@ async fn shown(view: &View, user: &User, keys: Vec<BookmarkKey>) -> Result<Vec<F
     let kept: Vec<_> = kept.collect();
     let (redacted, removed) = (redacted(view, &kept).await?, removed(view, &kept).await?);
     let shown = |(id, bookmark, snapshot): Kept| {
-        let is_redacted =
+        let is_taken =
             events_of(&bookmark, snapshot.as_ref()).any(|event| redacted.contains(&event));
+        let message = (bookmark.room_id.clone(), bookmark.event_id.clone());
+        let is_redacted = redacted.contains(&message);
         let is_removed = removed.contains(&bookmark.room_id);
         let favourite = favourite(id, bookmark, snapshot, is_redacted);
-        if is_redacted || is_removed { favourite.blank() } else { favourite }
+        if is_taken || is_removed { favourite.blank() } else { favourite }
     };
     let mut favourites: Vec<_> = kept.into_iter().map(shown).collect();
     name_senders(view, &mut favourites).await?;

@@ -198,14 +198,25 @@ pub fn bookmark_id(room: &RoomId, event: &EventId) -> String {
     format!("tertulia_{}", BASE64_URL_SAFE_NO_PAD.encode(&hash.finalize()[..18]))
 }
 
-/// The item with this content as one that was removed; it can be brought back.
+/// What an item needs to be one.
+const REQUIRED: [&str; 7] =
+    ["version", "bookmark_id", "uri", "room_id", "event_id", "event_ts", "bookmarked_ts"];
+
+/// The item with this content as one that was removed. It can be brought back, and says of the message
+/// no more than which one it is.
 pub fn removed_item(content: &str) -> String {
-    changed_item(content, |item| drop(item.insert("deleted".to_owned(), true.into())))
+    changed_item(content, |item| {
+        item.retain(|key, _| REQUIRED.contains(&key.as_str()));
+        item.insert("deleted".to_owned(), true.into());
+    })
 }
 
-/// The item with this content without the beginning of the message.
-pub fn item_without_preview(content: &str) -> String {
-    changed_item(content, |item| drop(item.remove("body_preview")))
+/// The item with this content and this beginning of the message, if any, in the place of its own.
+pub fn item_with_preview(content: &str, preview: Option<&str>) -> String {
+    changed_item(content, |item| match preview {
+        Some(preview) => drop(item.insert("body_preview".to_owned(), preview.into())),
+        None => drop(item.remove("body_preview")),
+    })
 }
 
 fn changed_item(content: &str, change: impl FnOnce(&mut Map<String, Value>)) -> String {

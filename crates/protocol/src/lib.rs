@@ -109,7 +109,7 @@ pub use auth::{
 };
 pub use bookmark::{
     Bookmark, BookmarkIndex, BookmarkNames, BookmarkType, INDEXED, body_preview, bookmark_id,
-    item_without_preview, removed_item,
+    item_with_preview, removed_item,
 };
 pub use canonical::MAX_NESTING;
 pub use client::{Rendered, RoomIdShown, STRIPPED, content_for_clients, stripped, with_unsigned};

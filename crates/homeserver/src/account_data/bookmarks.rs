@@ -11,13 +11,13 @@ mod snapshot;
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
 use serde_json::value::RawValue;
-use tertulia_protocol::{Bookmark, BookmarkType, body_preview, item_without_preview};
+use tertulia_protocol::{Bookmark, BookmarkType, body_preview, item_with_preview};
 use tertulia_storage::{Command, Partition, Tx};
 
 use super::{partition, put};
 use crate::{
     Error, Result, User,
-    schema::{ACCOUNT_DATA, BookmarkKey, FAVOURITE_COUNTS, Scope},
+    schema::{ACCOUNT_DATA, BookmarkKey, FAVOURITE_COUNTS, Scope, SnapshotRow},
 };
 
 pub(crate) use index::content as index_content;
@@ -138,10 +138,26 @@ async fn count(tx: &mut Tx, user: &UserId, was_there: bool, is_there: bool) -> R
 }
 
 /// Takes from a bookmark what its snapshot shows of a message that nobody is to see any more. From the
-/// item it takes the preview that is made of the same; what a client says there otherwise is its own.
+/// item it takes the preview that is made of the same, or that a keeper told of what is encrypted; what a
+/// client says there otherwise is its own.
 pub(crate) struct Blank {
     pub(crate) user: OwnedUserId,
     pub(crate) key: BookmarkKey,
+    /// The message as its keeper sees it now, if only an edit of it is to be seen no more.
+    pub(crate) seen: Option<Seen>,
+}
+
+/// What a keeper sees of a message of which an edit was taken back.
+pub(crate) async fn seen_now(user: &User, key: &BookmarkKey) -> Result<Option<Seen>> {
+    let content = match user.account_data(None, &kind_of(key)).await {
+        Ok(content) => content,
+        Err(Error::Storage(error)) => return Err(error.into()),
+        Err(_) => return Ok(None),
+    };
+    match Bookmark::read(&key.id, content.get()) {
+        Some(bookmark) => Seen::by(user, &bookmark).await,
+        None => Ok(None),
+    }
 }
 
 impl Command for Blank {
@@ -154,22 +170,49 @@ impl Command for Blank {
 
     async fn run(&self, tx: &mut Tx) -> Result<()> {
         let Some(old) = Stored::load(tx, &self.user, &self.key).await? else { return Ok(()) };
-        let Some(shown) = old.snapshot.as_ref().and_then(|row| row.content.clone()) else {
-            return Ok(());
-        };
+        let Some(shown) = old.snapshot.as_ref().and_then(Shown::of) else { return Ok(()) };
         let kind = kind_of(&self.key);
         let datum = (self.user.clone(), Scope::Global, kind.clone());
         let Some(datum) = tx.get_guarded(&ACCOUNT_DATA, &datum).await? else { return Ok(()) };
-        let mut content = datum.content;
-        let preview = text_of(&shown).and_then(|text| body_preview(&text));
-        let has_it = |bookmark: &Bookmark| preview.is_some() && bookmark.body_preview == preview;
-        if Bookmark::read(&self.key.id, &content).as_ref().is_some_and(has_it) {
-            content = item_without_preview(&content);
-            put(tx, &self.user, &Scope::Global, &kind, content.clone()).await?;
+        let Some(mut bookmark) = Bookmark::read(&self.key.id, &datum.content) else {
+            return Ok(());
+        };
+        let seen = self.seen.as_ref().filter(|seen| seen.is_of(&bookmark));
+        let snapshot = match seen {
+            Some(seen) => seen.row(tx).await?,
+            None => None,
+        };
+        if bookmark.body_preview.as_ref().is_some_and(|preview| shown.has(preview)) {
+            bookmark.body_preview =
+                snapshot.as_ref().and_then(Shown::of).and_then(|now| now.preview);
+            let content = item_with_preview(&datum.content, bookmark.body_preview.as_deref());
+            put(tx, &self.user, &Scope::Global, &kind, content).await?;
         }
-        let Some(bookmark) = Bookmark::read(&self.key.id, &content) else { return Ok(()) };
-        let new = old.blanked(&bookmark);
+        let new = match snapshot {
+            Some(snapshot) => Stored::with(&bookmark, Some(snapshot)),
+            None => old.blanked(&bookmark),
+        };
         rows::replace(tx, &self.user, &self.key, Some(old), Some(new)).await
+    }
+}
+
+/// What a snapshot shows.
+struct Shown {
+    preview: Option<String>,
+    is_encrypted: bool,
+}
+
+impl Shown {
+    /// None if it is blank.
+    fn of(row: &SnapshotRow) -> Option<Self> {
+        let text = text_of(row.content.as_deref()?);
+        let is_encrypted = row.event_type == "m.room.encrypted";
+        Some(Self { preview: text.and_then(|text| body_preview(&text)), is_encrypted })
+    }
+
+    /// Whether `preview` is of what it shows.
+    fn has(&self, preview: &str) -> bool {
+        self.is_encrypted || self.preview.as_deref() == Some(preview)
     }
 }
 

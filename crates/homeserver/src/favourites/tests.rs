@@ -238,10 +238,80 @@ async fn a_message_is_kept_as_it_was_seen() {
     assert_eq!((found(&alice, "second").await, found(&alice, "third").await), (1, 0));
     // When the edit that was seen is taken back, so is what was seen.
     room.redact(&seen, None, None).await.unwrap();
-    assert!(list(&alice).await[0].message.is_none());
     blank(&server).await;
-    assert_eq!(found(&alice, "second").await, 0);
-    assert!(list(&alice).await[0].redacted);
+    assert_eq!((found(&alice, "second").await, found(&alice, "third").await), (0, 1));
+    assert_eq!(content(&list(&alice).await[0])["body"], "third");
+}
+
+async fn item_of(user: &User, kept: &Favourite) -> Value {
+    let kind = format!("org.matrix.msc4438.bookmark.{}", kept.id);
+    let item = user.account_data(None, &kind).await.unwrap();
+    serde_json::from_str(item.get()).unwrap()
+}
+
+#[tokio::test]
+async fn a_message_whose_edit_is_taken_back_stands_as_it_is_without_it() {
+    let (server, alice, bob, room) = scene().await;
+    let event = room.send_text("orig").await.unwrap();
+    let seen = edit(&room, &event, "edited").await;
+    keep(&alice, &room, &event).await;
+    let kept = keep(&bob, &room, &event).await;
+    bob.room(room.id()).leave(None).await.unwrap();
+    room.redact(&seen, None, None).await.unwrap();
+    for user in [&alice, &bob] {
+        let shown = &list(user).await[0];
+        assert!(!shown.redacted, "the message stands");
+        assert!(shown.message.as_ref().is_none_or(|now| !now.content.get().contains("edited")));
+        assert_ne!(shown.preview.as_deref(), Some("edited"));
+    }
+    blank(&server).await;
+    for user in [&alice, &bob] {
+        let shown = &list(user).await[0];
+        assert_eq!((content(shown)["body"].clone(), shown.redacted), (json!("orig"), false));
+        assert_eq!(shown.preview.as_deref(), Some("orig"));
+        assert_eq!((found(user, "orig").await, found(user, "edited").await), (1, 0));
+        assert_eq!(item_of(user, &kept).await["body_preview"], "orig");
+    }
+    // It is as any other that is kept.
+    room.redact(&event, None, None).await.unwrap();
+    assert!(list(&bob).await[0].redacted);
+    blank(&server).await;
+    assert!(list(&bob).await[0].message.is_none());
+    assert_eq!(
+        (found(&bob, "orig").await, item_of(&bob, &kept).await.get("body_preview")),
+        (0, None)
+    );
+}
+
+#[tokio::test]
+async fn what_is_dropped_leaves_no_word_of_the_message() {
+    let (server, alice, bob, room) = scene().await;
+    let event = room.send_text("TOPSECRET").await.unwrap();
+    let kept = keep(&bob, &room, &event).await;
+    bob.favourites().drop(&kept.id).await.unwrap();
+    let check = async || {
+        let item = item_of(&bob, &kept).await;
+        assert_eq!((&item["deleted"], &item["event_id"]), (&json!(true), &json!(event)));
+        assert!(!item.to_string().contains("TOPSECRET"), "{item}");
+        assert_eq!(count(&server, &SNAPSHOTS).await, 0);
+    };
+    check().await;
+    alice.room(room.id()).redact(&event, None, None).await.unwrap();
+    blank(&server).await;
+    check().await;
+}
+
+#[tokio::test]
+async fn what_a_keeper_told_of_an_encrypted_message_goes_with_it() {
+    let (server, alice, _bob, room) = scene().await;
+    let encrypted = json!({ "algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "abc" });
+    let event = room.send("m.room.encrypted".into(), raw(&encrypted), None).await.unwrap();
+    let told = Told { msgtype: Some("m.text".to_owned()), preview: Some("secret".to_owned()) };
+    let kept = alice.favourites().keep(room.id(), &event, told).await.unwrap();
+    room.redact(&event, None, None).await.unwrap();
+    blank(&server).await;
+    assert_eq!(item_of(&alice, &kept).await.get("body_preview"), None);
+    assert_eq!(found(&alice, "secret").await, 0);
 }
 
 #[tokio::test]

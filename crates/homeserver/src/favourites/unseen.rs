@@ -1,5 +1,5 @@
 //! Blanks the snapshots of what nobody is to see any more: of messages that were redacted, and of rooms
-//! that were removed.
+//! that were removed. A message of which an edit was redacted is seen as it is without it.
 //!
 //! A row of [`UNSEEN_EVENTS`] says that there may be some. It goes when they are blank, so that a start
 //! after a crash goes on with those that are not.
@@ -12,9 +12,9 @@ use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use crate::{
     Error, Result,
-    account_data::bookmarks::Blank,
-    core::Core,
-    schema::{BookmarkKey, KEPT_EVENTS, UNSEEN_EVENTS},
+    account_data::bookmarks::{Blank, seen_now},
+    core::{Core, User},
+    schema::{BookmarkKey, KEPT_EVENTS, Kept, UNSEEN_EVENTS},
 };
 
 /// How many rows are read at once.
@@ -65,7 +65,11 @@ async fn blank_kept(core: &Arc<Core>, room: &OwnedRoomId, event: &str) -> Result
         let is_last = page.len() < PAGE;
         last = page.last().map(|(key, _)| key.clone());
         for kept in page.chunks(AT_ONCE) {
-            try_join_all(kept.iter().map(|((_, _, user, key), _)| blank(core, user, key))).await?;
+            let blanked = kept.iter().map(|((_, _, user, key), (kept,))| {
+                let is_edit = *kept == Kept::Edit && !event.is_empty();
+                blank(core, user, key, is_edit)
+            });
+            try_join_all(blanked).await?;
         }
         if is_last {
             return Ok(());
@@ -73,8 +77,18 @@ async fn blank_kept(core: &Arc<Core>, room: &OwnedRoomId, event: &str) -> Result
     }
 }
 
-async fn blank(core: &Arc<Core>, user: &OwnedUserId, key: &BookmarkKey) -> Result<()> {
-    let blank = Blank { user: user.clone(), key: key.clone() };
+/// Blanks a snapshot. If only an edit was taken back, the message stands: it is taken as it is now.
+async fn blank(
+    core: &Arc<Core>,
+    user: &OwnedUserId,
+    key: &BookmarkKey,
+    is_edit: bool,
+) -> Result<()> {
+    let mut seen = None;
+    if is_edit {
+        seen = seen_now(&User::new(core.clone(), user.clone()), key).await?;
+    }
+    let blank = Blank { user: user.clone(), key: key.clone(), seen };
     match core.store.write(blank).await {
         // Of a closed account everything goes by itself.
         Err(Error::Deactivated) => Ok(()),

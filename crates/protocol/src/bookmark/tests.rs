@@ -94,15 +94,34 @@ fn what_is_malformed_or_removed_is_no_bookmark() {
 }
 
 #[test]
-fn a_removed_item_keeps_what_it_was_and_can_be_brought_back() {
-    let mut removed: Value = serde_json::from_str(&removed_item(&example().to_string())).unwrap();
+fn a_removed_item_can_be_brought_back_and_has_no_word_of_the_message() {
+    let mut item = example();
+    item["org.example.note"] = "Here is the link, says Alice".into();
+    let mut removed: Value = serde_json::from_str(&removed_item(&item.to_string())).unwrap();
     assert_eq!(removed["deleted"], true);
-    removed.as_object_mut().unwrap().remove("deleted");
-    assert_eq!(removed, example());
+    assert_eq!(Bookmark::read("book_id_1234", &removed.to_string()), None);
+    removed["deleted"] = false.into();
+    let bare =
+        Bookmark { sender: None, room_name: None, body_preview: None, msgtype: None, ..bookmark() };
+    assert_eq!(Bookmark::read("book_id_1234", &removed.to_string()), Some(bare));
+    assert!(!removed.to_string().contains("Here is the link"), "{removed}");
     assert_eq!(removed_item("[]"), r#"{"deleted":true}"#);
-    let bare = item_without_preview(&example().to_string());
-    let read = Bookmark::read("book_id_1234", &bare).unwrap();
-    assert_eq!(read, Bookmark { body_preview: None, ..bookmark() });
+}
+
+#[test]
+fn a_preview_is_changed_and_taken_away_without_touching_anything_else() {
+    let mut item = example();
+    item["org.example.more"] = 7.into();
+    for preview in [Some("Other words"), None] {
+        let changed: Value =
+            serde_json::from_str(&item_with_preview(&item.to_string(), preview)).unwrap();
+        assert_eq!(changed.get("body_preview").and_then(Value::as_str), preview);
+        let mut expected = item.clone();
+        expected.as_object_mut().unwrap().remove("body_preview");
+        let mut others = changed;
+        others.as_object_mut().unwrap().remove("body_preview");
+        assert_eq!(others, expected);
+    }
 }
 
 #[test]

@@ -67,7 +67,8 @@ impl Stored {
         Self::with(bookmark, self.snapshot.clone().map(blank))
     }
 
-    fn with(bookmark: &Bookmark, snapshot: Option<SnapshotRow>) -> Self {
+    /// What is to be stored for a bookmark beside this snapshot.
+    pub(super) fn with(bookmark: &Bookmark, snapshot: Option<SnapshotRow>) -> Self {
         let event = snapshot.as_ref().map(|row| (row.event_type.as_str(), row.msgtype.as_deref()));
         let said = snapshot.as_ref().and_then(|row| text_of(row.content.as_deref()?));
         let text = said.as_deref().or(bookmark.body_preview.as_deref()).unwrap_or_default();
