@@ -44,7 +44,7 @@ pub use bundle::{Bundle, Reference, References, ThreadSummary};
 pub(crate) use bundle::{Bundles, Bundling, has_bundle};
 pub(crate) use cache::EventCache;
 pub use client_event::{ClientEvent, Unsigned};
-pub(crate) use contacts::contact_policy;
+pub(crate) use contacts::{admits, contact_policy};
 pub(crate) use current::{Head, current_rows, current_slots, guard_head, load_head, rules_of};
 pub(crate) use direct::{
     Counted, direct_rooms, direct_with, end_direct, friendship, friendships, make_direct,

@@ -1,6 +1,7 @@
 //! Whose invites a user wants to hear of: the account data `org.tertulia.contact_policy`.
 //!
-//! It is asked once, in the commit that places an invite, as all it depends on may be another later.
+//! It is asked in the commit that places an invite, as all it depends on may be another later; and once more where somebody
+//! asks again whose friend request was not told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,7 @@ const LOOK: usize = 5_000;
 const COMMON: usize = 100;
 
 /// Whether `user` is to be told of an invite by `asker`. Whom the user has asked may ask.
-pub(super) async fn admits(view: &View, user: &UserId, asker: &UserId) -> Result<bool> {
+pub(crate) async fn admits(view: &View, user: &UserId, asker: &UserId) -> Result<bool> {
     let policy = contact_policy(view, user).await?;
     if policy == ContactPolicy::Anyone {
         return Ok(true);

@@ -77,6 +77,13 @@ impl Moved<'_> {
         let asker = asker.zip(self.event).map(|(page, event)| page.user == event.sender());
         open.kind() == self.kind() && asker == Some(true)
     }
+
+    /// Whether it is told to whom it asks, who did not want to hear of it when it was asked first.
+    fn is_heard_at_last(&self, open: &OpenRequest) -> bool {
+        let stands = open.pages.iter().any(|page| page.page == RequestBox::Received);
+        let invite = open.kind() != RequestKind::Knock;
+        invite && !stands && !open.hidden && !self.asking.unwelcome
+    }
 }
 
 /// Ends the request that a membership answers, and begins the one that it is.
@@ -86,10 +93,12 @@ pub(super) async fn note(tx: &mut Tx, core: &Core, head: &Head, moved: Moved<'_>
     if let Some(open) = tx.get_guarded(&OPEN_REQUESTS, &key).await? {
         let mut after = RequestState::after(open.kind(), state.as_ref(), moved.by_themself());
         if after == RequestState::Waiting {
-            if moved.repeats(&open) {
-                return Ok(());
+            match moved.repeats(&open) {
+                true if !moved.is_heard_at_last(&open) => return Ok(()),
+                // It is one request, which stands on both pages now.
+                true => take_back(tx, &open).await?,
+                false => after = RequestState::Void,
             }
-            after = RequestState::Void;
         }
         close(tx, &head.room, moved.user, &open, after, moved.time()).await?;
     }
@@ -258,6 +267,19 @@ async fn close(
     }
     for page in &open.pages {
         end(tx, page, open.at, state, ended).await?;
+    }
+    Ok(())
+}
+
+/// Takes a request that waits off its pages, as if it had not been asked.
+async fn take_back(tx: &mut Tx, open: &OpenRequest) -> Result<()> {
+    for page in &open.pages {
+        let key = on_page(page, open.at);
+        if tx.get_guarded(&REQUESTS, &key).await?.is_some() {
+            tx.delete(&REQUESTS, &key);
+            let was_unread = is_unread(tx, &page.user, open.at).await?;
+            count(tx, &page.user, |counts| counts.remove(page.page, was_unread)).await?;
+        }
     }
     Ok(())
 }

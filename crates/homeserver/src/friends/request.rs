@@ -6,7 +6,7 @@
 
 use std::{ops::Bound, sync::Arc};
 
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tertulia_protocol::Friendship;
 use tertulia_storage::{Command, Direction, Partition, Tx, View};
 
@@ -14,7 +14,7 @@ use super::{Friends, is, no_request};
 use crate::{
     Error, Homeserver, Result, User,
     core::Core,
-    events::{Counted, current_power, direct_rooms, friendship, load_head, member},
+    events::{Counted, admits, current_power, direct_rooms, friendship, load_head, member},
     schema::{MEMBERSHIPS, MembershipKind, PAIRS, PairRow},
     users,
 };
@@ -41,7 +41,8 @@ impl Friends {
     /// Asks `other` to be a friend, for `reason`, and tells what they are now. To ask one who has asked
     /// the user is to accept; to ask again is the same request; to ask a friend changes nothing.
     ///
-    /// One who does not want to hear from the user looks like one who has not answered.
+    /// One who does not want to hear from the user looks like one who has not answered. If that has changed since, to ask
+    /// again is told.
     ///
     /// # Errors
     ///
@@ -130,10 +131,15 @@ impl Command for Begin {
         }
         // A request that was placed is here: its row went after that.
         let known = friendship(tx, &self.by, &self.other, Counted::Sent).await?;
-        if known != Friendship::Stranger {
+        let used = match &known {
+            Friendship::Stranger => again(tx, &self.core, &self.by, &self.other).await?,
+            Friendship::Asked(room) => heard_now(tx, &self.by, &self.other, room).await?,
+            Friendship::Asking(_) | Friendship::Friend(_) => None,
+        };
+        if used.is_none() && known != Friendship::Stranger {
             return Ok(Begun::Known(known));
         }
-        let row = match again(tx, &self.core, &self.by, &self.other).await? {
+        let row = match used {
             Some(used) => PairRow { reason: self.fresh.reason.clone(), ..used },
             None => self.fresh.clone(),
         };
@@ -170,6 +176,28 @@ async fn again(view: &View, core: &Core, by: &UserId, other: &UserId) -> Result<
         }
     }
     Ok(None)
+}
+
+/// The request that waits in `room` once more, if `other` was not told of it and would be told now.
+async fn heard_now(
+    view: &View,
+    by: &UserId,
+    other: &UserId,
+    room: &RoomId,
+) -> Result<Option<PairRow>> {
+    let theirs = view.get(&MEMBERSHIPS, &(other.to_owned(), room.to_owned())).await?;
+    let Some(untold) = theirs.filter(|theirs| theirs.unwelcome) else { return Ok(None) };
+    if !admits(view, other, by).await? {
+        return Ok(None);
+    }
+    Ok(Some(PairRow {
+        by: by.to_owned(),
+        version: load_head(view, room).await?.row.version.clone(),
+        create: None,
+        replaces: Some(untold.event),
+        reason: None,
+        room: room.to_owned(),
+    }))
 }
 
 /// Takes the steps of a request that was begun. One that cannot be placed is given up.

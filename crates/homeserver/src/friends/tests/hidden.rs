@@ -1,7 +1,9 @@
 //! Those who do not want to hear from somebody do not, and nobody can tell.
 
+use tertulia_protocol::RequestState;
+
 use super::*;
-use crate::{MembershipKind, NewDevice, Session, SyncRequest, testing::server_where};
+use crate::{MembershipKind, NewDevice, RequestBox, Session, SyncRequest, testing::server_where};
 
 async fn session(server: &Homeserver, name: &str) -> Session {
     server.register(name).await.unwrap().0
@@ -133,6 +135,33 @@ async fn whom_one_has_asked_may_invite_meanwhile() {
     let room = stock_request(&bob, &alice, Preset::TrustedPrivateChat).await;
     assert_eq!(unwelcome(&server, &alice, &room).await, (MembershipKind::Invite, false));
     check_both(&alice, &bob, "asking asking").await;
+}
+
+#[tokio::test]
+async fn to_ask_again_is_heard_where_the_policy_lets_it_be_heard_by_now() {
+    let server = server().await;
+    let [alice, bob, carol] = people(&server, ["alice", "bob", "carol"]).await;
+    hide(&bob, &carol, "friends_of_friends").await;
+    let asked = carol.friends().request(bob.id(), None).await.unwrap();
+    assert_eq!(carol.friends().request(bob.id(), None).await.unwrap(), asked);
+    check_both(&carol, &bob, "asked stranger").await;
+    befriend(&alice, &bob).await;
+    befriend(&alice, &carol).await;
+    let again = carol.friends().request(bob.id(), Some("of alice's".to_owned())).await.unwrap();
+    assert_eq!(again, asked);
+    check_both(&carol, &bob, "asked asking").await;
+    let waiting = async |user: &User, page| {
+        let rows = user.requests().list(page, None, 9).await.unwrap().requests;
+        let waiting = rows.into_iter().filter(|row| row.state == RequestState::Waiting);
+        waiting.map(|row| row.reason).collect::<Vec<_>>()
+    };
+    let told = [Some("of alice's".to_owned())];
+    assert_eq!(waiting(&bob, RequestBox::Received).await, told);
+    assert_eq!(waiting(&carol, RequestBox::Sent).await, told);
+    assert_eq!(carol.friends().request(bob.id(), None).await.unwrap(), asked, "told once");
+    assert_eq!(waiting(&bob, RequestBox::Received).await, told);
+    bob.friends().accept(carol.id()).await.unwrap();
+    check_both(&carol, &bob, "friend friend").await;
 }
 
 #[tokio::test]
