@@ -162,18 +162,19 @@ impl Friends {
         if withdrawn { Ok(()) } else { Err(no_request()) }
     }
 
-    /// Ends the friendship with `other`: the user leaves and forgets all direct rooms with them. If that
-    /// was interrupted, to ask for it again goes on.
+    /// Ends the friendship with `other`: the user leaves and forgets all direct rooms with them. So does one
+    /// whom they left alone there. If that was interrupted, to ask for it again goes on.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] if they are no friend.
+    /// [`Error::NotFound`] if they are no friend, and left the user nowhere.
     pub async fn delete(&self, other: &UserId) -> Result<()> {
         let rooms = self.rooms_with(other).await?;
         let was_friend = |direct: &Direct| {
             let (mine, theirs) = (direct.mine.as_ref(), direct.theirs.as_ref());
-            let am_in = is(mine, MembershipKind::Join) && is(theirs, MembershipKind::Join);
-            am_in || mine.is_some_and(|mine| is_left(mine) && !mine.forgotten)
+            let were_in = is(theirs, MembershipKind::Join) || theirs.is_some_and(is_left);
+            is(mine, MembershipKind::Join) && were_in
+                || mine.is_some_and(|mine| is_left(mine) && !mine.forgotten)
         };
         if !rooms.iter().any(was_friend) {
             return Err(Error::NotFound("friend"));

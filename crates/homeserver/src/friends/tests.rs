@@ -184,6 +184,13 @@ async fn who_deletes_a_friend_leaves_and_forgets_and_the_other_may_ask_again_the
     alice.friends().delete(bob.id()).await.unwrap();
     let other = alice.friends().request(bob.id(), None).await.unwrap();
     assert!(matches!(other, Asked(_)) && other.room() != Some(&room));
+    // And who was left alone lets go of them, too, the new request included.
+    bob.friends().delete(alice.id()).await.unwrap();
+    let gone = bob.room(&room).state().await;
+    assert!(matches!(gone, Err(Error::Forbidden(_))), "{gone:?}");
+    check_both(&alice, &bob, "stranger stranger").await;
+    let nothing = bob.friends().delete(alice.id()).await;
+    assert!(matches!(nothing, Err(Error::NotFound("friend"))), "{nothing:?}");
 }
 
 /// A direct room as stock clients make it.
