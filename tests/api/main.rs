@@ -15,6 +15,7 @@ mod events;
 mod favourites;
 mod filters;
 mod friends;
+mod groups;
 mod guests;
 mod invites;
 mod limits;

@@ -86,7 +86,7 @@ pub enum Error {
     /// The name of a profile field is too long.
     #[error("the name of a profile field may have 255 bytes")]
     ProfileFieldTooLong,
-    /// Nobody may call themselves so.
+    /// Nobody may call themselves or their group so, or say that it is about this.
     #[error(transparent)]
     UnfitName(#[from] UnfitName),
     /// What was given is no e-mail address.

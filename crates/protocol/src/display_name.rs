@@ -1,17 +1,17 @@
-//! What people may call themselves. A name stands beside others' words in every client, so it must be seen, and must
-//! change nothing but its own place.
+//! What people may call themselves and their groups. A name stands beside others' words in every client, so it must
+//! be seen, and must change nothing but its own place; so must the topic below it.
 
-/// Why a name cannot be shown.
+/// Why a name or a topic cannot be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitName {
     /// It has characters that end a line or control a terminal.
-    #[error("a display name has no control characters")]
+    #[error("names and topics have no control characters")]
     Control,
     /// It has characters that turn the direction of what stands behind it.
-    #[error("a display name has no characters that override the direction of text")]
+    #[error("names and topics have no characters that override the direction of text")]
     Direction,
     /// Nothing of it is seen.
-    #[error("a display name has something that is seen")]
+    #[error("names and topics have something that is seen")]
     Invisible,
 }
 
@@ -31,6 +31,15 @@ pub fn check_display_name(name: &str) -> Result<(), UnfitName> {
     } else {
         Ok(())
     }
+}
+
+/// Whether a group may be about `topic`: as [`check_display_name`], but a topic may have several lines.
+///
+/// # Errors
+///
+/// [`UnfitName`] says why not.
+pub fn check_topic(topic: &str) -> Result<(), UnfitName> {
+    check_display_name(&topic.replace("\r\n", " ").replace('\n', " "))
 }
 
 /// Control characters, and what else ends a line.
@@ -80,6 +89,22 @@ mod tests {
             check(evil, Err(UnfitName::Control));
         }
         check("Alice\r\nBcc: bob@example.org", Err(UnfitName::Control));
+    }
+
+    #[test]
+    fn a_topic_has_lines_and_is_otherwise_as_a_name() {
+        for topic in ["Tea", "Tea\nand cake\r\n\r\nat ten"] {
+            assert_eq!(check_topic(topic), Ok(()), "{topic:?}");
+        }
+        for (topic, reason) in [
+            ("Tea\0", UnfitName::Control),
+            ("Tea\rcake", UnfitName::Control),
+            ("Tea\n\u{202e}ekac", UnfitName::Direction),
+            ("\n\u{200b}\n", UnfitName::Invisible),
+            ("", UnfitName::Invisible),
+        ] {
+            assert_eq!(check_topic(topic), Err(reason), "{topic:?}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@
 //! | What kind of message is it? | [`MessageKind`] |
 //! | Which messages has a user kept? | [`BookmarkType`] → [`Bookmark`], [`BookmarkIndex`] |
 //! | Which thumbnail answers a request? | [`ThumbnailSize`], [`Reduction`] |
-//! | What may people call themselves? | [`check_display_name`] |
+//! | What may people call themselves and their groups? | [`check_display_name`], [`check_topic`] |
 //! | Which mailbox is meant by an address? | [`Email`] |
 //! | What does a client get to see of an event? | [`Rendered`], [`stripped`], [`redact`] |
 //!
@@ -117,7 +117,7 @@ pub use contact::ContactPolicy;
 pub use create::{
     InitialState, JsonObject, NewRoom, Preset, UnknownVersion, create, default_power_levels,
 };
-pub use display_name::{UnfitName, check_display_name};
+pub use display_name::{UnfitName, check_display_name, check_topic};
 pub use email::{BadEmail, Email};
 pub use format::Malformed;
 pub use friend::{DirectRoom, Friendship, Place};

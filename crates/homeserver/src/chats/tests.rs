@@ -15,10 +15,10 @@ use tertulia_storage::{Command, Partition, Position, Tx};
 
 /// A group of this name that others have joined.
 async fn group(owner: &User, name: &str, others: &[&User]) -> Room {
-    let members = others.iter().map(|user| user.id().to_owned()).collect();
-    let wish = NewGroup { name: Some(name.to_owned()), members, ..NewGroup::default() };
+    let wish = NewGroup { name: Some(name.to_owned()), ..NewGroup::default() };
     let group = owner.groups().create(wish).await.unwrap();
     for other in others {
+        group.invite(other.id(), None, false).await.unwrap();
         other.room(group.id()).join(None).await.unwrap();
     }
     group

@@ -7,7 +7,7 @@ use ruma::{
     OwnedMxcUri, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId, events::StateEventType,
 };
 use serde_json::{json, value::to_raw_value};
-use tertulia_protocol::{InitialState, NewRoom, Preset, Role};
+use tertulia_protocol::{InitialState, NewRoom, Preset, Role, check_display_name, check_topic};
 use tertulia_storage::{Command, Direction, Partition, Tx};
 
 use super::{Groups, roles::levels};
@@ -15,7 +15,8 @@ use crate::{
     Error, Homeserver, Result, Room, User,
     directory::Visibility,
     events::{load_head, member, members},
-    schema::{DISSOLVED_GROUPS, Member, MembershipKind},
+    rooms::refuse_foreign_guest,
+    schema::{ACCOUNTS, Account, DISSOLVED_GROUPS, Member, MembershipKind},
 };
 
 /// How many members are looked at together.
@@ -26,9 +27,9 @@ const AT_ONCE: usize = 20;
 /// What a user wants of a new group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewGroup {
-    /// How it is called.
+    /// How it is called; nothing if this is empty.
     pub name: Option<String>,
-    /// What it is about.
+    /// What it is about; nothing if this is empty.
     pub topic: Option<String>,
     /// Its picture.
     pub avatar_url: Option<OwnedMxcUri>,
@@ -46,10 +47,26 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// Those of [`User::create_room_as`].
+    /// [`Error::NotFound`] if somebody is to be invited who is not here; [`Error::UnfitName`] for a name
+    /// or a topic that cannot be shown, [`Error::Invalid`] for a picture that is no `mxc://` URI; and
+    /// those of [`User::create_room_as`].
     pub async fn create(&self, group: NewGroup) -> Result<Room> {
+        self.user.refuse_suspended()?;
+        let group = fit(group)?;
+        self.refuse_unknown(&group.members).await?;
         let visibility = if group.public { Visibility::Public } else { Visibility::Private };
         self.user.create_room_as(room_of(&self.user.id, group), visibility).await
+    }
+
+    /// Refuses to invite whom no invitation would reach.
+    async fn refuse_unknown(&self, members: &[OwnedUserId]) -> Result<()> {
+        let core = &self.user.core;
+        members.iter().try_for_each(|member| refuse_foreign_guest(core, member))?;
+        let keys: Vec<_> = members.iter().map(|member| (member.clone(),)).collect();
+        let accounts = core.store.view().await?.get_many(&ACCOUNTS, &keys).await?;
+        let is_here =
+            |account: Option<Account>| account.is_some_and(|row| row.deactivated.is_none());
+        if accounts.into_iter().all(is_here) { Ok(()) } else { Err(Error::NotFound("user")) }
     }
 
     /// Ends a group: nobody finds or joins it any more, everyone is removed, and at last the user who
@@ -73,6 +90,19 @@ impl Groups {
         core.store.write(begin).await?;
         end(&self.user, group).await
     }
+}
+
+/// The group, if everyone can be shown what it is called, what it is about and how it looks.
+fn fit(mut group: NewGroup) -> Result<NewGroup> {
+    // Forms send what nobody filled in so.
+    group.name = group.name.filter(|name| !name.is_empty());
+    group.topic = group.topic.filter(|topic| !topic.is_empty());
+    group.name.as_deref().map_or(Ok(()), check_display_name)?;
+    group.topic.as_deref().map_or(Ok(()), check_topic)?;
+    if group.avatar_url.as_ref().is_some_and(|url| !url.is_valid()) {
+        return Err(Error::Invalid("the avatar URL"));
+    }
+    Ok(group)
 }
 
 /// The room that a group is.

@@ -78,13 +78,49 @@ async fn group_of_three(
     public: bool,
 ) -> (Vec<crate::User>, crate::Room) {
     let users: Vec<_> = ["alice", "bob", "carol"].map(|name| user(server, name)).into();
-    let members = users[1..].iter().map(|user| user.id().to_owned()).collect();
-    let wish = NewGroup { name: Some("Tea".to_owned()), members, public, ..NewGroup::default() };
+    let wish = NewGroup { name: Some("Tea".to_owned()), public, ..NewGroup::default() };
     let group = users[0].groups().create(wish).await.unwrap();
     for user in &users[1..] {
+        group.invite(user.id(), None, false).await.unwrap();
         user.room(group.id()).join(None).await.unwrap();
     }
     (users, group)
+}
+
+#[tokio::test]
+async fn nothing_is_made_of_a_wish_that_cannot_be_met() {
+    let server = server().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| server.create_user(name));
+    let (alice, bob) = (alice.await.unwrap(), bob.await.unwrap());
+    let text = |text: &str| Some(text.to_owned());
+    let with = |members: &[&str]| NewGroup {
+        members: members.iter().map(|&id| UserId::parse(id).unwrap().to_owned()).collect(),
+        ..NewGroup::default()
+    };
+    let refusal = async |wish| alice.groups().create(wish).await.unwrap_err();
+    let nobody = refusal(with(&[bob.id().as_str(), "@nobody:x"])).await;
+    assert!(matches!(nobody, Error::NotFound("user")), "{nobody:?}");
+    let foreign = refusal(with(&["@nobody:y"])).await;
+    assert!(matches!(foreign, Error::Forbidden(_)), "{foreign:?}");
+    for evil in ["a\u{202e}b", "a\0", "\u{200b}\u{2060}"] {
+        let name = refusal(NewGroup { name: text(evil), ..NewGroup::default() }).await;
+        assert!(matches!(name, Error::UnfitName(_)), "{evil:?}: {name:?}");
+        let topic = refusal(NewGroup { topic: text(evil), ..NewGroup::default() }).await;
+        assert!(matches!(topic, Error::UnfitName(_)), "{evil:?}: {topic:?}");
+    }
+    for url in ["javascript:1", "", "mxc://x", "https://x/a"] {
+        let wish = NewGroup { avatar_url: Some(url.into()), ..NewGroup::default() };
+        let picture = refusal(wish).await;
+        assert!(matches!(picture, Error::Invalid(_)), "{url}: {picture:?}");
+    }
+    assert!(alice.joined_rooms().await.unwrap().is_empty());
+    let wish = NewGroup {
+        name: text(""),
+        topic: text("Tea\nand cake"),
+        avatar_url: Some("mxc://x/tea".into()),
+        ..with(&[bob.id().as_str()])
+    };
+    alice.groups().create(wish).await.unwrap();
 }
 
 #[tokio::test]

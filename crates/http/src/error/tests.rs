@@ -34,7 +34,7 @@ async fn what_a_client_does_wrong_has_its_status_code_and_words() {
             Error::UnfitName(UnfitName::Invisible),
             400,
             "M_INVALID_PARAM",
-            "a display name has something that is seen",
+            "names and topics have something that is seen",
         ),
         (
             Error::BadEmail(BadEmail::Form),
