@@ -23,3 +23,25 @@ async fn nothing_is_made_of_a_wish_that_cannot_be_met() {
     let wish = json!({ "name": "Tea", "topic": "Tea\nand cake", "avatar_url": "mxc://x/tea" });
     alice.own(Method::POST, ["groups"]).json(wish).await.ok();
 }
+
+#[tokio::test]
+async fn the_only_owner_hands_a_group_over_before_leaving_it() {
+    let server = TestServer::start().await;
+    let [alice, bob] = [server.user("alice").await, server.user("bob").await];
+    let wish = json!({ "members": [bob.id()] });
+    let group = alice.own(Method::POST, ["groups"]).json(wish).await.ok();
+    let group = group["room_id"].as_str().unwrap();
+    bob.join(group).await;
+    let leave = ["groups", group, "leave"];
+    let refused = alice.own(Method::POST, leave).await.refused(403, "M_FORBIDDEN");
+    assert_eq!(refused["error"], "not allowed: a group needs an owner; hand it over first");
+    let to = json!({ "user_id": bob.id() });
+    alice.own(Method::POST, ["groups", group, "hand_over"]).json(to).await.ok();
+    alice.own(Method::POST, leave).await.ok();
+    let members = bob.own(Method::GET, ["groups", group, "members"]).await.ok();
+    assert_eq!(members["members"].as_array().unwrap().len(), 1);
+    assert_eq!(members["members"][0]["role"], "owner");
+    // What Matrix lets everybody do stays so.
+    alice.own(Method::POST, leave).await.ok();
+    bob.leave(group).await;
+}

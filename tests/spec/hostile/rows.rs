@@ -261,6 +261,7 @@ pub(crate) const ROWS: &[Row] = &[
     own("PUT /_tertulia/client/v1/groups/{roomId}/members/{userId}/role").path(&[("roomId", "{group}"), ("userId", "{carol}")]).body(r#"{"role":"admin"}"#),
     own("POST /_tertulia/client/v1/groups/{roomId}/hand_over").path(&[("roomId", "{group}")]).body(r#"{"user_id":"{carol}"}"#),
     own("PUT /_tertulia/client/v1/groups/{roomId}/announcements").path(&[("roomId", "{group}")]).body(r#"{"only":true}"#),
+    own("POST /_tertulia/client/v1/groups/{roomId}/leave").path(&[("roomId", "{left}")]),
     own("POST /_tertulia/client/v1/groups/{roomId}/dissolve").path(&[("roomId", "{group}")]),
     own("GET /_tertulia/client/v1/groups/{roomId}/members"),
     open("GET /_tertulia/client/v1/requests/received").query(&[("from", "9")]),

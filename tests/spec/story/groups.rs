@@ -33,6 +33,7 @@ pub(super) async fn chapter(witness: &Witness) {
     alice.own(Method::POST, ["groups", group, "hand_over"]).json(to).await.ok();
     let end = ["groups", group, "dissolve"];
     alice.own(Method::POST, end).await.refused(403, "M_FORBIDDEN");
+    alice.own(Method::POST, ["groups", group, "leave"]).await.ok();
     bob.own(Method::POST, end).await.ok();
     let joined = alice.get(["joined_rooms"]).await.ok();
     assert_eq!(joined["joined_rooms"], json!([]));

@@ -89,7 +89,7 @@ impl Command for Change {
         let draft = Draft::state(self.by.clone(), StateEventType::RoomPowerLevels, "", content);
         let appended = events::append(tx, &self.core, &mut head, draft, self.now, None).await?;
         if !matches!(self.change, RoleChange::Announcements(_)) {
-            self.check_owned(tx, &head).await?;
+            check_owned(tx, &self.core, &head).await?;
         }
         Ok(Some(appended))
     }
@@ -116,18 +116,18 @@ impl Change {
             _ => Err(Error::NotFound("member")),
         }
     }
+}
 
-    /// A group has an owner who is in it.
-    async fn check_owned(&self, tx: &Tx, head: &Head) -> Result<()> {
-        let (power, _) = levels(tx, &self.core, head).await?;
-        for owner in power.named().filter(|user| Role::of(power.of(user)) == Role::Owner) {
-            let member = events::member(tx, head, &owner).await?;
-            if member.is_some_and(|member| member.kind == MembershipKind::Join) {
-                return Ok(());
-            }
+/// A group has an owner who is in it.
+pub(super) async fn check_owned(tx: &Tx, core: &Core, head: &Head) -> Result<()> {
+    let (power, _) = levels(tx, core, head).await?;
+    for owner in power.named().filter(|user| Role::of(power.of(user)) == Role::Owner) {
+        let member = events::member(tx, head, &owner).await?;
+        if member.is_some_and(|member| member.kind == MembershipKind::Join) {
+            return Ok(());
         }
-        Err(Error::Forbidden("a group needs an owner; hand it over first".to_owned()))
     }
+    Err(Error::Forbidden("a group needs an owner; hand it over first".to_owned()))
 }
 
 /// The powers in a room, and the content they come from. Where nothing was said of them, it is said

@@ -159,6 +159,39 @@ async fn a_group_keeps_an_owner_who_may_hand_it_over() {
 }
 
 #[tokio::test]
+async fn the_only_owner_leaves_when_the_group_has_another_or_nobody() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, false).await;
+    let [alice, bob, carol] = [0, 1, 2].map(|n| users[n].clone());
+    let last = alice.groups().leave(group.id()).await.unwrap_err();
+    assert!(matches!(&last, Error::Forbidden(words) if words.contains("needs an owner")), "{last}");
+    let all = "alice Owner, bob Member, carol Member";
+    assert_eq!(roles(&alice.groups(), &group).await, all, "nothing was written");
+    carol.groups().leave(group.id()).await.unwrap();
+    carol.groups().leave(group.id()).await.unwrap();
+    alice.groups().hand_over(group.id(), bob.id()).await.unwrap();
+    alice.groups().leave(group.id()).await.unwrap();
+    assert_eq!(roles(&bob.groups(), &group).await, "bob Owner");
+    let dave = user(&server, "dave");
+    let stranger = dave.groups().leave(group.id()).await.unwrap_err();
+    assert!(matches!(stranger, Error::Forbidden(_)));
+    group.invite(dave.id(), None, false).await.unwrap_err();
+    bob.room(group.id()).invite(dave.id(), None, false).await.unwrap();
+    bob.groups().leave(group.id()).await.unwrap();
+    dave.groups().leave(group.id()).await.unwrap();
+    assert_eq!(left_in(&server, &group).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn members_leave_a_group_that_has_lost_its_owner() {
+    let server = server().await;
+    let (users, group) = group_of_three(&server, false).await;
+    group.leave(None).await.unwrap();
+    users[1].groups().leave(group.id()).await.unwrap();
+    assert_eq!(roles(&users[2].groups(), &group).await, "carol Member");
+}
+
+#[tokio::test]
 async fn creators_of_new_versions_stay_owners() {
     let server = server().await;
     let [alice, bob] = ["alice", "bob"].map(|name| user(&server, name));

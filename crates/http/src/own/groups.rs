@@ -19,6 +19,7 @@ pub(super) fn routes() -> Routes {
         .own(Method::PUT, "/groups/{roomId}/members/{userId}/role", Action::Other, set_role)
         .own(Method::POST, "/groups/{roomId}/hand_over", Action::Other, hand_over)
         .own(Method::PUT, "/groups/{roomId}/announcements", Action::Other, announce)
+        .own(Method::POST, "/groups/{roomId}/leave", Action::Other, leave)
         .own(Method::POST, "/groups/{roomId}/dissolve", Action::Other, dissolve)
 }
 
@@ -130,6 +131,11 @@ async fn announce(
 ) -> Result<Nothing, ApiError> {
     let Call { from, path, body, .. } = call;
     from.groups().set_announcements_only(&path.room, body.only).await?;
+    Ok(Nothing {})
+}
+
+async fn leave(_: Homeserver, call: Call<OfGroup>) -> Result<Nothing, ApiError> {
+    call.from.groups().leave(&call.path.room).await?;
     Ok(Nothing {})
 }
 
