@@ -24,6 +24,7 @@
 //!
 //! Proofs of who one is, nonces, wrong passwords, typing and presence expire in memory.
 
+mod forget;
 mod mails;
 mod passes;
 mod requests;

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use ruma::OwnedUserId;
-use tertulia_storage::{Command, Durability, Partition, Table, Tx};
+use tertulia_storage::Table;
 
-use super::{Page, certainly_over};
-use crate::{Error, Result, core::Core, users};
+use super::{Page, certainly_over, forget::forget};
+use crate::{Result, core::Core};
 
 type PassKey = (OwnedUserId, [u8; 32]);
 type Passes = Table<PassKey, (u64,)>;
@@ -28,34 +28,6 @@ pub(super) async fn page(
             old.entry(key.0.clone()).or_default().push(key);
         }
     }
-    for (user, keys) in old {
-        core.store.write(TakeBack { table, user, keys }).await?;
-    }
+    forget(&core, table, old).await?;
     Ok(next)
-}
-
-/// Forgets tokens of a user.
-struct TakeBack {
-    table: &'static Passes,
-    user: OwnedUserId,
-    keys: Vec<PassKey>,
-}
-
-impl Command for TakeBack {
-    type Out = ();
-    type Error = Error;
-
-    fn partition(&self) -> Partition {
-        users::partition(&self.user)
-    }
-
-    fn durability(&self) -> Durability {
-        // A crash makes the next round do it again.
-        Durability::Relaxed
-    }
-
-    async fn run(&self, tx: &mut Tx) -> Result<()> {
-        self.keys.iter().for_each(|key| tx.delete(self.table, key));
-        Ok(())
-    }
 }

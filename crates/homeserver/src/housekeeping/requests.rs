@@ -4,14 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use ruma::OwnedUserId;
-use tertulia_storage::{Command, Descending, Durability, Partition, Position, Tx};
+use tertulia_storage::{Descending, Position};
 
-use super::{Page, certainly_over};
+use super::{Page, certainly_over, forget::forget};
 use crate::{
-    Error, Result,
+    Result,
     core::Core,
     schema::{REQUESTS, RequestBox},
-    users,
 };
 
 type RequestKey = (OwnedUserId, RequestBox, Descending<Position>);
@@ -28,33 +27,6 @@ pub(super) async fn page(core: Arc<Core>, page: Page) -> Result<Option<Bytes>> {
             old.entry(key.0.clone()).or_default().push(key);
         }
     }
-    for (user, keys) in old {
-        core.store.write(Forget { user, keys }).await?;
-    }
+    forget(&core, &REQUESTS, old).await?;
     Ok(next)
-}
-
-/// Forgets requests of a user. What has ended changes no more.
-struct Forget {
-    user: OwnedUserId,
-    keys: Vec<RequestKey>,
-}
-
-impl Command for Forget {
-    type Out = ();
-    type Error = Error;
-
-    fn partition(&self) -> Partition {
-        users::partition(&self.user)
-    }
-
-    fn durability(&self) -> Durability {
-        // A crash makes the next round do it again.
-        Durability::Relaxed
-    }
-
-    async fn run(&self, tx: &mut Tx) -> Result<()> {
-        self.keys.iter().for_each(|key| tx.delete(&REQUESTS, key));
-        Ok(())
-    }
 }
